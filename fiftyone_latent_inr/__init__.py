@@ -1,0 +1,47 @@
+"""Latent-INR for FiftyOne: every video as a dictionary of latents, hypernetworks and a coordinate network.
+
+Importing this package is cheap: each public name loads what it needs on first use (PEP 562), so that neither
+torch, FiftyOne nor OpenCLIP is imported before it is called for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# public name -> module that defines it
+_PUBLIC = {
+    "fit": "encode",
+    "load": "latent_video",
+    "LatentVideo": "latent_video",
+    "InputError": "errors",
+    "BitstreamError": "errors",
+    "TeacherUnavailableError": "errors",
+    "FitProgress": "progress",
+    "load_teacher": "semantics.teachers",
+    "fit_dataset": "datasets.fit",
+}
+
+__all__ = ["__version__", *_PUBLIC]
+
+if TYPE_CHECKING:
+    from .datasets.fit import fit_dataset
+    from .encode import fit
+    from .errors import BitstreamError, InputError, TeacherUnavailableError
+    from .latent_video import LatentVideo, load
+    from .progress import FitProgress
+    from .semantics.teachers import load_teacher
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))
