@@ -1,0 +1,443 @@
+"""The small world: labelled clips of plain shapes, drawn by numpy alone.
+
+One or two plain shapes of a named colour, still or moving left, right, up or down, on a plain background of a
+named colour. The demo, the tests and a user's first tries draw their clips here, and the small teacher
+(`benchmarks/train_small_teacher.py`) learns this world and no other.
+
+    spec = random_specs(1, seed=0)[0]
+    frames = render(spec, num_frames=16, size=(96, 128))    # uint8 (16, 96, 128, 3)
+    print(captions(spec)[0])                                # "a red circle moving left on a blue background"
+
+**Held-out combinations.** `is_held_out(colour, shape, background)` is a fixed hash of the three names and true for
+one combination in eight. The small teacher never saw a held-out combination, so "unseen" is the same set of clips
+for everybody: `random_specs(60, seed=0, held_out=True)`.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import InputError
+
+# Each name covers the segments between its anchors: "shades vary". Names that people disagree about
+# (a dark red that others call brown) are kept apart on purpose.
+COLOURS: dict[str, tuple[tuple[int, int, int], ...]] = {
+    "red": ((255, 0, 0), (220, 20, 60), (200, 20, 20), (230, 60, 50), (170, 0, 0), (230, 25, 75)),
+    "green": ((0, 255, 0), (0, 128, 0), (34, 139, 34), (50, 205, 50), (0, 160, 70), (60, 180, 75), (120, 220, 120)),
+    "blue": ((0, 0, 255), (30, 60, 220), (0, 0, 139), (65, 105, 225), (30, 144, 255), (0, 90, 200), (90, 140, 240)),
+    "yellow": ((255, 255, 0), (255, 225, 25), (250, 220, 60), (255, 215, 0), (240, 230, 40), (255, 240, 120)),
+    "orange": ((255, 165, 0), (255, 140, 0), (245, 130, 48), (255, 120, 20), (230, 110, 0)),
+    "purple": ((128, 0, 128), (145, 30, 180), (148, 0, 211), (102, 51, 153), (160, 32, 240), (75, 0, 130)),
+    "pink": ((255, 192, 203), (255, 105, 180), (255, 150, 190), (250, 130, 170), (255, 20, 147)),
+    "brown": ((139, 69, 19), (165, 42, 42), (101, 67, 33), (150, 75, 0), (120, 72, 30), (160, 82, 45)),
+    "white": ((255, 255, 255), (245, 245, 245), (235, 235, 235)),
+    "black": ((0, 0, 0), (20, 20, 20), (35, 35, 35)),
+    "gray": ((128, 128, 128), (160, 160, 160), (100, 100, 100), (190, 190, 190), (80, 80, 80)),
+    "cyan": ((0, 255, 255), (0, 200, 220), (64, 224, 208), (0, 190, 190), (70, 240, 240)),
+    "magenta": ((255, 0, 255), (240, 50, 230), (220, 0, 220)),
+}
+SHAPES = ("circle", "square", "triangle", "star", "cross", "ring", "hexagon", "diamond", "pentagon", "heart")
+# unit vectors (x to the right, y down)
+MOTIONS: dict[str, tuple[int, int]] = {
+    "still": (0, 0),
+    "left": (-1, 0),
+    "right": (1, 0),
+    "up": (0, -1),
+    "down": (0, 1),
+}
+_MIN_CONTRAST = 60.0  # least distance in RGB between a shape and what it lies on
+
+Float = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One shape of a clip.
+
+    Attributes:
+        kind: one of `SHAPES`.
+        colour: one of `COLOURS`; `rgb` is its shade, 0 to 255.
+        motion: one of `MOTIONS`; `start` and `end` are the centre (x, y) in the first and last frame, as fractions
+            of the width and the height. Equal where the shape is still.
+        radius: of the circle around the shape, as a fraction of the frame's shorter side.
+        rotation: in radians, anticlockwise.
+        detail: 0 to 1, what the kind leaves free: a ring's width, a star's inner radius, a cross's arms.
+    """
+
+    kind: str
+    colour: str
+    rgb: tuple[int, int, int]
+    motion: str
+    start: tuple[float, float]
+    end: tuple[float, float]
+    radius: float
+    rotation: float = 0.0
+    detail: float = 0.5
+
+
+@dataclass(frozen=True)
+class ShapeClip:
+    """A clip of the small world: everything that `render` needs but size and length.
+
+    Attributes:
+        shapes: one or two, drawn in this order.
+        background: one of `COLOURS`; `background_rgb` is its shade.
+        softness: width of the shapes' edges in pixels (1 is plain anti-aliasing).
+        blur: standard deviation of a Gaussian blur in pixels, 0 for none.
+        noise: standard deviation of the noise in 8-bit levels, 0 for none; drawn from `seed`.
+    """
+
+    shapes: tuple[Shape, ...]
+    background: str
+    background_rgb: tuple[int, int, int]
+    softness: float = 1.0
+    blur: float = 0.0
+    noise: float = 0.0
+    seed: int = 0
+
+    @property
+    def combinations(self) -> tuple[tuple[str, str, str], ...]:
+        """(colour, shape, background) of each shape."""
+        return tuple((shape.colour, shape.kind, self.background) for shape in self.shapes)
+
+
+def is_held_out(colour: str, shape: str, background: str) -> bool:
+    """Whether the small teacher's training left this combination out (one in eight, by a fixed hash)."""
+    return zlib.crc32(f"{colour} {shape} on {background}".encode()) % 8 == 0
+
+
+def sample_colour(rng: np.random.Generator, name: str) -> tuple[int, int, int]:
+    """A random shade of a named colour: between two of its anchors, with a little jitter."""
+    anchors = np.asarray(COLOURS[name], np.float64)
+    first, second = anchors[rng.integers(len(anchors))], anchors[rng.integers(len(anchors))]
+    shade = first + rng.random() * (second - first) + rng.uniform(-6, 6, 3)
+    red, green, blue = np.clip(np.rint(shade), 0, 255).astype(int)
+    return int(red), int(green), int(blue)
+
+
+def random_spec(
+    rng: np.random.Generator,
+    combination: tuple[str, str, str],
+    *,
+    second: tuple[str, str] | None = None,
+    motion: str | None = None,
+    aspect: float = 4 / 3,
+) -> ShapeClip:
+    """A random clip of a given combination: shades, places, sizes and motion are drawn from `rng`.
+
+    Args:
+        rng: the source of randomness.
+        combination: (colour, shape, background), by name.
+        second: (colour, shape) of a second shape, or None for one shape.
+        motion: one of `MOTIONS` for the first shape; None draws one (still in two clips of five).
+        aspect: width over height of the frames it will be rendered at, to keep the shapes in frame.
+    """
+    colour, kind, background = combination
+    background_rgb = sample_colour(rng, background)
+    wanted = [(colour, kind)] + ([second] if second else [])
+    extent = (max(aspect, 1.0), max(1 / aspect, 1.0))  # width and height in units of the shorter side
+    shapes: list[Shape] = []
+    for index, (name, what) in enumerate(wanted):
+        rgb = _contrasting(rng, name, background_rgb)
+        radius = rng.uniform(0.14, 0.34) if second is None else rng.uniform(0.13, 0.21)
+        moves = motion if motion and index == 0 else _random_motion(rng)
+        # two shapes keep to their own half of the longer side, so that they do not cover each other
+        low, high = ((0.0, 1.0), (0.0, 1.0))[0], ((0.0, 1.0), (0.0, 1.0))[1]
+        boxes = [low, high]
+        if second is not None:
+            boxes[0 if extent[0] >= extent[1] else 1] = (0.0, 0.5) if index == 0 else (0.5, 1.0)
+        start, end = _path(rng, moves, radius, extent, boxes)
+        shapes.append(
+            Shape(what, name, rgb, moves, start, end, radius, random_rotation(rng, what), float(rng.random()))
+        )
+    if second is not None and rng.random() < 0.5:  # the first named shape is not always on the left
+        shapes = [_mirrored(shape) for shape in shapes]
+    return ShapeClip(
+        tuple(shapes),
+        background,
+        background_rgb,
+        softness=float(rng.uniform(0.8, 1.6)),
+        blur=float(rng.choice([0.0, 0.0, rng.uniform(0.3, 1.0)])),
+        noise=float(rng.uniform(0, 3)),
+        seed=int(rng.integers(2**31)),
+    )
+
+
+def random_specs(
+    n: int,
+    seed: int = 0,
+    *,
+    held_out: bool | None = None,
+    two_shapes: float = 0.0,
+    aspect: float = 4 / 3,
+) -> list[ShapeClip]:
+    """`n` random clips whose first shapes have `n` different combinations of colour, shape and background.
+
+    Args:
+        n: how many; at most the number of combinations there are.
+        seed: the same seed gives the same clips.
+        held_out: True draws only combinations that the small teacher never saw, False only ones that it may have
+            seen, None any. Both shapes of a clip obey it.
+        two_shapes: the fraction of clips with two shapes.
+        aspect: width over height of the frames, see `random_spec`.
+
+    Raises:
+        InputError: if there are fewer than `n` such combinations.
+    """
+    pool = combinations(held_out)
+    if not 0 <= n <= len(pool):
+        raise InputError(f"{n} clips asked for, but there are {len(pool)} combinations of that kind; ask for fewer")
+    rng = np.random.default_rng(seed)
+    specs = []
+    for index in rng.permutation(len(pool))[:n]:
+        combination = pool[index]
+        second = None
+        if rng.random() < two_shapes:
+            others = [c for c in pool if c[2] == combination[2] and c[0] != combination[0] and c[1] != combination[1]]
+            if others:
+                second = others[rng.integers(len(others))][:2]
+        specs.append(random_spec(rng, combination, second=second, aspect=aspect))
+    return specs
+
+
+def combinations(held_out: bool | None = None) -> list[tuple[str, str, str]]:
+    """All (colour, shape, background) whose two colours differ; `held_out` as in `random_specs`."""
+    every = [(c, s, b) for c in COLOURS for s in SHAPES for b in COLOURS if c != b]
+    return [each for each in every if held_out is None or is_held_out(*each) == held_out]
+
+
+def random_rotation(rng: np.random.Generator, kind: str) -> float:
+    """A rotation in radians under which the kind keeps its name (a square on its corner is a diamond)."""
+    limit = {"square": 0.2, "diamond": 0.15, "heart": 0.3}.get(kind, np.pi)
+    return float(rng.uniform(-limit, limit)) if rng.random() < 0.5 else 0.0
+
+
+def signed_distance(kind: str, x: Float, y: Float, detail: Float | float) -> Float:
+    """Distance to a shape's edge, negative inside, in units of its radius (exact near the edges' middles).
+
+    Args:
+        kind: one of `SHAPES`.
+        x, y: coordinates in the shape's own frame (y up), of any one shape; the shape fits the unit circle.
+        detail: 0 to 1, see `Shape`; broadcast against `x`.
+    """
+    if kind == "circle":
+        return np.hypot(x, y) - 0.9
+    if kind == "square":
+        return np.maximum(np.abs(x), np.abs(y)) - 0.75
+    if kind == "diamond":  # taller than wide, more or less
+        half = 0.6 + 0.25 * detail
+        return (np.abs(x) / half + np.abs(y) - 1) * half / np.sqrt(1 + half * half)
+    if kind == "cross":
+        arm = 0.16 + 0.2 * detail
+        ax, ay = np.abs(x), np.abs(y)
+        return np.minimum(np.maximum(ax - 0.95, ay - arm), np.maximum(ax - arm, ay - 0.95))
+    if kind == "ring":
+        width = 0.1 + 0.14 * detail
+        return np.abs(np.hypot(x, y) - (0.95 - width)) - width
+    if kind == "heart":  # a square on its corner, and a disc on each of its two upper sides
+        half = 0.47
+        u, v, y = (x + y + 0.15) * 0.70711, (y - x + 0.15) * 0.70711, y
+        square = np.maximum(np.abs(u), np.abs(v)) - half
+        return np.minimum(square, np.minimum(np.hypot(u - half, v) - half, np.hypot(u, v - half) - half))
+    if kind == "star":
+        return _radial(x, y, 5, 0.32 + 0.25 * detail)
+    corners = {"triangle": 3, "pentagon": 5, "hexagon": 6}[kind]
+    return _radial(x, y, corners, float(np.cos(np.pi / corners)))
+
+
+def _radial(x: Float, y: Float, corners: int, inner: Float | float) -> Float:
+    """A star of `corners` points: corners at radius 1 (the first one up), notches at radius `inner`."""
+    step = np.pi / corners
+    angle = np.abs((np.arctan2(x, y) + step) % (2 * step) - step)  # folded into half a point
+    radius = np.hypot(x, y)
+    px, py = radius * np.cos(angle), radius * np.sin(angle)
+    # the edge runs from the corner (1, 0) to the notch
+    ex, ey = inner * np.cos(step) - 1, inner * np.sin(step)
+    distance: Float = ((px - 1) * ey - py * ex) / np.sqrt(ex * ex + ey * ey)
+    return distance
+
+
+def render(spec: ShapeClip, num_frames: int = 16, size: tuple[int, int] = (96, 128)) -> NDArray[np.uint8]:
+    """Draw a clip.
+
+    Args:
+        spec: what to draw.
+        num_frames: at least 1.
+        size: (H, W) in pixels, each at least 8.
+
+    Returns:
+        uint8 (T, H, W, 3), RGB. The same spec, length and size give the same pixels.
+
+    Raises:
+        InputError: if the size or the length is out of range.
+    """
+    height, width = size
+    if num_frames < 1 or min(size) < 8:
+        raise InputError(f"cannot draw {num_frames} frames of {width}x{height}: at least 1 frame of 8x8 pixels")
+    rng = np.random.default_rng(spec.seed)
+    rows = np.arange(height, dtype=np.float32)[:, None] + 0.5
+    columns = np.arange(width, dtype=np.float32)[None, :] + 0.5
+    video = np.empty((num_frames, height, width, 3), np.uint8)
+    for index in range(num_frames):
+        time = index / max(num_frames - 1, 1)
+        frame = np.empty((height, width, 3), np.float32)
+        frame[:] = spec.background_rgb
+        for shape in spec.shapes:
+            radius = shape.radius * min(size)
+            cx = (shape.start[0] + time * (shape.end[0] - shape.start[0])) * width
+            cy = (shape.start[1] + time * (shape.end[1] - shape.start[1])) * height
+            dx, dy = (columns - cx) / radius, (cy - rows) / radius
+            cos, sin = np.float32(np.cos(shape.rotation)), np.float32(np.sin(shape.rotation))
+            distance = signed_distance(shape.kind, dx * cos + dy * sin, dy * cos - dx * sin, shape.detail) * radius
+            cover = np.clip(0.5 - distance / spec.softness, 0, 1)[..., None]
+            frame += cover * (np.asarray(shape.rgb, np.float32) - frame)
+        if spec.blur > 0:
+            frame = gaussian_blur(frame, spec.blur)
+        if spec.noise > 0:
+            frame += rng.normal(0, spec.noise, frame.shape).astype(np.float32)
+        video[index] = np.clip(np.rint(frame), 0, 255)
+    return video
+
+
+def gaussian_blur(image: Float, sigma: float) -> Float:
+    """Separable Gaussian blur of (..., H, W, C) with replicated borders; `sigma` in pixels."""
+    reach = max(1, int(np.ceil(3 * sigma)))
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2).astype(np.float32)
+    kernel /= kernel.sum()
+    for axis in (-3, -2):
+        length = image.shape[axis]
+        pad = [(0, 0)] * image.ndim
+        pad[axis] = (reach, reach)
+        padded = np.pad(image, pad, mode="edge")
+        image = sum(  # type: ignore[assignment]
+            weight * np.take(padded, np.arange(k, k + length), axis=axis) for k, weight in enumerate(kernel)
+        )
+    return image
+
+
+def captions(spec: ShapeClip) -> list[str]:
+    """Every phrasing of a clip, the plainest full one first; the last ones leave something out."""
+    background = f"{_article(spec.background)} background"
+    named = [f"{_article(shape.colour)} {shape.kind}" for shape in spec.shapes]
+    moving = [
+        name + (f" moving {shape.motion}" if shape.motion != "still" else "")
+        for name, shape in zip(named, spec.shapes, strict=True)
+    ]
+    full, plain = " and ".join(moving), " and ".join(named)
+    texts = [f"{full} on {background}", f"{plain} on {background}"]
+    if len(spec.shapes) == 2:
+        texts.append(f"{' and '.join(reversed(named))} on {background}")
+    texts += [f"a video of {plain} on {background}", f"{plain} in front of {background}", full, plain]
+    if len(spec.shapes) == 1:
+        texts.append(f"{spec.shapes[0].colour} {spec.shapes[0].kind}")
+    return list(dict.fromkeys(texts))
+
+
+def write_clips(
+    directory: str | Path,
+    n: int,
+    seed: int = 0,
+    *,
+    size: tuple[int, int] = (96, 128),
+    num_frames: int = 16,
+    fps: float = 8.0,
+    held_out: bool | None = None,
+    two_shapes: float = 0.0,
+    crf: int = 18,
+) -> list[dict[str, Any]]:
+    """Write `n` random clips as H.264 videos, and `manifest.json` beside them.
+
+    Args:
+        directory: made if missing.
+        n, seed, held_out, two_shapes: see `random_specs`.
+        size: (H, W) in pixels.
+        num_frames, fps: length and rate of each clip.
+        crf: quality of the H.264 files; more is coarser.
+
+    Returns:
+        One entry a clip, as in the manifest: `file` (name in the directory), `caption`, `captions`, `shapes`
+        (kind, colour and motion of each), `background`, `held_out`.
+    """
+    from . import video
+
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    entries: list[dict[str, Any]] = []
+    specs = random_specs(n, seed, held_out=held_out, two_shapes=two_shapes, aspect=size[1] / size[0])
+    for index, spec in enumerate(specs):
+        texts = captions(spec)
+        name = f"{index:03d}_{texts[0].replace(' a ', ' ').replace(' an ', ' ').split(' ', 1)[1].replace(' ', '_')}.mp4"
+        video.write(directory / name, render(spec, num_frames, size), fps, crf=crf)
+        entries.append(
+            {
+                "file": name,
+                "caption": texts[0],
+                "captions": texts,
+                "shapes": [{"kind": s.kind, "colour": s.colour, "motion": s.motion} for s in spec.shapes],
+                "background": spec.background,
+                "held_out": all(is_held_out(*each) for each in spec.combinations),
+            }
+        )
+    (directory / "manifest.json").write_text(json.dumps({"seed": seed, "clips": entries}, indent=1), encoding="utf-8")
+    return entries
+
+
+def _article(words: str) -> str:
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
+
+
+def _random_motion(rng: np.random.Generator) -> str:
+    return "still" if rng.random() < 0.4 else list(MOTIONS)[1 + rng.integers(4)]
+
+
+def _contrasting(rng: np.random.Generator, name: str, against: tuple[int, int, int]) -> tuple[int, int, int]:
+    """A shade of `name` that can be told from `against`: the first that is far enough, else the farthest of 20."""
+    best, farthest = sample_colour(rng, name), -1.0
+    for _ in range(20):
+        shade = sample_colour(rng, name)
+        distance = float(np.linalg.norm(np.subtract(shade, against)))
+        if distance > farthest:
+            best, farthest = shade, distance
+        if distance >= _MIN_CONTRAST:
+            break
+    return best
+
+
+def _path(
+    rng: np.random.Generator,
+    motion: str,
+    radius: float,
+    extent: tuple[float, float],
+    boxes: Sequence[tuple[float, float]],
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Start and end of a centre that stays in its box (fractions of the frame, x then y) with its shape in frame."""
+    start, end = [0.0, 0.0], [0.0, 0.0]
+    for axis in (0, 1):
+        margin = 0.9 * radius / extent[axis]
+        low, high = boxes[axis][0] + margin, boxes[axis][1] - margin
+        if high < low:
+            low = high = (boxes[axis][0] + boxes[axis][1]) / 2
+        direction = MOTIONS[motion][axis]
+        travel = (high - low) * rng.uniform(0.6, 1.0) if direction else 0.0
+        first = rng.uniform(low, high - travel)
+        start[axis], end[axis] = (first, first + travel) if direction >= 0 else (first + travel, first)
+    return (start[0], start[1]), (end[0], end[1])
+
+
+def _mirrored(shape: Shape) -> Shape:
+    """The shape at the point opposite through the frame's centre; what moves left still moves left."""
+    from dataclasses import replace
+
+    return replace(
+        shape,
+        start=(1 - shape.end[0], 1 - shape.end[1]),
+        end=(1 - shape.start[0], 1 - shape.start[1]),
+    )
