@@ -1,0 +1,7 @@
+"""`python -m fiftyone_latent_inr` is `latent-inr`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())
