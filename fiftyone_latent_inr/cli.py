@@ -1,0 +1,370 @@
+"""The command line, `latent-inr`: thin commands over the Python API.
+
+    latent-inr encode video.mp4 video.linr --preset balanced
+    latent-inr compare video.mp4 video.linr
+    latent-inr decode video.linr twice.mp4 --scale 2
+    latent-inr search my-dataset "a red circle"
+
+Exit status 0, or 2 with one line on stderr for bad input, or 130 when interrupted. Each command imports what it
+needs when it runs, so that `latent-inr --help` loads neither torch nor FiftyOne.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from . import __version__
+from .errors import InputError, LatentINRError
+from .files import reason
+
+PROG = "latent-inr"
+PRESETS = ("fast", "balanced", "best")
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, and where help is."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{PROG}: error: {message} (see `{self.prog} --help`)\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        argv: the arguments without the program's name; None takes them from the process.
+
+    Returns:
+        the exit status: 0, 2 for bad input, 130 when interrupted.
+    """
+    args = build_parser().parse_args(argv)
+    try:
+        args.run(args)
+        sys.stdout.flush()
+        return 0
+    except LatentINRError as error:
+        return _fail(str(error))
+    except BrokenPipeError:
+        # The reader went away (`latent-inr info x.linr | head -1`); Python would complain again while it shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        if error.filename is None and error.errno is None:
+            raise
+        name = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{name}{error.strerror or error}")
+    except KeyboardInterrupt:
+        print(f"\n{PROG}: interrupted; nothing half-written was left behind", file=sys.stderr)
+        return 130
+
+
+def _fail(message: str) -> int:
+    print(f"{PROG}: error: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Builds the parser of all commands."""
+    parser = _Parser(prog=PROG, description="Videos as latents and hypernetworks: store them small, find them by text.")
+    parser.add_argument("--version", action="version", version=f"{PROG} {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
+    for add in (_add_encode, _add_decode, _add_info, _add_compare, _add_search, _add_demo, _add_install_plugin):
+        add(commands)
+    return parser
+
+
+# --- encode -----------------------------------------------------------------------------------------------------
+
+
+def _add_encode(commands: Any) -> None:
+    p = commands.add_parser("encode", help="fit a video and store it", description="Fit a video and store it.")
+    p.add_argument("input", type=Path, metavar="IN", help="a video file")
+    p.add_argument("output", type=Path, metavar="OUT.linr", help="the file to write")
+    p.add_argument("--preset", default="balanced", help=f"{', '.join(PRESETS)} (default: balanced)")
+    p.add_argument("--size", type=_size, metavar="HxW", help="resize by area averaging first, e.g. 180x320")
+    p.add_argument("--frames", type=_count, metavar="N", help="take the first N frames")
+    p.add_argument("--teacher", metavar="NAME", help="small, ARCH/PRETRAINED of OpenCLIP, or a directory")
+    p.add_argument("--prior", metavar="REPO_OR_DIR", help="pretrained hypernetworks to begin from")
+    p.add_argument("--seed", type=_seed, default=0, metavar="S", help="same seed, same file on a CPU (default: 0)")
+    p.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, mps (default: the best there is)")
+    p.add_argument("--quiet", action="store_true", help="no progress bar")
+    p.set_defaults(run=_encode)
+
+
+def _encode(args: argparse.Namespace) -> None:
+    # Before a fit of minutes begins: can its result be stored?
+    _check_output(args.output, args.input)
+    from .encode import fit
+
+    video = fit(
+        args.input,
+        preset=args.preset,
+        teacher=args.teacher,
+        prior=args.prior,
+        size=args.size,
+        max_frames=args.frames,
+        device=args.device,
+        seed=args.seed,
+        progress=not args.quiet,
+    )
+    video.save(args.output)
+    m = video.metrics
+    print(
+        f"{args.output}: {args.output.stat().st_size:,} bytes, {video.num_frames} frames of "
+        f"{video.size[1]}x{video.size[0]}, {_figures(m)}, {m.get('seconds', 0):.1f} s"
+    )
+
+
+# --- decode -----------------------------------------------------------------------------------------------------
+
+
+def _add_decode(commands: Any) -> None:
+    p = commands.add_parser("decode", help="draw a stored video", description="Draw a stored video as H.264.")
+    p.add_argument("input", type=Path, metavar="IN.linr")
+    p.add_argument("output", type=Path, metavar="OUT.mp4")
+    p.add_argument("--scale", type=_positive, default=1.0, metavar="S", help="scale of both sides, e.g. 2 or 1.5")
+    p.add_argument(
+        "--fps-factor", type=_positive, default=1.0, metavar="F", help="frames in between: 2 doubles the rate"
+    )
+    p.add_argument("--frames", type=_span, default=(None, None), metavar="A:B", help="frames A to B-1, as in Python")
+    p.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, mps (default: the best there is)")
+    p.add_argument("--quiet", action="store_true", help="no progress bar")
+    p.set_defaults(run=_decode)
+
+
+def _decode(args: argparse.Namespace) -> None:
+    _check_output(args.output, args.input)
+    from .latent_video import load
+    from .rendering import frame_times, scaled_size
+    from .video import write
+
+    video = load(args.input)
+    times = frame_times(video.num_frames, args.frames, args.fps_factor)
+    size = scaled_size(video.size, args.scale)
+    fps = video.fps * args.fps_factor
+    frames = _bar(video.iter_render(times, size, args.device), len(times), "decode", args.quiet)
+    write(args.output, frames, fps)
+    print(f"{args.output}: {len(times)} frames of {size[1]}x{size[0]} at {fps:g} fps")
+
+
+# --- info, compare ----------------------------------------------------------------------------------------------
+
+
+def _add_info(commands: Any) -> None:
+    p = commands.add_parser("info", help="what a stored video holds", description="Say what a stored video holds.")
+    p.add_argument("input", type=Path, metavar="IN.linr")
+    p.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+    p.set_defaults(run=_info)
+
+
+def _info(args: argparse.Namespace) -> None:
+    from .latent_video import load
+
+    video = load(args.input)
+    (height, width), (_, latent_dim) = video.size, video.latents.shape
+    facts: dict[str, Any] = {
+        "file": str(args.input),
+        "bytes": args.input.stat().st_size,
+        "num_frames": video.num_frames,
+        "fps": video.fps,
+        "height": height,
+        "width": width,
+        "preset": video.preset,
+        "num_parameters": video.num_parameters,
+        "latent_dim": latent_dim,
+        "embedding_dim": None if video.embedding is None else len(video.embedding),
+        "teacher": video.teacher,
+        "teacher_id": video.teacher_id,
+        "metrics": dict(video.metrics),
+        "metadata": video.metadata,
+    }
+    _report(facts, args.json)
+
+
+def _add_compare(commands: Any) -> None:
+    p = commands.add_parser(
+        "compare",
+        help="measure a stored video against its original",
+        description="Measure a stored video against its original: the file's bytes, and the frames it decodes to.",
+    )
+    p.add_argument("original", type=Path, metavar="ORIGINAL", help="the video that was encoded")
+    p.add_argument("input", type=Path, metavar="IN.linr")
+    p.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+    p.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, mps (default: the best there is)")
+    p.set_defaults(run=_compare)
+
+
+def _compare(args: argparse.Namespace) -> None:
+    from .compare import compare
+
+    measured = compare(args.original, args.input, device=args.device)
+    _report({"original": str(args.original), "file": str(args.input), **measured}, args.json)
+
+
+# --- search, demo, install-plugin -------------------------------------------------------------------------------
+
+
+def _add_search(commands: Any) -> None:
+    p = commands.add_parser(
+        "search", help="find videos of a fitted dataset by text", description="Find videos by text."
+    )
+    p.add_argument("dataset", metavar="DATASET", help="name of a FiftyOne dataset that was fitted with a teacher")
+    p.add_argument("text", metavar='"text"')
+    p.add_argument("-k", type=_count, default=5, metavar="K", help="how many to list (default: 5)")
+    p.set_defaults(run=_search)
+
+
+def _search(args: argparse.Namespace) -> None:
+    from .datasets.search import search
+
+    for rank, hit in enumerate(search(args.dataset, args.text, k=args.k), 1):
+        print(f"{rank:3d}  {hit.similarity:6.3f}  {hit.filepath}")
+
+
+def _add_demo(commands: Any) -> None:
+    p = commands.add_parser("demo", help="fit, search and picture the bundled clips (minutes)", description=DEMO)
+    p.add_argument("--output", type=Path, default=Path("demo_output"), metavar="DIR", help="default: demo_output")
+    p.add_argument("--app", action="store_true", help="then open the App on the dataset and wait")
+    p.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, mps (default: the best there is)")
+    p.set_defaults(run=_demo)
+
+
+DEMO = "Build the dataset `latent-inr-demo` of generated and real clips, fit it, search it by text, draw a picture."
+
+
+def _demo(args: argparse.Namespace) -> None:
+    from .demo import run
+
+    run(args.output, app=args.app, device=args.device)
+
+
+def _add_install_plugin(commands: Any) -> None:
+    p = commands.add_parser(
+        "install-plugin",
+        help="show this package's operators in the App",
+        description="Write a stub into FiftyOne's plugins directory that shows this package's operators in the App.",
+    )
+    p.add_argument("--plugins-dir", type=Path, metavar="DIR", help="default: FiftyOne's own setting")
+    p.set_defaults(run=_install_plugin)
+
+
+def _install_plugin(args: argparse.Namespace) -> None:
+    from .datasets.plugin import install_plugin
+
+    done = install_plugin(args.plugins_dir)
+    print(f"plugin {done.action}: {done.folder} (fiftyone-latent-inr {__version__}); restart a running App to see it")
+
+
+# --- arguments and output ---------------------------------------------------------------------------------------
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        height, width = (int(part) for part in text.lower().split("x"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not HxW, height first, such as 180x320") from None
+    if min(height, width) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: both sides must be at least 1")
+    return height, width
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**63:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a seed: a whole number from 0 to 2^63 - 1")
+    return int(text)
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
+def _span(text: str) -> tuple[int | None, int | None]:
+    first, colon, last = text.partition(":")
+    try:
+        if not colon:
+            raise ValueError
+        return (int(first) if first else None), (int(last) if last else None)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not A:B, such as 0:16, :16 or 16:") from None
+
+
+def _check_output(output: Path, source: Path) -> None:
+    """Finds out before the work begins whether `output` can be written.
+
+    Raises:
+        InputError: its directory is missing or not writable, it is a directory, or it is the input itself.
+    """
+    folder = output.parent
+    if output.is_dir():
+        raise InputError(f"{output} is a directory; give a file name in it")
+    if not folder.is_dir():
+        raise InputError(f"cannot write {output}: there is no directory {folder}; create it first")
+    if output.exists() and source.exists() and output.samefile(source):
+        raise InputError(f"{output} is the input itself; give another output")
+    probe = folder / f".{output.name}.{os.getpid()}.probe"
+    try:
+        # Asking the permission bits is not enough: read-only mounts, quotas and root all differ from them.
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        raise InputError(f"cannot write {output}: {reason(error)}") from error
+
+
+def _bar(items: Any, total: int, what: str, quiet: bool) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(items, total=total, desc=what, unit="frame", disable=quiet or None, file=sys.stderr)
+
+
+def _figures(metrics: Any) -> str:
+    parts = [("psnr", "{:.2f} dB"), ("ms_ssim", "MS-SSIM {:.4f}"), ("bpp", "{:.3f} bpp")]
+    return ", ".join(form.format(metrics[name]) for name, form in parts if metrics.get(name) is not None)
+
+
+def _report(facts: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(_plain(facts), indent=2, ensure_ascii=False, allow_nan=False))
+        return
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{key}={_short(item)}" for key, item in value.items())
+        print(f"{name:>15}  {'-' if value is None else _short(value)}")
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    """Strict JSON: numpy scalars become numbers, and what is not finite becomes null."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if hasattr(value, "item") and not isinstance(value, (str, bytes)):
+        return _plain(value.item() if getattr(value, "ndim", 0) == 0 else value.tolist())
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

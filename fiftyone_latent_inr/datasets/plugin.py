@@ -1,0 +1,122 @@
+"""Makes an installed package into an App plugin: a stub folder that imports the installed operators.
+
+FiftyOne finds plugins by walking its plugins directory for `fiftyone.yml`; packages have no other way to announce
+themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import __version__
+from ..errors import InputError
+from ..resources import manifest_version, plugin_manifest
+
+FOLDER = "latent-inr"
+_MARK = "Written by `latent-inr install-plugin`"
+_STUB = f'''"""{_MARK}: shows FiftyOne the operators of the installed fiftyone-latent-inr."""
+
+import logging
+from pathlib import Path
+
+from fiftyone_latent_inr.operators import register as _register
+from fiftyone_latent_inr.resources import version_skew
+
+
+def register(plugin):
+    skew = version_skew(Path(__file__).with_name("fiftyone.yml"))
+    if skew:
+        logging.getLogger("fiftyone").warning(skew)
+    _register(plugin)
+'''
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What `install_plugin` did: the folder, and `created`, `updated` or `unchanged`."""
+
+    folder: Path
+    action: str
+
+
+def install_plugin(plugins_dir: str | Path | None = None) -> Installed:
+    """Writes (or brings up to date) the stub plugin.
+
+    Args:
+        plugins_dir: where FiftyOne looks for plugins; None asks FiftyOne (`fo.config.plugins_dir`).
+
+    Returns:
+        the folder and what was done to it.
+
+    Raises:
+        InputError: the folder holds something else, the plugin is already there in another folder, or the
+            directory cannot be written to.
+    """
+    root = Path(plugins_dir) if plugins_dir is not None else _default_plugins_dir()
+    manifest = plugin_manifest().read_text(encoding="utf-8")
+    folder = root / FOLDER
+    _refuse_foreign(folder)
+    _refuse_second_copy(root, folder, manifest)
+
+    wanted = {"fiftyone.yml": stub_manifest(manifest), "__init__.py": _STUB}
+    existed = folder.exists()
+    if existed and all(_read(folder / name) == text for name, text in wanted.items()):
+        return Installed(folder, "unchanged")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in wanted.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"cannot write the plugin to {folder}: {error.strerror}; give another --plugins-dir"
+        ) from error
+    return Installed(folder, "updated" if existed else "created")
+
+
+def stub_manifest(manifest: str) -> str:
+    """The stub's `fiftyone.yml`: the package's own, with the stub's entry point and the package's version."""
+    lines = [line for line in manifest.splitlines() if not re.match(r"(py_entry|js_bundle|version)\s*:", line)]
+    return "\n".join([*lines, f"version: {__version__}", "py_entry: __init__.py"]) + "\n"
+
+
+def _default_plugins_dir() -> Path:
+    import fiftyone as fo
+
+    if not fo.config.plugins_dir:
+        raise InputError("FiftyOne has no plugins directory; set FIFTYONE_PLUGINS_DIR or give --plugins-dir")
+    return Path(fo.config.plugins_dir)
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Nothing that somebody else put there is overwritten."""
+    if folder.is_symlink():
+        raise InputError(f"{folder} is a link to {folder.resolve()}; remove it first, or keep using it as the plugin")
+    if not folder.exists():
+        return
+    if not folder.is_dir() or (any(folder.iterdir()) and _MARK not in (_read(folder / "__init__.py") or "")):
+        raise InputError(f"{folder} holds something else; move it away, or give another --plugins-dir")
+
+
+def _refuse_second_copy(root: Path, folder: Path, manifest: str) -> None:
+    """Two plugins of one name would shadow each other."""
+    name = _plugin_name(manifest)
+    for other in sorted([*root.glob("*/fiftyone.y*ml"), *root.glob("*/*/fiftyone.y*ml")]):
+        if other.parent != folder and _plugin_name(_read(other) or "") == name:
+            raise InputError(
+                f"plugin {name} is already in {other.parent} (version {manifest_version(other) or 'unknown'}); "
+                "remove that one first, or keep using it"
+            )
+
+
+def _plugin_name(manifest: str) -> str | None:
+    match = re.search(r"^name:\s*[\"']?([^\s\"']+)", manifest, re.MULTILINE)
+    return match.group(1) if match else None

@@ -1,0 +1,44 @@
+"""Which instants and which size to draw: the arithmetic behind `decode`, super-resolution and interpolation."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import InputError
+
+
+def frame_times(
+    num_frames: int, span: tuple[int | None, int | None] = (None, None), fps_factor: float = 1.0
+) -> npt.NDArray[np.float64]:
+    """The instants that play frames A to B-1 at `fps_factor` times their rate.
+
+    Drawn between the first and the last frame, never beyond: at factor 2, N frames become 2N - 1.
+
+    Args:
+        num_frames: T of the stored video.
+        span: (A, B) as in Python's slices; None or negative ends count as they do there.
+        fps_factor: above 1 draws frames in between, below 1 leaves some out.
+
+    Returns:
+        (N,) float64 frame indices in [0, T - 1], ascending, at least one.
+
+    Raises:
+        InputError: the span holds no frame, or reaches beyond the video.
+    """
+    first, last = (bound if bound is None or bound >= 0 else num_frames + bound for bound in span)
+    first, last = first or 0, num_frames if last is None else last
+    if not 0 <= first < last <= num_frames:
+        raise InputError(
+            f"frames {first}:{last} are not in this video, which has frames 0:{num_frames}; give A:B with 0 <= A < B"
+        )
+    steps = math.floor((last - 1 - first) * fps_factor + 1e-9)
+    return np.minimum(first + np.arange(steps + 1) / fps_factor, last - 1)
+
+
+def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """(H, W) times `scale`, rounded, at least one pixel a side."""
+    height, width = (max(1, round(side * scale)) for side in size)
+    return height, width
