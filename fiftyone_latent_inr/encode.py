@@ -1,0 +1,244 @@
+"""`fit`: a video in, a `LatentVideo` out. Reads, asks the teacher, fits, stores, and measures what was stored."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from . import metrics, video
+from .errors import InputError
+from .fitting import FitConfig, fit_frames, resolve
+from .latent_video import LatentVideo, draw, from_bytes, pick_device, to_bytes
+from .model import LatentINR
+from .progress import FitProgress, ProgressCallback
+
+if TYPE_CHECKING:
+    from .semantics.teachers import Teacher
+
+# The steps' tensors are small: beyond a few threads a CPU only burns cycles waiting for itself.
+_MAX_THREADS = 4
+
+
+def fit(
+    source: str | os.PathLike[str] | npt.NDArray[np.uint8],
+    *,
+    preset: str = "balanced",
+    config: FitConfig | None = None,
+    teacher: str | Teacher | None = None,
+    prior: str | None = None,
+    size: tuple[int, int] | None = None,
+    max_frames: int | None = None,
+    device: str | None = None,
+    seed: int = 0,
+    progress: bool | ProgressCallback = True,
+    fps: float = 30.0,
+    metadata: Mapping[str, Any] | None = None,
+) -> LatentVideo:
+    """Fits a video: per-frame latents, a hypernetwork and a field (Latent-INR, arXiv 2408.02672).
+
+    Args:
+        source: path of a video, or its frames, uint8 (T, H, W, 3) RGB.
+        preset: `fast`, `balanced` or `best`.
+        config: settings to use instead of the preset's.
+        teacher: what the latents are aligned with: a name (`small`, `ARCH/PRETRAINED`), a directory, or a loaded
+            teacher; None for no alignment.
+        prior: reserved for pretrained hypernetworks.
+        size: (H, W) to resize to before fitting, by area averaging.
+        max_frames: fit the first frames only.
+        device: torch device; by default the GPU where there is one.
+        seed: a seed gives the same file, on the same kind of CPU.
+        progress: a bar on standard error, a callback for `FitProgress` events, or nothing.
+        fps: frames a second of an array; a file knows its own.
+        metadata: JSON-able notes to keep in the file.
+
+    Returns:
+        The fitted video. Its metrics are measured on what is stored.
+
+    Raises:
+        InputError: a bad video or argument.
+        TeacherUnavailableError: the teacher's weights cannot be had.
+
+    Example:
+        >>> video = linr.fit("clip.mp4", preset="fast", size=(90, 160))  # doctest: +SKIP
+        >>> video.metrics["psnr"], video.save("clip.linr")               # doctest: +SKIP
+    """
+    if prior is not None:
+        raise InputError("pretrained hypernetworks (prior=...) are not there yet in this version")
+    settings = resolve(preset, config)
+    where = pick_device(device)
+    start = time.monotonic()
+    with _reporting(progress, start) as report, _threads(where):
+        report(FitProgress("decode", 0, 1, message=f"fitting on {describe_device(where)}"))
+        frames, fps = _frames(source, size, max_frames, fps, report)
+        teacher = _teacher(teacher, where)
+        targets = None
+        if teacher is not None:
+            report(FitProgress("embed", 0, 1))
+            targets = torch.from_numpy(teacher.embed_frames(frames))
+        running = fit_frames(torch.from_numpy(frames), settings, targets=targets, seed=seed, device=where)
+        model = _drive(running, report)
+        seconds = time.monotonic() - start
+        config_notes = {"config": settings.digest(), "seed": seed, "steps": settings.steps_for(*frames.shape[:3])}
+        notes: dict[str, Any] = {
+            "fps": fps,
+            "preset": settings.preset,
+            "teacher": None if teacher is None else teacher.name,
+            "teacher_id": None if teacher is None else teacher.id,
+            "metadata": {**config_notes, **(metadata or {})},
+        }
+        stored = from_bytes(to_bytes(model, bits=settings.bits, **notes))
+        measured = _measure(model, stored, frames, targets, where, report)
+        measured["seconds"] = seconds
+        return from_bytes(to_bytes(model, bits=settings.bits, metrics=measured, **notes))
+
+
+def estimate_seconds(
+    preset: str,
+    num_frames: int,
+    height: int,
+    width: int,
+    device: str | None = None,
+    config: FitConfig | None = None,
+) -> float:
+    """Roughly how many wall seconds a fit takes; from steps alone, good to a factor of about two.
+
+    Args:
+        preset: name of a preset; ignored where `config` is given.
+        num_frames: T.
+        height: H in pixels.
+        width: W in pixels.
+        device: as in `fit`.
+        config: settings to use instead of the preset's.
+    """
+    settings = resolve(preset, config)
+    steps = settings.steps_for(num_frames, height, width)
+    on_gpu = pick_device(device).type != "cpu"
+    # the optimiser's share grows with the grids, the rest with the points of a step
+    step = 0.008 if on_gpu else 1.2e-6 * settings.points_per_step + 4e-8 * height * width
+    drawing = num_frames * height * width * (5e-9 if on_gpu else 6e-7)
+    return steps * step + 2 * drawing
+
+
+def describe_device(device: torch.device) -> str:
+    """The device in words, for people."""
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"{device} ({torch.get_num_threads()} threads)" if device.type == "cpu" else str(device)
+
+
+def _frames(
+    source: str | os.PathLike[str] | npt.NDArray[np.uint8],
+    size: tuple[int, int] | None,
+    max_frames: int | None,
+    fps: float,
+    report: ProgressCallback,
+) -> tuple[npt.NDArray[np.uint8], float]:
+    """The frames to fit, uint8 (T, H, W, 3), and their rate."""
+    if max_frames is not None and max_frames < 1:
+        raise InputError(f"max_frames must be at least 1, not {max_frames}")
+    if isinstance(source, str | os.PathLike):
+        read = video.read(source, size=size, max_frames=max_frames)
+        for warning in read.warnings:
+            report(FitProgress("decode", 0, 1, message=warning))
+        return read.array, read.fps
+    frames = np.asarray(source)
+    if frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape or frames.dtype != np.uint8:
+        raise InputError(f"frames must be uint8 (T, H, W, 3), not {frames.dtype} {frames.shape}")
+    if not (np.isfinite(fps) and fps > 0):
+        raise InputError(f"fps must be a positive number, not {fps}")
+    frames = np.ascontiguousarray(frames[:max_frames])
+    return (frames if size is None else video.area_resize(frames, size)), float(fps)
+
+
+def _teacher(teacher: str | Teacher | None, device: torch.device) -> Teacher | None:
+    if not isinstance(teacher, str):
+        return teacher
+    from .semantics.teachers import load_teacher
+
+    return load_teacher(teacher, device=str(device))
+
+
+def _drive(running: Generator[FitProgress, None, LatentINR], report: ProgressCallback) -> LatentINR:
+    """Runs a fit to its end, reporting each event."""
+    while True:
+        try:
+            event = next(running)
+        except StopIteration as stop:
+            model: LatentINR = stop.value
+            return model
+        report(event)
+
+
+def _measure(
+    model: LatentINR,
+    stored: LatentVideo,
+    frames: npt.NDArray[np.uint8],
+    targets: torch.Tensor | None,
+    device: torch.device,
+    report: ProgressCallback,
+) -> dict[str, float]:
+    """PSNR and MS-SSIM of the stored video, PSNR before storing, and how well its embeddings follow the teacher."""
+    count, height, width, _ = frames.shape
+    times = np.arange(count, dtype=np.float32)
+    sums = np.zeros(3)
+    pairs = zip(draw(stored.model(device), times, height, width), draw(model, times, height, width), strict=True)
+    for k, (after, before) in enumerate(pairs):
+        true = frames[k : k + 1]
+        sums += metrics.psnr(true, after[None]), metrics.ms_ssim(true, after[None]), metrics.psnr(true, before[None])
+        report(FitProgress("measure", k + 1, count, float(sums[0]) / (k + 1)))
+    psnr, ms_ssim, unquantised = (float(n) / count for n in sums)
+    measured = {"psnr": psnr, "ms_ssim": ms_ssim, "psnr_unquantised": unquantised}
+    embeddings = stored.embeddings
+    if targets is not None and embeddings is not None and count > 1:
+        from .semantics.retrieval import centred_cosine
+
+        measured["alignment"] = float(centred_cosine(embeddings, targets.numpy()))
+    return measured
+
+
+@contextmanager
+def _threads(device: torch.device) -> Iterator[None]:
+    """Few CPU threads while fitting on the CPU; what was set before comes back."""
+    before = torch.get_num_threads()
+    try:
+        if device.type == "cpu":
+            torch.set_num_threads(min(before, _MAX_THREADS))
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _reporting(progress: bool | ProgressCallback, start: float) -> Iterator[ProgressCallback]:
+    """What `progress` asks for, as a callback; events get the wall seconds since `start`."""
+    if callable(progress):
+        callback = progress
+        yield lambda event: callback(replace(event, seconds=time.monotonic() - start))
+    elif progress:
+        from tqdm import tqdm
+
+        with tqdm(total=1, unit="step", leave=True, dynamic_ncols=True) as bar:
+            yield lambda event: _draw_bar(bar, event)
+    else:
+        yield lambda event: None
+
+
+def _draw_bar(bar: Any, event: FitProgress) -> None:
+    """Shows an event on a tqdm bar."""
+    if event.message:
+        bar.write(event.message)
+    if event.stage != bar.desc.removesuffix(": ") or event.total_steps != bar.total:
+        bar.reset(total=event.total_steps)
+        bar.set_description(event.stage, refresh=False)
+    bar.n = event.step
+    if event.psnr is not None:
+        bar.set_postfix_str(f"{event.psnr:.2f} dB", refresh=False)
+    bar.refresh()

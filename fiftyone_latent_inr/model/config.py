@@ -1,0 +1,236 @@
+"""What a model is made of, as data: an `Architecture`, and the `ModelConfig` that it becomes for one video."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
+from typing import Any
+
+from ..errors import InputError
+
+# Bounds on what a configuration may ask for. They are far above any preset and keep a hostile file from
+# making the reader allocate without end.
+MAX_PARAMETERS = 64_000_000
+MAX_SIDE = 16_384
+MAX_FRAMES = 1_000_000
+
+
+@dataclass(frozen=True)
+class GridLevel:
+    """One resolution of the feature planes.
+
+    Attributes:
+        rows: nodes in height, at least 2.
+        cols: nodes in width, at least 2.
+        channels: features that the field sees from each plane at this level.
+        copies: grids mixed into each channel by coefficients that the hypernetwork predicts.
+    """
+
+    rows: int
+    cols: int
+    channels: int
+    copies: int = 1
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The exact shape of a `LatentINR`: everything that is needed to rebuild it from stored tensors.
+
+    Attributes:
+        num_frames: T, entries of the latent dictionary.
+        height: H of the fitted frames, pixels.
+        width: W of the fitted frames, pixels.
+        latent_dim: D, width of a latent.
+        semantic_dim: S <= D, how many leading dimensions of the latent the embedding head reads; 0 without a teacher.
+        embedding_dim: E, width of the teacher's embeddings; 0 without a teacher.
+        bottleneck: width of the hypernetwork's trunk.
+        levels: resolutions of the feature planes.
+        planes: canonical planes, each seen through its own warp.
+        hidden: width of the field's hidden layers.
+        layers: linear layers of the field, at least 2.
+        warp_rows: control points of a warp in height; 0 for no warp.
+        warp_cols: control points of a warp in width.
+        warp_scale: displacement, in half frame sizes, of a control value of 1.
+    """
+
+    num_frames: int
+    height: int
+    width: int
+    latent_dim: int
+    semantic_dim: int
+    embedding_dim: int
+    bottleneck: int
+    levels: tuple[GridLevel, ...]
+    planes: int
+    hidden: int
+    layers: int
+    warp_rows: int
+    warp_cols: int
+    warp_scale: float
+
+    def __post_init__(self) -> None:
+        small = {
+            "num_frames": (1, MAX_FRAMES),
+            "height": (1, MAX_SIDE),
+            "width": (1, MAX_SIDE),
+            "latent_dim": (1, 4096),
+            "semantic_dim": (0, 4096),
+            "embedding_dim": (0, 8192),
+            "bottleneck": (1, 1024),
+            "planes": (1, 8),
+            "hidden": (1, 1024),
+            "layers": (2, 12),
+            "warp_rows": (0, 256),
+            "warp_cols": (0, 256),
+        }
+        for name, (low, high) in small.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+                raise InputError(f"model configuration: {name} must be an integer from {low} to {high}, not {value!r}")
+        if self.semantic_dim > self.latent_dim:
+            raise InputError("model configuration: semantic_dim is larger than latent_dim")
+        if (self.semantic_dim == 0) != (self.embedding_dim == 0):
+            raise InputError("model configuration: semantic_dim and embedding_dim must both be zero or both be set")
+        if not (isinstance(self.warp_scale, int | float) and math.isfinite(self.warp_scale)):
+            raise InputError("model configuration: warp_scale must be a finite number")
+        if not 1 <= len(self.levels) <= 16:
+            raise InputError("model configuration: there must be 1 to 16 grid levels")
+        for level in self.levels:
+            sizes = (level.rows, level.cols, level.channels, level.copies)
+            if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in sizes):
+                raise InputError("model configuration: a grid level's sizes must be positive integers")
+            if level.rows < 2 or level.cols < 2:
+                raise InputError("model configuration: a grid level needs at least 2 x 2 nodes")
+        if self.num_parameters > MAX_PARAMETERS:
+            raise InputError(
+                f"model configuration: {self.num_parameters:,} parameters are more than the {MAX_PARAMETERS:,} allowed"
+            )
+
+    @property
+    def features(self) -> int:
+        """Features that the field's first layer reads."""
+        return self.planes * sum(level.channels for level in self.levels)
+
+    @property
+    def samples(self) -> int:
+        """Values read from all grids for one point, before the copies are mixed."""
+        return self.planes * sum(level.channels * level.copies for level in self.levels)
+
+    @property
+    def layer_sizes(self) -> tuple[tuple[int, int], ...]:
+        """(inputs, outputs) of each linear layer of the field."""
+        widths = [self.features, *[self.hidden] * (self.layers - 1), 3]
+        return tuple(pairwise(widths))
+
+    @property
+    def heads(self) -> dict[str, int]:
+        """What the hypernetwork predicts for a frame, and how many numbers each is, in order."""
+        heads = {"mix": self.samples}
+        if self.warp_rows and self.warp_cols:
+            heads["warp"] = self.planes * 2 * self.warp_rows * self.warp_cols
+        for k, (inputs, outputs) in enumerate(self.layer_sizes):
+            if k:  # the first layer's inputs are already scaled by the mixing coefficients
+                heads[f"in{k}"] = inputs
+            heads[f"out{k}"] = outputs
+            heads[f"shift{k}"] = outputs
+        return heads
+
+    @property
+    def num_parameters(self) -> int:
+        """All stored numbers: latents, hypernetwork, grids, field and embedding head."""
+        predicted = sum(self.heads.values())
+        hyper = self.latent_dim * self.bottleneck + self.bottleneck * predicted + predicted
+        grids = sum(self.planes * n.channels * n.copies * n.rows * n.cols for n in self.levels)
+        field = sum(i * o + o for i, o in self.layer_sizes)
+        head = (self.semantic_dim + 1) * self.embedding_dim
+        return self.num_frames * self.latent_dim + hyper + grids + field + head
+
+    def to_json(self) -> dict[str, Any]:
+        """The configuration as JSON-able data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ModelConfig:
+        """Builds a configuration from untrusted data.
+
+        Raises:
+            InputError: a key is missing or unknown, or a value is out of bounds.
+        """
+        if not isinstance(data, Mapping) or set(data) != {f.name for f in fields(cls)}:
+            raise InputError("model configuration: keys are missing or unknown")
+        level_keys = {f.name for f in fields(GridLevel)}
+        levels = data["levels"]
+        if not isinstance(levels, list | tuple) or not all(
+            isinstance(n, Mapping) and set(n) == level_keys for n in levels
+        ):
+            raise InputError("model configuration: grid levels are malformed")
+        return cls(**{**data, "levels": tuple(GridLevel(**n) for n in levels)})
+
+
+@dataclass(frozen=True)
+class Level:
+    """A grid level in an architecture: node spacing in pixels of the fitted frames, channels, copies."""
+
+    spacing: float
+    channels: int
+    copies: int = 1
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The shape of a model before it meets a video; `for_video` scales it to size and length.
+
+    Grids are laid out by spacing in pixels, so their number of nodes follows the frame size. Videos longer than
+    `reference_frames` get more copies to mix and more channels, by the powers `copies_growth` and `channels_growth`
+    of the ratio: sub-linear, because frames share most of what they show.
+    """
+
+    levels: tuple[Level, ...]
+    latent_dim: int = 32
+    semantic_dim: int = 32
+    bottleneck: int = 32
+    planes: int = 2
+    hidden: int = 36
+    layers: int = 3
+    warp_rows: int = 5
+    warp_cols: int = 8
+    warp_scale: float = 0.05
+    reference_frames: int = 32
+    copies_growth: float = 0.5
+    channels_growth: float = 0.25
+
+    def for_video(self, num_frames: int, height: int, width: int, embedding_dim: int = 0) -> ModelConfig:
+        """The configuration for a video of `num_frames` frames of `height` x `width` pixels.
+
+        A latent has one dimension a frame at most (more could not be told apart), plus the semantic ones.
+        """
+        ratio = max(1.0, num_frames / self.reference_frames)
+        levels = tuple(
+            GridLevel(
+                rows=max(2, math.ceil(height / level.spacing) + 1),
+                cols=max(2, math.ceil(width / level.spacing) + 1),
+                channels=round(level.channels * ratio**self.channels_growth),
+                copies=round(level.copies * ratio**self.copies_growth) if level.copies > 1 else 1,
+            )
+            for level in self.levels
+        )
+        semantic = min(self.semantic_dim, max(1, num_frames - 1), embedding_dim) if embedding_dim else 0
+        free = min(self.latent_dim, num_frames)
+        return ModelConfig(
+            num_frames=num_frames,
+            height=height,
+            width=width,
+            latent_dim=free + semantic,
+            semantic_dim=semantic,
+            embedding_dim=embedding_dim,
+            bottleneck=min(self.bottleneck, num_frames + 1),
+            levels=levels,
+            planes=self.planes,
+            hidden=self.hidden,
+            layers=self.layers,
+            warp_rows=self.warp_rows,
+            warp_cols=self.warp_cols,
+            warp_scale=self.warp_scale,
+        )
