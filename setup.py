@@ -12,7 +12,7 @@ MANIFEST = "fiftyone.yml"
 
 
 class BuildWithManifest(build_py):
-    """Copies the plugin manifest beside the package's modules; an editable install finds it in the checkout."""
+    """Copies the plugin manifest beside the package's modules; editable installs find it in place."""
 
     def run(self) -> None:
         super().run()

@@ -5,8 +5,8 @@
     latent-inr decode video.linr twice.mp4 --scale 2
     latent-inr search my-dataset "a red circle"
 
-Exit status 0, or 2 with one line on stderr for bad input, or 130 when interrupted. Each command imports what it
-needs when it runs, so that `latent-inr --help` loads neither torch nor FiftyOne.
+Exit status 0, or 2 with one line on stderr for bad input, or 130 when interrupted. Each command imports
+what it needs when it runs, so that `latent-inr --help` loads neither torch nor FiftyOne.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LatentINRError as error:
         return _fail(str(error))
     except BrokenPipeError:
-        # The reader went away (`latent-inr info x.linr | head -1`); Python would complain again while it shuts down.
+        # The reader went away (`latent-inr info x.linr | head -1`); Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
@@ -71,19 +71,31 @@ def _fail(message: str) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Builds the parser of all commands."""
-    parser = _Parser(prog=PROG, description="Videos as latents and hypernetworks: store them small, find them by text.")
+    parser = _Parser(
+        prog=PROG, description="Videos as latents and hypernetworks: store them small, find them by text."
+    )
     parser.add_argument("--version", action="version", version=f"{PROG} {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
-    for add in (_add_encode, _add_decode, _add_info, _add_compare, _add_search, _add_demo, _add_install_plugin):
+    for add in (
+        _add_encode,
+        _add_decode,
+        _add_info,
+        _add_compare,
+        _add_search,
+        _add_demo,
+        _add_install_plugin,
+    ):
         add(commands)
     return parser
 
 
-# --- encode -----------------------------------------------------------------------------------------------------
+# --- encode
 
 
 def _add_encode(commands: Any) -> None:
-    p = commands.add_parser("encode", help="fit a video and store it", description="Fit a video and store it.")
+    p = commands.add_parser(
+        "encode", help="fit a video and store it", description="Fit a video and store it."
+    )
     p.add_argument("input", type=Path, metavar="IN", help="a video file")
     p.add_argument("output", type=Path, metavar="OUT.linr", help="the file to write")
     p.add_argument("--preset", default="balanced", help=f"{', '.join(PRESETS)} (default: balanced)")
@@ -91,7 +103,9 @@ def _add_encode(commands: Any) -> None:
     p.add_argument("--frames", type=_count, metavar="N", help="take the first N frames")
     p.add_argument("--teacher", metavar="NAME", help="small, ARCH/PRETRAINED of OpenCLIP, or a directory")
     p.add_argument("--prior", metavar="REPO_OR_DIR", help="pretrained hypernetworks to begin from")
-    p.add_argument("--seed", type=_seed, default=0, metavar="S", help="same seed, same file on a CPU (default: 0)")
+    p.add_argument(
+        "--seed", type=_seed, default=0, metavar="S", help="same seed, same file on a CPU (default: 0)"
+    )
     p.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, mps (default: the best there is)")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
     p.set_defaults(run=_encode)
@@ -121,18 +135,22 @@ def _encode(args: argparse.Namespace) -> None:
     )
 
 
-# --- decode -----------------------------------------------------------------------------------------------------
+# --- decode
 
 
 def _add_decode(commands: Any) -> None:
     p = commands.add_parser("decode", help="draw a stored video", description="Draw a stored video as H.264.")
     p.add_argument("input", type=Path, metavar="IN.linr")
     p.add_argument("output", type=Path, metavar="OUT.mp4")
-    p.add_argument("--scale", type=_positive, default=1.0, metavar="S", help="scale of both sides, e.g. 2 or 1.5")
+    p.add_argument(
+        "--scale", type=_positive, default=1.0, metavar="S", help="scale of both sides, e.g. 2 or 1.5"
+    )
     p.add_argument(
         "--fps-factor", type=_positive, default=1.0, metavar="F", help="frames in between: 2 doubles the rate"
     )
-    p.add_argument("--frames", type=_span, default=(None, None), metavar="A:B", help="frames A to B-1, as in Python")
+    p.add_argument(
+        "--frames", type=_span, default=(None, None), metavar="A:B", help="frames A to B-1, as in Python"
+    )
     p.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, mps (default: the best there is)")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
     p.set_defaults(run=_decode)
@@ -153,11 +171,13 @@ def _decode(args: argparse.Namespace) -> None:
     print(f"{args.output}: {len(times)} frames of {size[1]}x{size[0]} at {fps:g} fps")
 
 
-# --- info, compare ----------------------------------------------------------------------------------------------
+# --- info, compare
 
 
 def _add_info(commands: Any) -> None:
-    p = commands.add_parser("info", help="what a stored video holds", description="Say what a stored video holds.")
+    p = commands.add_parser(
+        "info", help="what a stored video holds", description="Say what a stored video holds."
+    )
     p.add_argument("input", type=Path, metavar="IN.linr")
     p.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     p.set_defaults(run=_info)
@@ -191,7 +211,7 @@ def _add_compare(commands: Any) -> None:
     p = commands.add_parser(
         "compare",
         help="measure a stored video against its original",
-        description="Measure a stored video against its original: the file's bytes, and the frames it decodes to.",
+        description="Measure a stored video against its original: bytes of the file, frames it decodes to.",
     )
     p.add_argument("original", type=Path, metavar="ORIGINAL", help="the video that was encoded")
     p.add_argument("input", type=Path, metavar="IN.linr")
@@ -207,14 +227,16 @@ def _compare(args: argparse.Namespace) -> None:
     _report({"original": str(args.original), "file": str(args.input), **measured}, args.json)
 
 
-# --- search, demo, install-plugin -------------------------------------------------------------------------------
+# --- search, demo, install-plugin
 
 
 def _add_search(commands: Any) -> None:
     p = commands.add_parser(
         "search", help="find videos of a fitted dataset by text", description="Find videos by text."
     )
-    p.add_argument("dataset", metavar="DATASET", help="name of a FiftyOne dataset that was fitted with a teacher")
+    p.add_argument(
+        "dataset", metavar="DATASET", help="name of a FiftyOne dataset that was fitted with a teacher"
+    )
     p.add_argument("text", metavar='"text"')
     p.add_argument("-k", type=_count, default=5, metavar="K", help="how many to list (default: 5)")
     p.set_defaults(run=_search)
@@ -228,14 +250,18 @@ def _search(args: argparse.Namespace) -> None:
 
 
 def _add_demo(commands: Any) -> None:
-    p = commands.add_parser("demo", help="fit, search and picture the bundled clips (minutes)", description=DEMO)
-    p.add_argument("--output", type=Path, default=Path("demo_output"), metavar="DIR", help="default: demo_output")
+    p = commands.add_parser(
+        "demo", help="fit, search and picture the bundled clips (minutes)", description=DEMO
+    )
+    p.add_argument(
+        "--output", type=Path, default=Path("demo_output"), metavar="DIR", help="default: demo_output"
+    )
     p.add_argument("--app", action="store_true", help="then open the App on the dataset and wait")
     p.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, mps (default: the best there is)")
     p.set_defaults(run=_demo)
 
 
-DEMO = "Build the dataset `latent-inr-demo` of generated and real clips, fit it, search it by text, draw a picture."
+DEMO = "Build the dataset `latent-inr-demo` of small clips, fit it, search it by text, draw a picture."
 
 
 def _demo(args: argparse.Namespace) -> None:
@@ -248,7 +274,7 @@ def _add_install_plugin(commands: Any) -> None:
     p = commands.add_parser(
         "install-plugin",
         help="show this package's operators in the App",
-        description="Write a stub into FiftyOne's plugins directory that shows this package's operators in the App.",
+        description="Write a stub into FiftyOne's plugins directory that imports this package's operators.",
     )
     p.add_argument("--plugins-dir", type=Path, metavar="DIR", help="default: FiftyOne's own setting")
     p.set_defaults(run=_install_plugin)
@@ -258,10 +284,10 @@ def _install_plugin(args: argparse.Namespace) -> None:
     from .datasets.plugin import install_plugin
 
     done = install_plugin(args.plugins_dir)
-    print(f"plugin {done.action}: {done.folder} (fiftyone-latent-inr {__version__}); restart a running App to see it")
+    print(f"plugin {done.action}: {done.folder} (version {__version__}); restart a running App to see it")
 
 
-# --- arguments and output ---------------------------------------------------------------------------------------
+# --- arguments and output
 
 
 def _size(text: str) -> tuple[int, int]:

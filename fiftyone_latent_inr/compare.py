@@ -18,8 +18,8 @@ def compare(
 ) -> dict[str, Any]:
     """Decodes a `.linr` file and measures it frame by frame, so that memory does not grow with length.
 
-    The original is resized by area averaging to the stored size, as `encode --size` did, and its first T frames
-    are compared.
+    The original is resized by area averaging to the stored size, as `encode --size` did, and its first T
+    frames are compared.
 
     Args:
         original: the video that was encoded.
@@ -53,8 +53,8 @@ def compare(
         similarities.append(metrics.ms_ssim(true, rebuilt))
     if len(psnrs) < video.num_frames:
         raise InputError(
-            f"{os.fspath(original)} has {len(psnrs)} frames but {os.fspath(stored)} holds {video.num_frames}; "
-            "is it the original?"
+            f"{os.fspath(original)} has {len(psnrs)} frames but {os.fspath(stored)} holds "
+            f"{video.num_frames}; is it the original?"
         )
     height, width = video.size
     return {

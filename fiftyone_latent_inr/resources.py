@@ -1,7 +1,7 @@
 """Where the files lie that travel with the package: plugin manifest, zoo source, bundled clips.
 
-In a wheel they are inside the package; in a checkout (editable install, symlink, downloaded plugin) the manifest
-and `hub_models/` are its neighbours.
+In a wheel they are inside the package; in a checkout (editable install, symlink, downloaded plugin) the
+manifest and `hub_models/` are its neighbours.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ def _locate(name: str) -> Path:
     for parent in (_PACKAGE, _PACKAGE.parent):
         if (parent / name).exists():
             return parent / name
-    raise FileNotFoundError(f"{name} is missing from the installation at {_PACKAGE}; install the package again")
+    raise FileNotFoundError(
+        f"{name} is missing from the installation at {_PACKAGE}; install the package again"
+    )
 
 
 def plugin_manifest() -> Path:
@@ -31,7 +33,7 @@ def hub_models_dir() -> Path:
 
 
 def bundled_clips() -> list[Path]:
-    """The real clips of the demo (24 frames, 160x90), sorted by name; credits are in `LICENSES.md` beside them."""
+    """The real clips of the demo (24 frames, 160x90), sorted by name; credits: `LICENSES.md` beside them."""
     return sorted((_PACKAGE / "assets" / "clips").glob("*.mp4"))
 
 
@@ -45,10 +47,10 @@ def manifest_version(manifest: Path) -> str | None:
 
 
 def version_skew(manifest: Path) -> str | None:
-    """A line for people if the plugin at `manifest` and the installed package are of different versions, else None.
+    """A line for people if the plugin at `manifest` is not of the installed package's version, else None.
 
-    Skew is real: a downloaded plugin, or one that `latent-inr install-plugin` wrote earlier, imports whichever
-    package is installed now, and FiftyOne silently drops the operators that the older manifest does not list.
+    Skew is real: a downloaded plugin, or a stub written earlier by `latent-inr install-plugin`, imports
+    whichever package is installed now, and FiftyOne silently drops the operators that the older manifest does not list.
     """
     from . import __version__
 

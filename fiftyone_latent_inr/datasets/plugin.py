@@ -1,7 +1,7 @@
 """Makes an installed package into an App plugin: a stub folder that imports the installed operators.
 
-FiftyOne finds plugins by walking its plugins directory for `fiftyone.yml`; packages have no other way to announce
-themselves.
+FiftyOne finds plugins by walking its plugins directory for `fiftyone.yml`; packages have no other way to
+announce themselves.
 """
 
 from __future__ import annotations
@@ -77,7 +77,9 @@ def install_plugin(plugins_dir: str | Path | None = None) -> Installed:
 
 def stub_manifest(manifest: str) -> str:
     """The stub's `fiftyone.yml`: the package's own, with the stub's entry point and the package's version."""
-    lines = [line for line in manifest.splitlines() if not re.match(r"(py_entry|js_bundle|version)\s*:", line)]
+    lines = [
+        line for line in manifest.splitlines() if not re.match(r"(py_entry|js_bundle|version)\s*:", line)
+    ]
     return "\n".join([*lines, f"version: {__version__}", "py_entry: __init__.py"]) + "\n"
 
 
@@ -99,7 +101,9 @@ def _read(path: Path) -> str | None:
 def _refuse_foreign(folder: Path) -> None:
     """Nothing that somebody else put there is overwritten."""
     if folder.is_symlink():
-        raise InputError(f"{folder} is a link to {folder.resolve()}; remove it first, or keep using it as the plugin")
+        raise InputError(
+            f"{folder} is a link to {folder.resolve()}; remove it first, or keep using it as the plugin"
+        )
     if not folder.exists():
         return
     if not folder.is_dir() or (any(folder.iterdir()) and _MARK not in (_read(folder / "__init__.py") or "")):
@@ -112,7 +116,7 @@ def _refuse_second_copy(root: Path, folder: Path, manifest: str) -> None:
     for other in sorted([*root.glob("*/fiftyone.y*ml"), *root.glob("*/*/fiftyone.y*ml")]):
         if other.parent != folder and _plugin_name(_read(other) or "") == name:
             raise InputError(
-                f"plugin {name} is already in {other.parent} (version {manifest_version(other) or 'unknown'}); "
+                f"plugin {name} is already in {other.parent} (version {manifest_version(other)}); "
                 "remove that one first, or keep using it"
             )
 
