@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import __version__
-from .errors import InputError, LatentINRError
-from .files import reason
+from . import cli_arguments as arg
+from .errors import LatentINRError
 
 PROG = "latent-inr"
 PRESETS = ("fast", "balanced", "best")
@@ -99,12 +99,18 @@ def _add_encode(commands: Any) -> None:
     p.add_argument("input", type=Path, metavar="IN", help="a video file")
     p.add_argument("output", type=Path, metavar="OUT.linr", help="the file to write")
     p.add_argument("--preset", default="balanced", help=f"{', '.join(PRESETS)} (default: balanced)")
-    p.add_argument("--size", type=_size, metavar="HxW", help="resize by area averaging first, e.g. 180x320")
-    p.add_argument("--frames", type=_count, metavar="N", help="take the first N frames")
+    p.add_argument(
+        "--size", type=arg.size, metavar="HxW", help="resize by area averaging first, e.g. 180x320"
+    )
+    p.add_argument("--frames", type=arg.count, metavar="N", help="take the first N frames")
     p.add_argument("--teacher", metavar="NAME", help="small, ARCH/PRETRAINED of OpenCLIP, or a directory")
     p.add_argument("--prior", metavar="REPO_OR_DIR", help="pretrained hypernetworks to begin from")
     p.add_argument(
-        "--seed", type=_seed, default=0, metavar="S", help="same seed, same file on a CPU (default: 0)"
+        "--seed",
+        type=arg.seed,
+        default=0,
+        metavar="S",
+        help="same seed, same file on CPUs (default: 0)",
     )
     p.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, mps (default: the best there is)")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -113,7 +119,7 @@ def _add_encode(commands: Any) -> None:
 
 def _encode(args: argparse.Namespace) -> None:
     # Before a fit of minutes begins: can its result be stored?
-    _check_output(args.output, args.input)
+    arg.check_output(args.output, args.input)
     from .encode import fit
 
     video = fit(
@@ -143,13 +149,25 @@ def _add_decode(commands: Any) -> None:
     p.add_argument("input", type=Path, metavar="IN.linr")
     p.add_argument("output", type=Path, metavar="OUT.mp4")
     p.add_argument(
-        "--scale", type=_positive, default=1.0, metavar="S", help="scale of both sides, e.g. 2 or 1.5"
+        "--scale",
+        type=arg.positive,
+        default=1.0,
+        metavar="S",
+        help="scale of both sides, e.g. 2 or 1.5",
     )
     p.add_argument(
-        "--fps-factor", type=_positive, default=1.0, metavar="F", help="frames in between: 2 doubles the rate"
+        "--fps-factor",
+        type=arg.positive,
+        default=1.0,
+        metavar="F",
+        help="2 draws twice the frames a second",
     )
     p.add_argument(
-        "--frames", type=_span, default=(None, None), metavar="A:B", help="frames A to B-1, as in Python"
+        "--frames",
+        type=arg.span,
+        default=(None, None),
+        metavar="A:B",
+        help="frames A to B-1",
     )
     p.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, mps (default: the best there is)")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -157,7 +175,7 @@ def _add_decode(commands: Any) -> None:
 
 
 def _decode(args: argparse.Namespace) -> None:
-    _check_output(args.output, args.input)
+    arg.check_output(args.output, args.input)
     from .latent_video import load
     from .rendering import frame_times, scaled_size
     from .video import write
@@ -238,7 +256,7 @@ def _add_search(commands: Any) -> None:
         "dataset", metavar="DATASET", help="name of a FiftyOne dataset that was fitted with a teacher"
     )
     p.add_argument("text", metavar='"text"')
-    p.add_argument("-k", type=_count, default=5, metavar="K", help="how many to list (default: 5)")
+    p.add_argument("-k", type=arg.count, default=5, metavar="K", help="how many to list (default: 5)")
     p.set_defaults(run=_search)
 
 
@@ -287,71 +305,7 @@ def _install_plugin(args: argparse.Namespace) -> None:
     print(f"plugin {done.action}: {done.folder} (version {__version__}); restart a running App to see it")
 
 
-# --- arguments and output
-
-
-def _size(text: str) -> tuple[int, int]:
-    try:
-        height, width = (int(part) for part in text.lower().split("x"))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not HxW, height first, such as 180x320") from None
-    if min(height, width) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: both sides must be at least 1")
-    return height, width
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
-
-
-def _seed(text: str) -> int:
-    if not text.isdecimal() or int(text) >= 2**63:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a seed: a whole number from 0 to 2^63 - 1")
-    return int(text)
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return value
-
-
-def _span(text: str) -> tuple[int | None, int | None]:
-    first, colon, last = text.partition(":")
-    try:
-        if not colon:
-            raise ValueError
-        return (int(first) if first else None), (int(last) if last else None)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not A:B, such as 0:16, :16 or 16:") from None
-
-
-def _check_output(output: Path, source: Path) -> None:
-    """Finds out before the work begins whether `output` can be written.
-
-    Raises:
-        InputError: its directory is missing or not writable, it is a directory, or it is the input itself.
-    """
-    folder = output.parent
-    if output.is_dir():
-        raise InputError(f"{output} is a directory; give a file name in it")
-    if not folder.is_dir():
-        raise InputError(f"cannot write {output}: there is no directory {folder}; create it first")
-    if output.exists() and source.exists() and output.samefile(source):
-        raise InputError(f"{output} is the input itself; give another output")
-    probe = folder / f".{output.name}.{os.getpid()}.probe"
-    try:
-        # Asking the permission bits is not enough: read-only mounts, quotas and root all differ from them.
-        probe.touch(exist_ok=False)
-        probe.unlink()
-    except OSError as error:
-        raise InputError(f"cannot write {output}: {reason(error)}") from error
+# --- output
 
 
 def _bar(items: Any, total: int, what: str, quiet: bool) -> Any:

@@ -50,7 +50,7 @@ def version_skew(manifest: Path) -> str | None:
     """A line for people if the plugin at `manifest` is not of the installed package's version, else None.
 
     Skew is real: a downloaded plugin, or a stub written earlier by `latent-inr install-plugin`, imports
-    whichever package is installed now, and FiftyOne silently drops the operators that the older manifest does not list.
+    whichever package is installed now, and FiftyOne silently drops operators that an older manifest lacks.
     """
     from . import __version__
 

@@ -1,0 +1,79 @@
+"""The command line's arguments: each function reads one, and says what was expected if it cannot."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from .errors import InputError
+from .files import reason
+
+
+def size(text: str) -> tuple[int, int]:
+    """`180x320`: (H, W)."""
+    try:
+        height, width = (int(part) for part in text.lower().split("x"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not HxW, height first, such as 180x320") from None
+    if min(height, width) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: both sides must be at least 1")
+    return height, width
+
+
+def count(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def seed(text: str) -> int:
+    """A whole number that torch takes as a seed."""
+    if not text.isdecimal() or int(text) >= 2**63:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a seed: a whole number from 0 to 2^63 - 1")
+    return int(text)
+
+
+def positive(text: str) -> float:
+    """A finite number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
+def span(text: str) -> tuple[int | None, int | None]:
+    """`A:B`, either end may be missing."""
+    first, colon, last = text.partition(":")
+    try:
+        if not colon:
+            raise ValueError
+        return (int(first) if first else None), (int(last) if last else None)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not A:B, such as 0:16, :16 or 16:") from None
+
+
+def check_output(output: Path, source: Path) -> None:
+    """Finds out before the work begins whether `output` can be written.
+
+    Raises:
+        InputError: its directory is missing or not writable, it is a directory, or it is the input itself.
+    """
+    folder = output.parent
+    if output.is_dir():
+        raise InputError(f"{output} is a directory; give a file name in it")
+    if not folder.is_dir():
+        raise InputError(f"cannot write {output}: there is no directory {folder}; create it first")
+    if output.exists() and source.exists() and output.samefile(source):
+        raise InputError(f"{output} is the input itself; give another output")
+    probe = folder / f".{output.name}.{os.getpid()}.probe"
+    try:
+        # Asking the permission bits is not enough: read-only mounts, quotas and root all differ from them.
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        raise InputError(f"cannot write {output}: {reason(error)}") from error
