@@ -1,0 +1,141 @@
+"""The sample fields of a fit: their names, the checks before anything is written, and the writing itself."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import astuple, dataclass
+from typing import Any
+
+import fiftyone as fo
+import numpy as np
+
+from ..errors import InputError
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class FieldNames:
+    """Names of the fields that one fit writes, all derived from the embeddings field.
+
+    Attributes:
+        embedding: one unit-norm vector (E,) a sample, in the teacher's space.
+        frames: the frames' embeddings, (T, E) float16.
+        path: the `.linr` file.
+        psnr: mean over frames, dB, of what the file decodes to.
+        ms_ssim: mean over frames, 0 to 1.
+        bpp: bits of the file per pixel of the fitted frames.
+    """
+
+    embedding: str
+    frames: str
+    path: str
+    psnr: str
+    ms_ssim: str
+    bpp: str
+
+    @classmethod
+    def of(cls, embeddings_field: str) -> FieldNames:
+        """Derives the names: `latent_inr` gives `latent_inr_frames`, `latent_inr_path` and so on.
+
+        Raises:
+            InputError: the name cannot be a top-level FiftyOne field.
+        """
+        check_name(embeddings_field, "embeddings_field")
+        suffixes = ("frames", "path", "psnr", "ms_ssim", "bpp")
+        return cls(embeddings_field, *(f"{embeddings_field}_{suffix}" for suffix in suffixes))
+
+    def types(self) -> dict[str, type[fo.Field]]:
+        """Maps each field's name to its FiftyOne type."""
+        kinds = (fo.VectorField, fo.ArrayField, fo.StringField, fo.FloatField, fo.FloatField, fo.FloatField)
+        return dict(zip(astuple(self), kinds, strict=True))
+
+
+def check_name(name: str, argument: str) -> None:
+    """Refuses what cannot name a field, a brain key or a custom run.
+
+    Raises:
+        InputError: says which argument, why, and what a name looks like.
+    """
+    if isinstance(name, str) and name.startswith("frames."):
+        raise InputError(
+            f"{argument}={name!r}: a frame-level field cannot hold a video's embedding; give a plain name "
+            "such as "
+            f"{argument}='latent_inr' (the frames' embeddings go to <name>_frames)"
+        )
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InputError(
+            f"{argument}={name!r} is not a usable name: letters, digits and underscores, beginning with a "
+            "letter"
+        )
+
+
+def check_fields(dataset: fo.Dataset, names: FieldNames) -> None:
+    """Refuses to write into a field that is already there with another type.
+
+    Raises:
+        InputError: names the field, its type and the type wanted.
+    """
+    schema = dataset.get_field_schema()
+    for name, wanted in names.types().items():
+        field = schema.get(name)
+        if field is not None and not isinstance(field, wanted):
+            raise InputError(
+                f"dataset {dataset.name!r} already has a field {name!r} of type {type(field).__name__}, "
+                "where a "
+                f"{wanted.__name__} is to be written; pass another embeddings_field, or rename the field: "
+                f"dataset.rename_sample_field({name!r}, ...)"
+            )
+
+
+def ensure_fields(dataset: fo.Dataset, names: FieldNames) -> None:
+    """Declares the fields that are not there yet."""
+    schema = dataset.get_field_schema()
+    for name, kind in names.types().items():
+        if name not in schema:
+            dataset.add_sample_field(name, kind)
+
+
+def store(dataset: fo.Dataset, sample_id: str, names: FieldNames, video: Any, path: str) -> None:
+    """Writes one fitted video's fields and saves the sample at once.
+
+    Args:
+        dataset: the dataset of the sample.
+        sample_id: its id.
+        names: the fields.
+        video: the `LatentVideo`.
+        path: where its file is.
+    """
+    sample = dataset[sample_id]
+    embedding, frames = video.embedding, video.embeddings
+    sample[names.embedding] = None if embedding is None else unit(embedding)
+    sample[names.frames] = None if frames is None else np.asarray(frames, np.float16)
+    sample[names.path] = path
+    sample[names.psnr] = _number(video.metrics.get("psnr"))
+    sample[names.ms_ssim] = _number(video.metrics.get("ms_ssim"))
+    sample[names.bpp] = _number(video.metrics.get("bpp"))
+    sample.save()
+
+
+def unit(vector: Any) -> np.ndarray:
+    """Returns the vector (E,) as float32 of unit norm."""
+    array = np.asarray(vector, np.float32).reshape(-1)
+    return array / max(float(np.linalg.norm(array)), 1e-12)
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or not np.isfinite(value) else float(value)
+
+
+def all_videos(dataset: fo.Dataset) -> fo.core.collections.SampleCollection:
+    """Every video sample of a dataset, whatever group slice it is in."""
+    if dataset.media_type == "group":
+        return dataset.select_group_slices(media_type="video")
+    return dataset
+
+
+def with_embedding(dataset: fo.Dataset, names: FieldNames) -> list[str]:
+    """Ids of the samples that hold an embedding."""
+    if names.embedding not in dataset.get_field_schema():
+        return []
+    return all_videos(dataset).exists(names.embedding).values("id")

@@ -1,0 +1,195 @@
+"""Fits every video of a FiftyOne dataset or view: files, fields, an index to search, a record of the run."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+from fiftyone.core.collections import SampleCollection
+
+from ..errors import InputError
+from . import index, runs
+from .fields import FieldNames, check_fields
+from .job import Failure, FitJob
+from .reporter import Reporter, duration
+from .settings import Settings
+from .space import check_space
+from .targets import dataset_of, list_targets
+
+DEFAULT_TEACHER = "default"
+
+
+@dataclass(frozen=True)
+class FitSummary:
+    """What became of the samples.
+
+    Attributes:
+        fitted: ids of the samples that were fitted.
+        adopted: ids of those whose finished file was on disk already (after a crash, or the same video
+            twice).
+        skipped: ids of those that were up to date.
+        failed: samples that could not be fitted, with the reasons.
+        brain_key: the index that covers them, or None (no teacher, or nothing to index).
+        output_dir: where the `.linr` files are.
+        seconds: wall seconds.
+    """
+
+    fitted: list[str] = field(default_factory=list)
+    adopted: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    failed: list[Failure] = field(default_factory=list)
+    brain_key: str | None = None
+    output_dir: str = ""
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        parts = [f"{len(self.fitted)} fitted"]
+        parts += [f"{len(self.adopted)} taken up from disk"] if self.adopted else []
+        parts += [f"{len(self.skipped)} up to date"] if self.skipped else []
+        parts += [f"{len(self.failed)} failed"] if self.failed else []
+        text = ", ".join(parts) + f" in {duration(self.seconds)}"
+        return text + "".join(f"\n  failed: {failure}" for failure in self.failed)
+
+
+def fit_dataset(
+    samples: SampleCollection,
+    *,
+    preset: str = "balanced",
+    teacher: Any = DEFAULT_TEACHER,
+    prior: Any = None,
+    embeddings_field: str = "latent_inr",
+    brain_key: str = "latent_inr",
+    output_dir: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    skip_failures: bool = True,
+    progress: bool | Callable[[float, str], None] = True,
+    backend: str | None = None,
+    backend_options: dict[str, Any] | None = None,
+    **fit_options: Any,
+) -> FitSummary:
+    """Fits the videos of a dataset or view, stores them, and indexes them for search by text.
+
+    Afterwards `samples.sort_by_similarity("a red circle", k=5)` works in this process, in one that imports
+    only FiftyOne, and in the App's Similarity panel. Done again, only what is new or changed is fitted: a
+    sample is up to date while its video's content and the settings that decide the result are the same. Each
+    video is stored as soon as it is fitted, so stopping (or a crash) loses at most the one in hand.
+
+    Example:
+        >>> import fiftyone as fo, fiftyone_latent_inr as linr
+        >>> dataset = fo.Dataset.from_videos_dir("clips", name="clips", persistent=True)
+        >>> print(linr.fit_dataset(dataset, preset="fast", teacher="small"))
+        >>> dataset.sort_by_similarity("a red circle", k=5)
+
+    Args:
+        samples: a dataset or any view of videos.
+        preset: `fast`, `balanced` or `best`.
+        teacher: `small`, `ARCH/PRETRAINED` of OpenCLIP, a directory, or a `Teacher`; `"default"` is
+            `semantics.teachers.DEFAULT_TEACHER`. None fits without alignment: no embeddings and no index.
+        prior: a pretrained prior to start from.
+        embeddings_field: field of the videos' embeddings; the other fields and the custom run are named
+            after it.
+        brain_key: key of the similarity index.
+        output_dir: where the `.linr` files go; by default `latent_inr/<dataset>` in FiftyOne's
+            `default_dataset_dir`.
+        overwrite: fit what is up to date, too.
+        skip_failures: record a sample that fails and go on (True), or raise its error (False).
+        progress: True draws a bar, False is silent, a callable receives `(fraction, label)` with the fraction
+            from 0 to 1 and labels such as "video 3/20 · 31.2 dB · 4 min left".
+        backend: similarity backend; None keeps that of the index, or takes sklearn for a new one.
+        backend_options: keyword arguments of the backend.
+        **fit_options: further arguments of `fit`: `config`, `size`, `max_frames`, `device`, `seed`.
+
+    Returns:
+        what became of the samples.
+
+    Raises:
+        InputError: the collection, a name or an option cannot be used, or (unless `skip_failures`) a sample.
+        TeacherUnavailableError: the teacher's weights cannot be had; known before anything is fitted.
+    """
+    dataset = dataset_of(samples)
+    names = FieldNames.of(embeddings_field)
+    index.check_brain_key(dataset, brain_key, names)
+    check_fields(dataset, names)
+    record = runs.read_config(dataset, names.embedding)
+    _check_options(fit_options)
+    Settings.check_preset(preset)
+    folder = _output_dir(dataset, output_dir)
+    teacher = _load_teacher(teacher, fit_options.get("device"))
+    settings = Settings.of(preset, teacher, prior, fit_options)
+    targets = list_targets(samples, dataset, names)
+    reporter = Reporter(progress)
+    if teacher is None:
+        reporter.note("No teacher: the videos are stored without embeddings, and cannot be searched by text")
+    else:
+        index.prepare(teacher)
+    clear = check_space(dataset, names, record, teacher, {t.sample_id for t in targets}, overwrite)
+    job = FitJob(
+        dataset=dataset,
+        names=names,
+        brain_key=brain_key,
+        folder=folder,
+        teacher=teacher,
+        settings=settings,
+        fit_arguments={**fit_options, "preset": preset, "prior": prior, "teacher": teacher},
+        overwrite=overwrite,
+        skip_failures=skip_failures,
+        backend=backend,
+        backend_options=backend_options,
+        record=record,
+        reporter=reporter,
+    )
+    done = job.run(targets, clear_first=clear)
+    summary = FitSummary(
+        done.fitted, done.adopted, done.skipped, done.failed,
+        brain_key if done.indexed else None, str(folder), done.seconds,
+    )  # fmt: skip
+    reporter.note(f"{dataset.name}: {summary}")
+    return summary
+
+
+def default_output_dir(dataset: fo.Dataset) -> Path:
+    """Where the `.linr` files of a dataset go unless it is said otherwise."""
+    return Path(fo.config.default_dataset_dir) / "latent_inr" / dataset.slug
+
+
+def _output_dir(dataset: fo.Dataset, given: str | os.PathLike[str] | None) -> Path:
+    folder = Path(given).expanduser().absolute() if given is not None else default_output_dir(dataset)
+    probe = folder / f".write-{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"linr")
+    except OSError as error:
+        raise InputError(
+            f"output directory {folder} cannot be written ({error.strerror or error}); pass another "
+            "output_dir"
+        ) from error
+    finally:
+        if folder.is_dir():
+            probe.unlink(missing_ok=True)
+    return folder
+
+
+def _check_options(options: dict[str, Any]) -> None:
+    from ..encode import fit
+
+    taken = {"source", "preset", "teacher", "prior", "progress", "fps", "metadata"}
+    known = [name for name in inspect.signature(fit).parameters if name not in taken]
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise InputError(
+            f"fit_dataset does not know {', '.join(unknown)}; options of a fit: {', '.join(known)}"
+        )
+
+
+def _load_teacher(teacher: Any, device: Any) -> Any:
+    from ..semantics import teachers
+
+    if teacher is None or not isinstance(teacher, str | os.PathLike):
+        return teacher
+    name = teachers.DEFAULT_TEACHER if teacher == DEFAULT_TEACHER else os.fspath(teacher)
+    return teachers.load_teacher(name, device=device)

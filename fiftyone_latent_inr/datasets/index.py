@@ -1,0 +1,164 @@
+"""The similarity index over the videos' embeddings, which FiftyOne and its App search by text."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.brain as fob
+import numpy as np
+
+from ..errors import InputError
+from .fields import FieldNames, all_videos, check_name, with_embedding
+from .zoo_source import register_zoo_source
+
+logger = logging.getLogger(__name__)
+
+ZOO_PREFIX = "latent-inr/"
+
+
+def check_brain_key(dataset: fo.Dataset, key: str, names: FieldNames) -> None:
+    """Refuses a brain key that is another kind of run, or an index of another field.
+
+    Raises:
+        InputError: says what has the key, and what to do.
+    """
+    check_name(key, "brain_key")
+    if key not in dataset.list_brain_runs():
+        return
+    config = dataset.get_brain_info(key).config
+    kind = getattr(config, "type", None) or type(config).__name__
+    field = getattr(config, "embeddings_field", None)
+    if kind != "similarity" or field != names.embedding or getattr(config, "patches_field", None):
+        what = (
+            f"a {kind} run"
+            if kind != "similarity"
+            else f"a similarity index of {field or 'other embeddings'!r}"
+        )
+        raise InputError(
+            f"dataset {dataset.name!r} already has {what} under brain_key {key!r}; pass another brain_key, "
+            f"or delete it: dataset.delete_brain_run({key!r})"
+        )
+
+
+def prepare(teacher: Any) -> tuple[str, dict[str, Any]]:
+    """Names the zoo model that embeds queries for a teacher, and makes sure that the zoo has it.
+
+    Called before anything is fitted, so that a zoo folder that cannot be written is known at once.
+    """
+    model, kwargs = teacher.zoo()
+    if model.startswith(ZOO_PREFIX):
+        register_zoo_source()
+    return model, dict(kwargs or {})
+
+
+def update_index(
+    dataset: fo.Dataset,
+    key: str,
+    names: FieldNames,
+    teacher: Any,
+    *,
+    backend: str | None = None,
+    options: dict[str, Any] | None = None,
+) -> bool:
+    """Makes the index say what the embeddings field says: builds it, or brings it up to date.
+
+    Args:
+        dataset: the dataset; an index always covers the whole of it.
+        key: its brain key.
+        names: the fields.
+        teacher: the teacher whose text tower embeds queries.
+        backend: a similarity backend of FiftyOne; None keeps the index's own, or sklearn for a new one.
+        options: more keyword arguments of the backend.
+
+    Returns:
+        whether there is an index now (there is none without embeddings).
+
+    Raises:
+        InputError: the index cannot be built; the fitted files and fields are kept.
+    """
+    model, kwargs = prepare(teacher)
+    ids = with_embedding(dataset, names)
+    if not ids:
+        drop_index(dataset, key)
+        return False
+    if _matches(dataset, key, model, kwargs, backend, options):
+        results = dataset.load_brain_results(key)
+        if results is not None:
+            _refresh(dataset, results, names)
+            return True
+    drop_index(dataset, key)
+    try:
+        fob.compute_similarity(
+            all_videos(dataset),
+            embeddings=names.embedding,
+            brain_key=key,
+            model=model,
+            model_kwargs=kwargs or None,
+            backend=backend or "sklearn",
+            **{"metric": "cosine", **(options or {})},
+        )
+    except Exception as error:
+        # FiftyOne registers the run before it builds the index, and leaves it there
+        drop_index(dataset, key)
+        raise InputError(
+            f"dataset {dataset.name!r}: the videos are fitted and stored, but the similarity index {key!r} "
+            "could "
+            f"not be built ({type(error).__name__}: {error}); mend this and run the fit again, which fits "
+            "nothing twice"
+        ) from error
+    _warn_of_others(dataset, key)
+    return True
+
+
+def refresh_index(dataset: fo.Dataset, key: str, names: FieldNames) -> None:
+    """Brings an index that exists up to date, without its teacher; does nothing where there is none."""
+    if key in dataset.list_brain_runs():
+        results = dataset.load_brain_results(key)
+        if results is not None:
+            _refresh(dataset, results, names)
+
+
+def drop_index(dataset: fo.Dataset, key: str) -> None:
+    """Deletes the index, if it is there."""
+    if key in dataset.list_brain_runs():
+        dataset.delete_brain_run(key)
+
+
+def _matches(dataset: fo.Dataset, key: str, model: str, kwargs: dict[str, Any], backend: str | None,
+             options: dict[str, Any] | None) -> bool:  # fmt: skip
+    if key not in dataset.list_brain_runs():
+        return False
+    config = dataset.get_brain_info(key).config
+    return (
+        config.model == model
+        and (config.model_kwargs or {}) == kwargs
+        and backend in (None, config.method)
+        and all(getattr(config, name, None) == value for name, value in (options or {}).items())
+    )
+
+
+def _refresh(dataset: fo.Dataset, results: Any, names: FieldNames) -> None:
+    if results.is_external:
+        # Such backends keep their own copy of the vectors
+        view = all_videos(dataset).exists(names.embedding)
+        ids, vectors = view.values(["id", names.embedding])
+        results.add_to_index(np.stack(vectors), np.asarray(ids), overwrite=True)
+        gone = sorted(set(results.sample_ids if results.sample_ids is not None else ids) - set(ids))
+        if gone:
+            results.remove_from_index(sample_ids=gone)
+    else:
+        results.reload()
+
+
+def _warn_of_others(dataset: fo.Dataset, key: str) -> None:
+    """Without a brain key FiftyOne searches the alphabetically first index that understands text."""
+    keys = sorted(dataset.list_brain_runs(type="similarity", supports_prompts=True))
+    if keys and keys[0] != key:
+        logger.warning(
+            "dataset %r has another index that understands text, %r, which FiftyOne takes when no key is "
+            "given; "
+            "search with brain_key=%r",
+            dataset.name, keys[0], key,
+        )  # fmt: skip

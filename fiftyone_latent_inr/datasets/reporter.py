@@ -1,0 +1,116 @@
+"""Progress over a whole dataset: one bar or callback, labelled "video 3/20 · 31.2 dB · 4 min left"."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from ..progress import FitProgress
+
+logger = logging.getLogger(__name__)
+
+ProgressArgument = bool | Callable[[float, str], None]
+
+
+class Reporter:
+    """Turns the events of the fits into one fraction and one label.
+
+    Args:
+        progress: True draws a bar on stderr (a line per video where stderr is not a terminal), False is
+            silent, a callable receives `(fraction, label)` with the fraction from 0 to 1.
+    """
+
+    def __init__(self, progress: ProgressArgument = True) -> None:
+        self._callback = progress if callable(progress) else None
+        self._draw = bool(progress) and self._callback is None
+        self._bar: Any = None
+        self._total = 1
+        self._index = 0
+        self._spent: list[float] = []
+
+    def begin(self, total: int) -> None:
+        """Sets how many videos are to be fitted."""
+        self._total = max(total, 1)
+        if self._draw and sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=1.0, bar_format="{percentage:3.0f}%|{bar:20}| {desc}", file=sys.stderr)
+
+    def video(self, index: int, estimate: float | None = None) -> None:
+        """Begins video `index` (from 0)."""
+        self._index = index
+        self._show(0.0, [self._counter(), *_part(self._left(estimate))])
+
+    def event(self, event: FitProgress) -> None:
+        """Takes one event of the running fit."""
+        left = event.seconds_left
+        if left is None:
+            fraction = 0.0
+        else:
+            fraction = event.seconds / max(event.seconds + left, 1e-9)
+        middle = f"{event.psnr:.1f} dB" if event.psnr is not None else event.stage
+        self._show(fraction, [self._counter(), middle, *_part(self._left(left))])
+
+    def done(self, seconds: float | None, line: str) -> None:
+        """Ends the video at hand: its wall seconds (None when it was not fitted) and a line about it."""
+        if seconds is not None:
+            self._spent.append(seconds)
+        logger.info(line)
+        if self._draw and self._bar is None:
+            print(line, file=sys.stderr)
+        self._show(1.0, [self._counter(), line.split(": ", 1)[-1]])
+
+    def note(self, line: str, level: int = logging.INFO) -> None:
+        """Says something once: in the log, and above the bar."""
+        logger.log(level, line)
+        if self._bar is not None:
+            self._bar.write(line, file=sys.stderr)
+        elif self._draw:
+            print(line, file=sys.stderr)
+
+    def stage(self, fraction: float, label: str) -> None:
+        """Shows work that belongs to no video: checking files, building the index."""
+        self._emit(fraction, label)
+
+    def close(self) -> None:
+        """Takes the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _counter(self) -> str:
+        return f"video {self._index + 1}/{self._total}"
+
+    def _left(self, current: float | None) -> float | None:
+        """Seconds to the end: what is left of this video, and the mean of those done for each one to come."""
+        after = self._total - self._index - 1
+        if self._spent:
+            mean = sum(self._spent) / len(self._spent)
+            return (mean if current is None else current) + after * mean
+        return None if current is None else current * (1 + after)
+
+    def _show(self, fraction: float, parts: list[str]) -> None:
+        self._emit((self._index + min(max(fraction, 0.0), 1.0)) / self._total, " · ".join(parts))
+
+    def _emit(self, fraction: float, label: str) -> None:
+        if self._callback is not None:
+            self._callback(min(fraction, 1.0), label)
+        elif self._bar is not None:
+            self._bar.n = min(fraction, 1.0)
+            self._bar.set_description_str(label, refresh=True)
+
+
+def _part(seconds: float | None) -> list[str]:
+    return [] if seconds is None else [f"{duration(seconds)} left"]
+
+
+def duration(seconds: float) -> str:
+    """Says a duration the short way: `40 s`, `4 min`, `2 h 5 min`."""
+    if seconds < 59.5:
+        return f"{max(round(seconds), 1)} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"

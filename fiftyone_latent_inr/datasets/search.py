@@ -1,0 +1,90 @@
+"""Search by text from Python or a shell: what `sort_by_similarity` finds, with the similarities."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+import fiftyone as fo
+import numpy as np
+from fiftyone.core.collections import SampleCollection
+
+from ..errors import InputError
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """One video found: its sample's id, its file, and its cosine similarity with the text, -1 to 1."""
+
+    sample_id: str
+    filepath: str
+    similarity: float
+
+
+def search(
+    samples: SampleCollection | str, text: str, *, k: int = 5, brain_key: str = "latent_inr"
+) -> list[SearchResult]:
+    """Finds the videos that a text describes best.
+
+    Args:
+        samples: a fitted dataset, a view of one, or a dataset's name.
+        text: what to look for.
+        k: how many at most.
+        brain_key: the index.
+
+    Returns:
+        the best first.
+
+    Raises:
+        InputError: no such dataset, no index, an empty text, or `k` below 1.
+    """
+    if not text or not text.strip():
+        raise InputError("the text to search for is empty")
+    if k < 1:
+        raise InputError(f"k={k}: ask for at least one result")
+    if isinstance(samples, str):
+        samples = _load(samples)
+    results = _load_index(samples, brain_key)
+    model = results.get_model()
+    with model:
+        query = np.asarray(model.embed_prompts([text]), np.float32).reshape(-1)
+    vectors, ids, _ = results.get_embeddings()
+    here = set(samples.values("id"))
+    keep = [i for i, sample_id in enumerate(ids) if str(sample_id) in here]
+    if not keep:
+        return []
+    matrix = np.asarray(vectors, np.float32)[keep]
+    if matrix.shape[1] != query.shape[0]:
+        raise InputError(
+            f"index {brain_key!r} holds vectors of {matrix.shape[1]} dimensions but its text model gives "
+            f"{query.shape[0]}: the model was exchanged; fit the dataset again"
+        )
+    matrix /= np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
+    similarity = matrix @ (query / max(float(np.linalg.norm(query)), 1e-12))
+    best = np.argsort(-similarity, kind="stable")[:k]
+    found = [(str(ids[keep[i]]), float(similarity[i])) for i in best]
+    paths = dict(zip(*samples.select([i for i, _ in found]).values(["id", "filepath"]), strict=True))
+    return [SearchResult(i, paths[i], s) for i, s in found]
+
+
+def _load(name: str) -> fo.Dataset:
+    known = fo.list_datasets()
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=3)
+        hint = f"did you mean {', '.join(map(repr, close))}?" if close else "see `fiftyone datasets list`"
+        raise InputError(f"there is no dataset {name!r}; {hint}")
+    return fo.load_dataset(name)
+
+
+def _load_index(samples: SampleCollection, brain_key: str):  # type: ignore[no-untyped-def]
+    keys = samples.list_brain_runs()
+    results = samples.load_brain_results(brain_key) if brain_key in keys else None
+    if results is None or not getattr(results, "supports_prompts", False):
+        prompts = samples.list_brain_runs(type="similarity", supports_prompts=True)
+        hint = f"; indexes that understand text: {', '.join(prompts)}" if prompts else ""
+        raise InputError(
+            f"dataset {samples.dataset_name!r} has no text index {brain_key!r}: fit it first, with "
+            f'fiftyone_latent_inr.fit_dataset or the operator "Fit Latent-INR" and with a teacher{hint}'
+        )
+    results.reload()
+    return results

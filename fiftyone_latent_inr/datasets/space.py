@@ -1,0 +1,95 @@
+"""One embeddings field holds vectors of one teacher: the rule that keeps spaces from mixing in a search."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone as fo
+
+from ..errors import BitstreamError, InputError
+from .fields import FieldNames, all_videos, with_embedding
+
+
+def check_space(
+    dataset: fo.Dataset,
+    names: FieldNames,
+    record: dict[str, Any] | None,
+    teacher: Any,
+    target_ids: set[str],
+    overwrite: bool,
+) -> bool:
+    """Checks that what is to be fitted goes with the vectors that the field holds already.
+
+    Args:
+        dataset: the dataset.
+        names: the fields.
+        record: configuration of the run on record, if there is one.
+        teacher: the teacher now, or None for a fit without alignment.
+        target_ids: ids of the samples to fit.
+        overwrite: whether the user asked to fit everything anew.
+
+    Returns:
+        whether the field must be emptied before the first video, as its vectors are of another teacher and
+        every one of them is to be fitted again.
+
+    Raises:
+        InputError: vectors of two teachers would mix, vectors would silently be lost, or the field holds
+            vectors that another tool wrote.
+    """
+    holders = with_embedding(dataset, names)
+    if not holders:
+        return False
+    old, new = _teacher_on_record(dataset, names, record, holders), getattr(teacher, "id", None)
+    if old == new:
+        return False
+    where = f"dataset {dataset.name!r}: field {names.embedding!r}"
+    other = f"embeddings_field='{names.embedding}_2', brain_key='{names.embedding}_2'"
+    if new is None:
+        if overwrite or target_ids.isdisjoint(holders):
+            return False
+        raise InputError(
+            f"{where} holds embeddings of teacher {old}, which a fit with teacher=None would drop; give "
+            "the teacher, "
+            f"pass another embeddings_field, or overwrite=True to drop them"
+        )
+    outside = len(set(holders) - target_ids)
+    if outside:
+        raise InputError(
+            f"{where} holds embeddings of teacher {old} on {outside} samples outside this view, and "
+            "vectors of two "
+            f"teachers cannot be searched together; fit the whole dataset with {new}, or keep both apart "
+            f"with {other}"
+        )
+    return True
+
+
+def clear_space(dataset: fo.Dataset, names: FieldNames) -> None:
+    """Empties the embeddings fields. The `.linr` files stay, and are taken up if their teacher returns."""
+    nothing = dict.fromkeys(with_embedding(dataset, names))
+    for field in (names.embedding, names.frames):
+        if field in dataset.get_field_schema():
+            all_videos(dataset).set_values(field, nothing, key_field="id")
+
+
+def _teacher_on_record(
+    dataset: fo.Dataset, names: FieldNames, record: dict[str, Any] | None, holders: list[str]
+) -> str:
+    """Whose vectors the field holds: the run says so; where it was deleted, the files do."""
+    if record is not None and record.get("teacher_id"):
+        return str(record["teacher_id"])
+    if names.path in dataset.get_field_schema():
+        from ..latent_video import load
+
+        paths = all_videos(dataset).select(holders).values(names.path)
+        for path in [p for p in paths if p][:20]:
+            try:
+                found = load(path).teacher_id
+            except (BitstreamError, InputError, OSError):
+                continue
+            if found:
+                return str(found)
+    raise InputError(
+        f"dataset {dataset.name!r}: field {names.embedding!r} already holds {len(holders)} vectors that "
+        "were not "
+        "written by this package; pass another embeddings_field"
+    )

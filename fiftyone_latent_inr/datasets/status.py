@@ -1,0 +1,146 @@
+"""What a fit would do, told without doing it: for forms, so it must be quick on thousands of videos."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import fiftyone as fo
+from fiftyone import ViewField as F
+from fiftyone.core.collections import SampleCollection
+
+from ..errors import InputError
+from . import index, runs
+from .fields import FieldNames, check_fields
+from .fit import DEFAULT_TEACHER
+from .identity import settings_suffix
+from .reporter import duration
+from .settings import Settings
+from .targets import dataset_of
+
+
+@dataclass(frozen=True)
+class FitStatus:
+    """How much there is to do.
+
+    Attributes:
+        total: videos in the collection.
+        current: videos fitted with these settings (their files are looked at only when the fit runs).
+        other: videos fitted with other settings, which would be fitted again.
+        seconds: rough estimate for what is to be fitted on this machine, or None.
+        overwrite: whether the current ones are fitted again, too.
+    """
+
+    total: int
+    current: int
+    other: int
+    seconds: float | None
+    overwrite: bool
+
+    def text(self) -> str:
+        """One line for people."""
+        to_fit = self.total if self.overwrite else self.total - self.current
+        parts = [f"{self.total} video{'s' if self.total != 1 else ''}"]
+        if self.current:
+            parts.append(
+                f"{self.current} already fitted" + (", to be fitted again" if self.overwrite else "")
+            )
+        if self.other:
+            parts.append(f"{self.other} fitted with other settings, to be fitted again")
+        if to_fit == 0:
+            parts.append("nothing to do")
+        elif self.seconds is not None:
+            parts.append(f"about {duration(self.seconds)} on this machine")
+        return " · ".join(parts)
+
+
+def problems(samples: SampleCollection, options: dict[str, Any]) -> dict[str, str]:
+    """Finds what would stop a fit: argument -> what is wrong with it.
+
+    Args:
+        samples: what is to be fitted; the key of what is wrong with it is `samples`.
+        options: arguments of `fit_dataset`.
+    """
+    found: dict[str, str] = {}
+    try:
+        dataset = dataset_of(samples)
+    except InputError as error:
+        return {"samples": str(error)}
+    names = None
+    try:
+        names = FieldNames.of(options["embeddings_field"])
+        check_fields(dataset, names)
+        runs.read_config(dataset, names.embedding)
+    except InputError as error:
+        found["embeddings_field"] = str(error)
+    if names is not None:
+        try:
+            index.check_brain_key(dataset, options["brain_key"], names)
+        except InputError as error:
+            found["brain_key"] = str(error)
+    if options["teacher"] is not None:
+        from ..semantics.teachers import check_name
+
+        try:
+            check_name(teacher_name(options["teacher"]))
+        except InputError as error:
+            found["teacher"] = str(error)
+    return found
+
+
+def fit_status(samples: SampleCollection, options: dict[str, Any]) -> FitStatus:
+    """Counts by aggregation, reading no sample.
+
+    Args:
+        samples: videos that `problems` has passed.
+        options: arguments of `fit_dataset`.
+    """
+    dataset: fo.Dataset = samples._root_dataset
+    names = FieldNames.of(options["embeddings_field"])
+    total = len(samples)
+    fitted = samples.count(names.path) if names.path in dataset.get_field_schema() else 0
+    record = runs.read_config(dataset, names.embedding)
+    current = 0
+    if fitted and record is not None and _same_settings(record, options):
+        current = len(samples.match(F(names.path).ends_with(settings_suffix(record["digest"]))))
+    to_fit = total if options["overwrite"] else total - current
+    each = _seconds_each(samples, options) if to_fit else None
+    return FitStatus(
+        total, current, fitted - current, None if each is None else each * to_fit, options["overwrite"]
+    )
+
+
+def teacher_name(teacher: Any) -> str:
+    """The teacher's name, with the default's in place of `default`."""
+    from ..semantics import teachers
+
+    return teachers.DEFAULT_TEACHER if teacher == DEFAULT_TEACHER else str(teacher)
+
+
+def _same_settings(record: dict[str, Any], options: dict[str, Any]) -> bool:
+    """Compares with the run on record; the teacher by name, since loading it would take seconds."""
+    asked = Settings.of(options["preset"], None, None, {}).record
+    teacher = None if options["teacher"] is None else teacher_name(options["teacher"])
+    compared = ("config", "prior", "size", "max_frames", "seed")
+    return record.get("teacher") == teacher and all(record.get(name) == asked[name] for name in compared)
+
+
+def _seconds_each(samples: SampleCollection, options: dict[str, Any]) -> float | None:
+    """Estimates one video from the mean of the metadata, or from the first file where there are none."""
+    from .. import encode, video
+
+    frames, height, width = samples.mean(
+        ["metadata.total_frame_count", "metadata.frame_height", "metadata.frame_width"]
+    )
+    try:
+        if not frames or not height or not width:
+            info = video.probe(samples.limit(1).values("filepath")[0])
+            frames = info.num_frames or (info.duration or 0) * info.fps
+            height, width = info.height, info.width
+        if not frames:
+            return None
+        return encode.estimate_seconds(
+            options["preset"], max(round(frames), 1), round(height), round(width), options.get("device")
+        )
+    except InputError:
+        return None

@@ -1,0 +1,116 @@
+"""Puts the project's zoo source (`hub_models/`) into FiftyOne's model zoo, where later processes find it.
+
+A similarity index keeps only the name of its text model. A process that merely loads the dataset then asks
+the model zoo for that name, without this package; so the source is copied into the zoo when an index is
+built.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import shutil
+import uuid
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+
+from .. import __version__
+from ..errors import InputError
+from ..resources import hub_models_dir
+
+logger = logging.getLogger(__name__)
+
+_MARK = ".latent_inr.json"
+
+
+def register_zoo_source() -> Path:
+    """Copies the zoo source into the model zoo, unless the same one or a newer one is there.
+
+    The copy is swapped in by renaming, so that a process reading the zoo never meets half of it.
+
+    Returns:
+        the folder of the source in the zoo.
+
+    Raises:
+        InputError: the package's own copy is missing, or the zoo's folder cannot be written.
+    """
+    source = _own_source()
+    manifest = json.loads((source / "manifest.json").read_text(encoding="utf-8"))
+    target = Path(fo.config.model_zoo_dir).joinpath(*manifest["name"].split("/"))
+    mark: dict[str, Any] = {"version": __version__, "content": _content(source)}
+    there = _read_mark(target)
+    if there is not None:
+        if there.get("content") == mark["content"] and _content(target) == mark["content"]:
+            return target
+        if _version(there.get("version", "0")) > _version(__version__):
+            logger.warning(
+                "%s was put there by version %s of this package, newer than %s; left as it is",
+                target, there["version"], __version__,
+            )  # fmt: skip
+            return target
+    try:
+        _swap_in(source, target, mark)
+    except OSError as error:
+        raise InputError(
+            f"{target}: FiftyOne's model zoo folder cannot be written: {error.strerror or error}"
+        ) from error
+    _forget_manifest()
+    return target
+
+
+def _own_source() -> Path:
+    try:
+        return hub_models_dir()
+    except FileNotFoundError as error:
+        raise InputError(str(error)) from error
+
+
+def _swap_in(source: Path, target: Path, mark: dict[str, Any]) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Hidden names: FiftyOne's walk over the zoo skips them
+    fresh = target.parent / f".{target.name}-{uuid.uuid4().hex[:8]}"
+    old = fresh.with_name(fresh.name + "-old")
+    try:
+        shutil.copytree(source, fresh, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", ".*"))
+        (fresh / _MARK).write_text(json.dumps(mark), encoding="utf-8")
+        if target.exists():
+            os.rename(target, old)
+        os.rename(fresh, target)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _content(folder: Path) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        if path.is_file() and not any(p.startswith((".", "__pycache__")) for p in relative.parts):
+            digest.update(relative.as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _read_mark(target: Path) -> dict[str, Any] | None:
+    with contextlib.suppress(OSError, ValueError):
+        mark = json.loads((target / _MARK).read_text(encoding="utf-8"))
+        return mark if isinstance(mark, dict) else None
+    return None
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) if part.isdigit() else 0 for part in str(text).split("."))
+
+
+def _forget_manifest() -> None:
+    """FiftyOne may keep the zoo's manifest in memory (an option, off by default); there is no public way to
+    say that a source was added."""
+    import fiftyone.zoo.models as zoo
+
+    forget = getattr(zoo, "_invalidate_zoo_models_manifest", None)
+    if forget is not None:
+        forget()

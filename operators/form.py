@@ -1,0 +1,97 @@
+"""The form of "Fit Latent-INR", and what was filled in."""
+
+from __future__ import annotations
+
+from fiftyone.operators import types
+
+PRESETS = {
+    "fast": "Minutes on a CPU for a short clip",
+    "balanced": "Better pictures, a few times longer",
+    "best": "As good as it gets, for a GPU",
+}
+DEVICES = {"auto": "a GPU if there is one", "cpu": "the processor", "cuda": "an NVIDIA GPU"}
+NO_TEACHER = "none"
+
+
+def read_form(ctx):
+    """Turns the form into arguments.
+
+    Returns:
+        the collection to fit, and the keyword arguments of `fit_dataset`.
+    """
+    params = ctx.params
+    teacher = params.get("teacher") or "default"
+    device = params.get("device") or "auto"
+    options = {
+        "preset": params.get("preset") or "balanced",
+        "teacher": None if teacher == NO_TEACHER else teacher,
+        "device": None if device == "auto" else device,
+        "embeddings_field": params.get("embeddings_field") or "latent_inr",
+        "brain_key": params.get("brain_key") or "latent_inr",
+        "overwrite": bool(params.get("overwrite", False)),
+    }
+    return target(ctx), options
+
+
+def target(ctx):
+    """The collection that was chosen; of a grouped dataset, its videos."""
+    samples = ctx.target_view()
+    if samples.media_type == "group":
+        samples = samples.select_group_slices(media_type="video")
+    return samples
+
+
+def build_form(ctx, inputs):
+    """Adds the fields, with what is wrong marked at the field, and a line about what is to be done."""
+    from fiftyone_latent_inr.datasets.status import fit_status, problems
+
+    inputs.view_target(ctx, action_description="Fit")
+    _choices(inputs, "preset", PRESETS, "balanced", "Preset", "How much time to spend on quality")
+    teacher = inputs.str(
+        "teacher",
+        default="default",
+        required=True,
+        label="Teacher",
+        description="The model whose space the videos can be searched in: default, small (bundled: plain "
+        "shapes only), an OpenCLIP model as ARCH/PRETRAINED, a folder, or none (no search)",
+        view=types.AutocompleteView(
+            allow_user_input=True, choices=[types.Choice(name) for name in ("default", "small", NO_TEACHER)]
+        ),
+    )
+    _choices(inputs, "device", DEVICES, "auto", "Device", "Where to fit")
+    name = inputs.str(
+        "embeddings_field", default="latent_inr", required=True, label="Embeddings field",
+        description="The other fields are named after it",
+    )  # fmt: skip
+    key = inputs.str(
+        "brain_key", default="latent_inr", required=True, label="Brain key",
+        description="Name of the similarity index",
+    )  # fmt: skip
+    inputs.bool(
+        "overwrite",
+        default=False,
+        label="Overwrite",
+        description="Fit what is up to date again",
+        view=types.CheckboxView(),
+    )
+    samples, options = read_form(ctx)
+    found = problems(samples, options)
+    for argument, prop in (("teacher", teacher), ("embeddings_field", name), ("brain_key", key)):
+        if argument in found:
+            prop.invalid, prop.error_message = True, found[argument]
+    if "samples" in found:
+        notice = inputs.view(
+            "samples", types.Error(label="Nothing to fit here", description=found["samples"])
+        )
+        notice.invalid, notice.error_message = True, found["samples"]
+    if not found:
+        inputs.view("status", types.Notice(label=fit_status(samples, options).text()))
+
+
+def _choices(inputs, name, choices, default, label, description):
+    view = types.DropdownView()
+    for value, meaning in choices.items():
+        view.add_choice(value, label=value, description=meaning)
+    inputs.enum(
+        name, list(choices), default=default, required=True, label=label, description=description, view=view
+    )

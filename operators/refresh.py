@@ -1,0 +1,38 @@
+"""Keeps the App's searches fresh: another process (a delegated fit, a script) may have changed the index."""
+
+from __future__ import annotations
+
+import fiftyone.operators as foo
+
+
+class RefreshIndex(foo.Operator):
+    """Runs unseen when a dataset is opened in the App.
+
+    FiftyOne keeps a similarity index in the server's memory and never looks again; without this, videos that
+    a delegated run has fitted would not be found until the App is restarted.
+    """
+
+    @property
+    def config(self):
+        return foo.OperatorConfig(
+            name="refresh",
+            label="Latent-INR: read the index again",
+            unlisted=True,
+            on_dataset_open=True,
+            view_target=False,
+            risk_level="low",
+        )
+
+    def execute(self, ctx):
+        """Drops what the server remembers of this dataset's index, if it is one of ours."""
+        dataset = ctx.dataset
+        if dataset is not None and any(_is_ours(dataset, key) for key in dataset.list_runs()):
+            dataset.clear_cache()
+
+
+def _is_ours(dataset, key):
+    try:
+        return dataset.get_run_info(key).config.method == "latent_inr"
+    except Exception:
+        # Another plugin's run whose class is not installed here
+        return False
