@@ -1,0 +1,126 @@
+"""`latent-inr demo`: the main job from end to end on small clips, in minutes on a CPU.
+
+clips (generated, real) -> dataset -> fit_dataset -> table -> search by text -> one picture -> the App
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..files import reason
+
+PRESET = "fast"
+TEACHER = "small"
+# Each describes the first shape of one generated clip; the teacher never saw the combination.
+QUERIES = 3
+
+
+def run(output: str | Path = "demo_output", *, app: bool = False, device: str | None = None) -> None:
+    """Builds the demo's dataset, fits it, searches it, draws `demo.png`; a second time, only what is missing.
+
+    Args:
+        output: directory of the clips, the `.linr` files and the picture; made if missing.
+        app: open the App afterwards and wait; with everything fitted already, open it at once.
+        device: torch device, None for the best there is.
+
+    Raises:
+        InputError: `output` cannot be written, or FiftyOne has another dataset of the demo's name.
+    """
+    folder = _make_folder(Path(output))
+    start = time.monotonic()
+    from ..datasets.demo import find_dataset, make_dataset, open_app
+    from ..datasets.fit import fit_dataset
+    from .clips import prepare_clips
+
+    picture = folder / "demo.png"
+    if not (app and picture.exists() and find_dataset() is not None):
+        clips = prepare_clips(folder / "clips")
+        dataset = make_dataset(clips)
+        print(
+            f"Dataset {dataset.name!r}: {len(clips)} clips; fitting (preset {PRESET!r}, teacher {TEACHER!r})"
+        )
+        summary = fit_dataset(
+            dataset, preset=PRESET, teacher=TEACHER, output_dir=folder / "latents", device=device
+        )
+        if summary.failed:
+            raise InputError(
+                f"{len(summary.failed)} clips could not be fitted, the first: {summary.failed[0]}"
+            )
+        _show(dataset, picture)
+        print(f"\n{len(clips)} clips in {time.monotonic() - start:.0f} s. Picture: {picture}")
+    if app:
+        dataset = find_dataset()
+        assert dataset is not None  # made above, or found there
+        open_app(dataset)
+    else:
+        print(
+            "To open the App on it: `make app` (or `latent-inr demo --app`); search in its Similarity panel"
+        )
+
+
+def _make_folder(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {folder}: {reason(error)}") from error
+    return folder.absolute()
+
+
+def _show(dataset: Any, picture: Path) -> None:
+    """Prints the table and the searches, and draws both."""
+    from ..datasets.search import search
+    from .picture import draw_picture
+
+    rows = read_rows(dataset)
+    print("\n" + format_table(rows))
+    captions = {row["path"]: row["caption"] for row in rows}
+    queries = [row["query"] for row in rows if row["kind"] == "generated"][:: max(1, len(rows) // QUERIES)]
+    found = {}
+    for text in queries[:QUERIES]:
+        hits = search(dataset, text, k=4)
+        found[text] = [(hit.filepath, hit.similarity, captions[hit.filepath]) for hit in hits]
+        print(f'\nsearch "{text}"')
+        for path, similarity, caption in found[text]:
+            print(f"  {similarity:6.3f}  {Path(path).name:<44} {caption}")
+    draw_picture(rows, found, picture)
+
+
+def read_rows(dataset: Any) -> list[dict[str, Any]]:
+    """One dict a clip, from the sample's fields and its stored file."""
+    from ..latent_video import load
+
+    rows = []
+    for sample in dataset.iter_samples():
+        stored = load(sample["latent_inr_path"])
+        rows.append(
+            {
+                "name": Path(sample.filepath).stem,
+                "path": sample.filepath,
+                "caption": sample["caption"],
+                # without the motion, which a teacher of single frames cannot see
+                "query": _without_motion(sample["caption"]),
+                "kind": sample.tags[0],
+                "video": stored,
+                "psnr": sample["latent_inr_psnr"],
+                "bpp": sample["latent_inr_bpp"],
+                "seconds": stored.metrics.get("seconds", float("nan")),
+            }
+        )
+    return rows
+
+
+def _without_motion(caption: str) -> str:
+    first, _, rest = caption.partition(" moving ")
+    return first + rest[len(rest.split(" ")[0]) :]
+
+
+def format_table(rows: list[dict[str, Any]]) -> str:
+    """The clips' figures as lines of text, with their means last."""
+    width = max(len(row["name"]) for row in rows)
+    lines = [f"{'clip':<{width}}  {'PSNR dB':>8}  {'bpp':>6}  {'seconds':>7}", "-" * (width + 27)]
+    lines += [f"{r['name']:<{width}}  {r['psnr']:8.2f}  {r['bpp']:6.3f}  {r['seconds']:7.1f}" for r in rows]
+    psnr, bpp, seconds = (sum(row[key] for row in rows) / len(rows) for key in ("psnr", "bpp", "seconds"))
+    return "\n".join([*lines, lines[1], f"{'mean':<{width}}  {psnr:8.2f}  {bpp:6.3f}  {seconds:7.1f}"])

@@ -1,0 +1,58 @@
+"""The demo's clips: twelve generated ones that the small teacher never saw, and three real ones."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from ..datasets.demo import Clip
+from ..resources import bundled_clips
+
+NUM_GENERATED = 12
+SIZE = (96, 128)
+NUM_FRAMES = 16
+SEED = 0
+_REAL_CAPTIONS = {
+    "bunny": "a gray cartoon rabbit comes out of its burrow in a meadow",
+    "toy_elf": "a green and black toy elf on a wooden table",
+    "toy_rabbit": "a white toy rabbit on a wooden table",
+}
+
+
+def prepare_clips(folder: Path) -> list[Clip]:
+    """Writes the clips that are not there yet.
+
+    Args:
+        folder: where they go.
+
+    Returns:
+        the generated clips, then the real ones.
+    """
+    generated, real = folder / "generated", folder / "real"
+    clips = [Clip(generated / entry["file"], entry["caption"], "generated") for entry in _generate(generated)]
+    real.mkdir(parents=True, exist_ok=True)
+    for source in bundled_clips():
+        target = real / source.name
+        if not target.exists() or target.stat().st_size != source.stat().st_size:
+            shutil.copyfile(source, target)
+        clips.append(Clip(target, _REAL_CAPTIONS[source.stem], "real"))
+    return clips
+
+
+def _generate(folder: Path) -> list[dict[str, str]]:
+    """The manifest's entries; the files are drawn only if one is missing or the recipe has changed."""
+    from ..shapes import write_clips
+
+    recipe = {"n": NUM_GENERATED, "seed": SEED, "size": list(SIZE), "num_frames": NUM_FRAMES}
+    note = folder / "recipe.json"
+    if note.exists() and json.loads(note.read_text(encoding="utf-8")) == recipe:
+        entries: list[dict[str, str]] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))[
+            "clips"
+        ]
+        if all((folder / entry["file"]).exists() for entry in entries):
+            return entries
+    shutil.rmtree(folder, ignore_errors=True)
+    entries = write_clips(folder, NUM_GENERATED, SEED, size=SIZE, num_frames=NUM_FRAMES, held_out=True)
+    note.write_text(json.dumps(recipe), encoding="utf-8")
+    return entries

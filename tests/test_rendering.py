@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fiftyone_latent_inr import InputError
+from fiftyone_latent_inr.rendering import frame_times, scaled_size
+
+
+def test_every_frame_by_default() -> None:
+    np.testing.assert_array_equal(frame_times(5), [0, 1, 2, 3, 4])
+
+
+def test_a_span_counts_as_in_python() -> None:
+    for first, last in ((1, 3), (None, 2), (3, None), (-2, None), (0, -1)):
+        np.testing.assert_array_equal(frame_times(5, (first, last)), np.arange(5)[first:last])
+
+
+def test_frames_in_between_stay_inside() -> None:
+    np.testing.assert_allclose(frame_times(3, fps_factor=2), [0, 0.5, 1, 1.5, 2])
+    np.testing.assert_allclose(frame_times(4, fps_factor=3)[-1], 3)
+    np.testing.assert_allclose(frame_times(5, fps_factor=0.5), [0, 2, 4])
+    np.testing.assert_allclose(frame_times(1, fps_factor=7), [0])
+
+
+def test_factors_that_do_not_divide_never_leave_the_video() -> None:
+    for factor in (0.3, 1.1, 2.5, 29.97 / 25, 60 / 23.976):
+        times = frame_times(24, fps_factor=factor)
+        assert times[0] == 0 and times[-1] <= 23
+        np.testing.assert_allclose(np.diff(times), 1 / factor, atol=1e-9)
+
+
+@pytest.mark.parametrize("span", [(3, 3), (4, 2), (0, 6), (-9, None), (5, None)])
+def test_a_span_outside_the_video_is_refused(span: tuple[int, int]) -> None:
+    with pytest.raises(InputError, match="frames 0:5"):
+        frame_times(5, span)
+
+
+def test_scaled_size() -> None:
+    assert scaled_size((90, 160), 2) == (180, 320)
+    assert scaled_size((3, 5), 1.5) == (4, 8)
+    assert scaled_size((3, 5), 0.01) == (1, 1)
