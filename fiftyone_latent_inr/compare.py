@@ -10,7 +10,7 @@ import numpy as np
 from . import metrics
 from .errors import InputError
 from .latent_video import load
-from .video import area_resize, iter_frames
+from .video import iter_frames, probe
 
 
 def compare(
@@ -41,14 +41,10 @@ def compare(
     video = load(stored)
     psnrs: list[float] = []
     similarities: list[float] = []
-    resized = False
+    source = probe(original)
     drawn = video.iter_render(device=device)
-    for frame in iter_frames(original, max_frames=video.num_frames):
-        true = frame[None]
-        if true.shape[1:3] != video.size:
-            resized = True
-            true = area_resize(true, video.size)
-        rebuilt = next(drawn)[None]
+    for frame in iter_frames(original, size=video.size, max_frames=video.num_frames):
+        true, rebuilt = frame[None], next(drawn)[None]
         psnrs.append(metrics.psnr(true, rebuilt))
         similarities.append(metrics.ms_ssim(true, rebuilt))
     if len(psnrs) < video.num_frames:
@@ -66,5 +62,5 @@ def compare(
         "num_frames": video.num_frames,
         "height": height,
         "width": width,
-        "resized": resized,
+        "resized": (source.height, source.width) != video.size,
     }

@@ -38,27 +38,6 @@ def bundled_clips() -> list[Path]:
 
 
 def manifest_version(manifest: Path) -> str | None:
-    """The `version` that a `fiftyone.yml` states, or None.
-
-    A regular expression instead of a YAML parser: this runs each time the App lists its plugins.
-    """
+    """The `version` that a `fiftyone.yml` states, or None."""
     match = re.search(r"^version:\s*[\"']?([^\s\"'#]+)", manifest.read_text(encoding="utf-8"), re.MULTILINE)
     return match.group(1) if match else None
-
-
-def version_skew(manifest: Path) -> str | None:
-    """A line for people if the plugin at `manifest` is not of the installed package's version, else None.
-
-    Skew is real: a downloaded plugin, or a stub written earlier by `latent-inr install-plugin`, imports
-    whichever package is installed now, and FiftyOne silently drops operators that an older manifest lacks.
-    """
-    from . import __version__
-
-    found = manifest_version(manifest)
-    if found == __version__:
-        return None
-    return (
-        f"the FiftyOne plugin in {manifest.parent} is version {found or 'unknown'} but the installed "
-        f"fiftyone-latent-inr is {__version__}: update the older one (`latent-inr install-plugin`, "
-        "`fiftyone plugins download ... --overwrite`, or `pip install -U`)"
-    )

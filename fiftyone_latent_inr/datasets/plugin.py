@@ -18,18 +18,7 @@ FOLDER = "latent-inr"
 _MARK = "Written by `latent-inr install-plugin`"
 _STUB = f'''"""{_MARK}: shows FiftyOne the operators of the installed fiftyone-latent-inr."""
 
-import logging
-from pathlib import Path
-
-from fiftyone_latent_inr.operators import register as _register
-from fiftyone_latent_inr.resources import version_skew
-
-
-def register(plugin):
-    skew = version_skew(Path(__file__).with_name("fiftyone.yml"))
-    if skew:
-        logging.getLogger("fiftyone").warning(skew)
-    _register(plugin)
+from fiftyone_latent_inr.operators import register  # noqa: F401
 '''
 
 
