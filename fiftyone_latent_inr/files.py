@@ -89,6 +89,8 @@ def require_file(path: str | os.PathLike[str], what: str) -> Path:
         raise InputError(f"cannot read {file}: there is no such file; check the spelling") from error
     except OSError as error:
         raise InputError(f"cannot read {file}: {reason(error)}") from error
+    except InputError:
+        raise
     except ValueError as error:  # a NUL byte in the name
         raise InputError(f"cannot read {file!r}: the name is not a valid path") from error
     if size == 0:

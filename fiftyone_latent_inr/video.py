@@ -1,0 +1,162 @@
+"""Video files in and out, with PyAV alone: `probe`, `read`, `iter_frames`, `write`.
+
+Frames are uint8 RGB (H, W, 3) as a player would show them: the stream's colour matrix and range honoured,
+turned upright, transparency laid over black. They are resized one by one while decoding, so that a full-size
+video is never held. Pixels are taken as stored: the sample aspect ratio is not applied, nothing is deinterlaced.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import InputError
+from .resize import area_resize
+from .video_reader import VideoReader
+from .video_writer import write
+
+__all__ = ["Frames", "VideoInfo", "area_resize", "iter_frames", "probe", "read", "write"]
+
+_GIB = 1 << 30
+
+Frame = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a file says of itself.
+
+    Attributes:
+        path: the file, absolute.
+        height: rows of pixels once turned upright.
+        width: columns of pixels once turned upright.
+        num_frames: how many frames the file declares, or an estimate from its duration, None where unknown.
+        fps: average frames a second.
+        duration: seconds, None where unknown.
+        has_audio: whether there is sound.
+    """
+
+    path: Path
+    height: int
+    width: int
+    num_frames: int | None
+    fps: float
+    duration: float | None
+    has_audio: bool
+
+
+@dataclass(frozen=True)
+class Frames:
+    """A decoded video.
+
+    Attributes:
+        array: uint8 (T, H, W, 3) RGB.
+        fps: frames a second; for variable frame rates the average that keeps the duration.
+        warnings: lines for people on what was not as it should be; empty for a sound file.
+        source_size: (H, W) before resizing, turned upright.
+    """
+
+    array: npt.NDArray[np.uint8]
+    fps: float
+    warnings: tuple[str, ...]
+    source_size: tuple[int, int]
+
+
+def probe(path: str | os.PathLike[str]) -> VideoInfo:
+    """Reads a file's declarations and decodes its first frame.
+
+    Raises:
+        InputError: the file is missing, empty, damaged from the start, or holds no video.
+    """
+    with VideoReader(path) as reader:
+        first = next(reader.frames(max_frames=1))
+        return VideoInfo(
+            path=reader.file,
+            height=first.shape[0],
+            width=first.shape[1],
+            num_frames=reader.declared_frames,
+            fps=reader.declared_fps,
+            duration=reader.declared_duration,
+            has_audio=bool(reader.container.streams.audio),
+        )
+
+
+def read(
+    path: str | os.PathLike[str],
+    *,
+    size: tuple[int, int] | None = None,
+    max_frames: int | None = None,
+    max_bytes: int | None = None,
+) -> Frames:
+    """Decodes a video into memory.
+
+    A stream that is damaged on the way gives the frames that decode, and a line in `warnings` that says how
+    many. A frame whose size differs from the first one's is resized to it.
+
+    Args:
+        path: any file that FFmpeg reads.
+        size: (H, W) to resize each frame to, by exact area averaging; None keeps the stored size.
+        max_frames: take only the first ones; None takes all.
+        max_bytes: refuse videos that would take more memory than this; None allows half of the memory that is
+            free, at most 8 GiB.
+
+    Raises:
+        InputError: the file is missing, empty, not a video, too large, or nothing of it decodes; the message
+            says which file and what to do.
+
+    Example:
+        >>> frames = read("clip.mp4", size=(90, 160), max_frames=16)  # doctest: +SKIP
+        >>> frames.array.shape  # doctest: +SKIP
+        (16, 90, 160, 3)
+    """
+    limit = default_max_bytes() if max_bytes is None else max_bytes
+    with VideoReader(path) as reader:
+        frames: list[Frame] = []
+        for frame in reader.frames(size, max_frames):
+            if not frames:
+                expected = min(reader.declared_frames or 1, max_frames or reader.declared_frames or 1)
+                _check_memory(reader.file, frame, expected, limit)
+            frames.append(frame)
+            _check_memory(reader.file, frame, len(frames), limit)
+        array = np.empty((len(frames), *frames[0].shape), np.uint8)
+        for index in range(len(frames) - 1, -1, -1):  # frees each frame once copied: the video is held once
+            array[index] = frames.pop()
+        return Frames(array, reader.fps, reader.warnings, reader.source_size)
+
+
+def iter_frames(
+    path: str | os.PathLike[str], *, size: tuple[int, int] | None = None, max_frames: int | None = None
+) -> Iterator[Frame]:
+    """Decodes a video frame by frame: uint8 (H, W, 3) each; memory for one frame only.
+
+    Args and errors are those of `read`; damage ends or thins the stream without a word.
+    """
+    with VideoReader(path) as reader:
+        yield from reader.frames(size, max_frames)
+
+
+def default_max_bytes() -> int:
+    """Half of the memory that is free now, at most 8 GiB."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as handle:
+            lines = dict(line.split(":", 1) for line in handle)
+        free = int(lines["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):  # not Linux
+        free = 8 * _GIB
+    return min(8 * _GIB, free // 2)
+
+
+def _check_memory(file: Path, frame: Frame, count: int, limit: int) -> None:
+    needed = count * frame.nbytes
+    if needed > limit:
+        height, width = frame.shape[:2]
+        raise InputError(
+            f"{file} is too large for the memory: {count} frames of {height}x{width} take "
+            f"{needed / _GIB:.2f} GiB, more than the {limit / _GIB:.2f} GiB allowed; "
+            "shrink them (--size HxW) or take fewer (--frames N)"
+        )

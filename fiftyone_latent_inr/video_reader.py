@@ -1,0 +1,331 @@
+"""One video file being decoded: opened or clearly refused, frame after frame in RGB, and what went wrong."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.video.reformatter import VideoReformatter
+
+from .errors import InputError
+from .files import require_file
+from .pixels import UPRIGHT, hdr_transfer, orientation, to_rgb, turn
+from .resize import area_resize
+
+DEFAULT_FPS = 25.0  # for streams that do not say
+_MAX_FPS = 1000.0
+
+# FFmpeg reads these like videos, but they are none: text art, and lists that name other files.
+_NOT_VIDEOS = {"tty": "a text file", "hls": "a playlist", "concat": "a playlist", "dash": "a playlist"}
+
+Frame = npt.NDArray[np.uint8]
+
+
+class VideoReader:
+    """Decodes one file; a context manager.
+
+    Attributes:
+        file: the file, absolute.
+        source_size: (H, W) of the first frame, turned upright; (0, 0) before it is decoded.
+        decoded: frames given so far.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Opens the file.
+
+        Raises:
+            InputError: it is missing, empty, not a video, or holds no video stream that can be decoded.
+        """
+        self.file = require_file(path, "video")
+        self.source_size = (0, 0)
+        self.decoded = 0
+        self._clock = _Clock()
+        self._failed_packets = 0
+        self._repaired = 0
+        self._cut_short = False
+        self._complete = False
+        self._notes: dict[str, None] = {}  # an ordered set
+        self.container = _open(self.file)
+        try:
+            self.stream = _video_stream(self.container, self.file)
+        except InputError:
+            self.container.close()
+            raise
+
+    def __enter__(self) -> VideoReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.container.close()
+
+    def frames(self, size: tuple[int, int] | None = None, max_frames: int | None = None) -> Iterator[Frame]:
+        """Decodes from the start; to be called once.
+
+        Args:
+            size: (H, W) to resize each frame to, None for the size of the first one.
+            max_frames: stop after this many.
+
+        Yields:
+            uint8 (H, W, 3), turned upright.
+
+        Raises:
+            InputError: a size or number below 1, or no frame at all could be decoded.
+        """
+        if max_frames is not None and max_frames < 1:
+            raise InputError(f"the number of frames to take must be at least 1, not {max_frames}")
+        reformatter = VideoReformatter()
+        for frame in self._decode():
+            how = self._orientation(frame)
+            target = size
+            if not self.decoded:
+                self._first(frame, transposed=how[0])
+            elif size is None:
+                target = self.source_size
+            if target is not None and how[0]:
+                target = (target[1], target[0])
+            pixels = to_rgb(frame, reformatter)
+            if size is None and target is not None and pixels.shape[:2] != target:
+                self._notes["frames of another size than the first one's were resized to it"] = None
+            yield turn(pixels if target is None else area_resize(pixels, target), how)
+            self.decoded += 1
+            self._repaired += bool(frame.is_corrupt)
+            self._clock.tick(frame)
+            if self.decoded == max_frames:
+                return
+        self._complete = True
+        if not self.decoded:
+            raise InputError(
+                f"cannot read {self.file}: no frame of its {self._codec_name()} stream could be decoded; "
+                "the file is damaged; copy or record it again"
+            )
+
+    @property
+    def declared_fps(self) -> float:
+        """Average frames a second, as the container says."""
+        for rate in (self.stream.average_rate, self.stream.guessed_rate, self.stream.base_rate):
+            if rate and 0 < rate <= _MAX_FPS:
+                return float(rate)
+        return DEFAULT_FPS
+
+    @property
+    def declared_duration(self) -> float | None:
+        """Seconds, as the stream or the container says."""
+        if self.stream.duration and self.stream.time_base:
+            return float(self.stream.duration * self.stream.time_base)
+        if self.container.duration:
+            return float(self.container.duration / av.time_base)
+        return None
+
+    @property
+    def declared_frames(self) -> int | None:
+        """How many frames the file says it has, else an estimate from its duration."""
+        if self.stream.frames > 0:
+            return int(self.stream.frames)
+        duration = self.declared_duration
+        return max(1, round(duration * self.declared_fps)) if duration else None
+
+    @property
+    def fps(self) -> float:
+        """Frames a second of the frames given: their number over the time that they are shown."""
+        declared, measured = self.declared_fps, self._clock.fps()
+        # Time stamps are rounded (to milliseconds in Matroska): if the two agree, the declared one is exact.
+        if measured is None or abs(measured / declared - 1) < 0.005:
+            return declared
+        return measured
+
+    @property
+    def damaged(self) -> bool:
+        """Whether something of the stream was lost or repaired."""
+        return bool(self._failed_packets or self._repaired or self._cut_short or self._missing())
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Lines for people on what was not as it should be."""
+        lines = list(self._notes)
+        missing = self._missing()
+        if missing:
+            total = self.decoded + missing
+            lines.append(
+                f"the file is damaged or cut short: only {self.decoded} of {total} frames could be decoded"
+            )
+        elif self._failed_packets or self._cut_short:
+            lines.append(f"the file is damaged or cut short: {self.decoded} frames could be decoded")
+        if self._repaired:
+            lines.append(
+                f"{self._repaired} of {self.decoded} frames are damaged and were repaired by the decoder"
+            )
+        if not self.damaged and self._clock.variable:
+            lines.append(f"the frame rate varies: frames are taken as evenly spaced, {self.fps:.3f} a second")
+        return tuple(lines)
+
+    def _decode(self) -> Iterator[av.VideoFrame]:
+        """Every frame that decodes, in order of presentation; what does not is counted and left out."""
+        packets = self.container.demux(self.stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except (
+                av.error.FFmpegError
+            ):  # the rest of the file cannot be read, but the decoder still holds frames
+                self._cut_short = True
+                yield from self._flush()
+                return
+            if packet is None:
+                return
+            self._cut_short = self._cut_short or packet.is_corrupt
+            try:
+                frames = packet.decode()
+            except av.error.FFmpegError:
+                self._failed_packets += 1
+                continue
+            yield from frames
+
+    def _flush(self) -> list[av.VideoFrame]:
+        try:
+            return list(self.stream.codec_context.decode(None))
+        except av.error.FFmpegError:
+            return []
+
+    def _first(self, frame: av.VideoFrame, transposed: bool) -> None:
+        self.source_size = (frame.width, frame.height) if transposed else (frame.height, frame.width)
+        transfer = hdr_transfer(frame)
+        if transfer:
+            self._notes[
+                f"high dynamic range ({transfer}): its levels are used as they are, not tone mapped"
+            ] = None
+
+    def _orientation(self, frame: av.VideoFrame) -> tuple[bool, bool, bool]:
+        how = orientation(frame)
+        if how is None:
+            self._notes["the video asks for a rotation other than quarter turns, which is not done"] = None
+        return how or UPRIGHT
+
+    def _missing(self) -> int:
+        """Frames declared but not decoded, if there are signs of damage: edit lists hide frames of sound files."""
+        if not self._complete or not (self._failed_packets or self._cut_short or self._file_is_cut()):
+            return 0
+        declared = self.stream.frames or self.decoded + self._failed_packets
+        return max(0, int(declared) - self.decoded)
+
+    def _file_is_cut(self) -> bool:
+        """Whether the index points behind the end of the file."""
+        entries: Any = getattr(self.stream, "index_entries", None)
+        if not entries:
+            return False
+        end = max(entry.pos + entry.size for entry in entries)
+        return bool(end > self.file.stat().st_size)
+
+    def _codec_name(self) -> str:
+        return str(self.stream.codec_context.name)
+
+
+class _Clock:
+    """Collects when frames are shown."""
+
+    def __init__(self) -> None:
+        self._first: float | None = None
+        self._last = 0.0
+        self._last_duration = 0.0
+        self._gaps = 0
+        self._shortest, self._longest = float("inf"), 0.0
+
+    def tick(self, frame: av.VideoFrame) -> None:
+        if frame.pts is None or frame.time_base is None:
+            return
+        time = float(frame.pts * frame.time_base)
+        if self._first is None:
+            self._first = time
+        elif time > self._last:
+            self._gaps += 1
+            self._shortest = min(self._shortest, time - self._last)
+            self._longest = max(self._longest, time - self._last)
+        self._last = time
+        self._last_duration = float((getattr(frame, "duration", 0) or 0) * frame.time_base)
+
+    def fps(self) -> float | None:
+        """Frames over the time they are shown, None if the time stamps do not tell."""
+        if self._first is None or not self._gaps:
+            return None
+        span = self._last - self._first
+        shown = span + (self._last_duration or span / self._gaps)
+        rate = (self._gaps + 1) / shown
+        return rate if 0 < rate <= _MAX_FPS else None
+
+    @property
+    def variable(self) -> bool:
+        return self._longest > 1.5 * self._shortest and self._longest - self._shortest > 0.002
+
+
+def _open(file: Path) -> Any:
+    try:
+        # Only this file: a playlist must not make the reader fetch others from the network.
+        container = av.open(str(file), metadata_errors="replace", options={"protocol_whitelist": "file"})
+    except av.error.InvalidDataError as error:
+        raise InputError(f"cannot read {file}: {_why_invalid(file)}") from error
+    except (av.error.FFmpegError, UnicodeError) as error:
+        text = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"cannot read {file}: {text}; check that it is a video") from error
+    what = _NOT_VIDEOS.get(container.format.name)
+    if container.format.name.startswith("image2") or container.format.name.endswith("_pipe"):
+        what = "an image"
+    if what:
+        container.close()
+        raise InputError(f"cannot read {file}: it is {what}, not a video")
+    return container
+
+
+def _video_stream(container: Any, file: Path) -> Any:
+    pictures = 0
+    for stream in container.streams.video:
+        if stream.disposition & 0x400:  # an attached picture: the cover of a song
+            pictures += 1
+            continue
+        if stream.codec_context is None:
+            raise InputError(
+                f"cannot read {file}: its video codec is not supported here; convert the file to H.264"
+            )
+        return stream
+    found = sorted({stream.type for stream in container.streams} - {"video"})
+    held = " and ".join([*found, *(["a cover picture"] if pictures else [])]) or "nothing"
+    raise InputError(f"cannot read {file}: it holds no video stream (only {held}); give a file with pictures")
+
+
+def _why_invalid(file: Path) -> str:
+    with open(file, "rb") as handle:
+        head = handle.read(4096)
+    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip"):
+        if not any(kind == b"moov" for kind, _, _ in top_level_boxes(file)):
+            return (
+                "its index (moov) is missing, so the recording or copy was cut short; copy or record it again"
+            )
+        return "its index is damaged; copy or record it again"
+    if head and b"\0" not in head and all(byte >= 9 for byte in head):
+        return "it is a text file, not a video"
+    return "it is not a video, or its beginning is damaged; copy it again or convert it to MP4"
+
+
+def top_level_boxes(file: Path) -> Iterator[tuple[bytes, int, int]]:
+    """The boxes of an MP4 file: kind, offset and size each, as far as they can be followed."""
+    total = file.stat().st_size
+    with open(file, "rb") as handle:
+        offset = 0
+        while offset + 8 <= total:
+            handle.seek(offset)
+            head = handle.read(16)
+            size = int.from_bytes(head[:4], "big")
+            if size == 1 and len(head) == 16:
+                size = int.from_bytes(head[8:16], "big")
+            elif size == 0:  # to the end of the file
+                size = total - offset
+            if size < 8:
+                return
+            yield head[4:8], offset, size
+            offset += size
