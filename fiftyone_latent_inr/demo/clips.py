@@ -10,8 +10,8 @@ from ..datasets.demo import Clip
 from ..resources import bundled_clips
 
 NUM_GENERATED = 12
-SIZE = (96, 128)
-NUM_FRAMES = 16
+SIZE = (72, 96)
+NUM_FRAMES = 12
 SEED = 0
 _REAL_CAPTIONS = {
     "bunny": "a gray cartoon rabbit comes out of its burrow in a meadow",

@@ -1,0 +1,343 @@
+"""The command line: what it writes, and that bad input ends with status 2 and one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from fiftyone_latent_inr import __version__, load, metrics
+from fiftyone_latent_inr.cli import main
+from fiftyone_latent_inr.shapes import random_specs, render
+from fiftyone_latent_inr.video import read, write
+
+T, H, W, FPS = 4, 32, 48, 8.0
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clips") / "a clip, größer.mp4"
+    write(path, render(random_specs(1, seed=3)[0], T, (H, W)), FPS)
+    return path
+
+
+@pytest.fixture(scope="module")
+def stored(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("stored") / "clip.linr"
+    assert main(["encode", str(clip), str(path), "--preset", "fast", "--quiet", "--device", "cpu"]) == 0
+    return path
+
+
+def run(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "fiftyone_latent_inr", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+def status_of(arguments: list[object]) -> int:
+    """The exit status, whether `main` returns it or argparse leaves with it."""
+    try:
+        return main([str(argument) for argument in arguments])
+    except SystemExit as leaving:
+        assert isinstance(leaving.code, int)
+        return leaving.code
+
+
+def fails(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """Checks status 2, nothing on stdout, one line on stderr; returns the line."""
+    capsys.readouterr()
+    status = status_of(list(arguments))
+    out, err = capsys.readouterr()
+    assert status == 2, err
+    assert out == ""
+    assert err.startswith("latent-inr: error: ") and err.count("\n") == 1 and err.endswith("\n"), err
+    return err
+
+
+# --- what the commands do
+
+
+def test_encode_is_measured_as_it_says(clip: Path, stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    video, original = load(stored), read(clip).array
+    assert (video.num_frames, video.size, video.preset, video.fps) == (T, (H, W), "fast", pytest.approx(FPS))
+    assert main(["compare", str(clip), str(stored), "--json", "--device", "cpu"]) == 0
+    measured = json.loads(capsys.readouterr().out)
+    assert measured["psnr"] == pytest.approx(metrics.psnr(original, video.render()), abs=1e-6)
+    assert measured["psnr"] > 25
+    assert measured["bytes"] == stored.stat().st_size
+    assert measured["bpp"] == pytest.approx(8 * stored.stat().st_size / (T * H * W))
+    assert measured["resized"] is False
+
+
+def test_encode_resizes_and_takes_the_first_frames(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "small.linr"
+    options = [
+        "--preset",
+        "fast",
+        "--size",
+        "16x24",
+        "--frames",
+        "2",
+        "--seed",
+        "7",
+        "--quiet",
+        "--device",
+        "cpu",
+    ]
+    assert main(["encode", str(clip), str(path), *options]) == 0
+    assert f"{path.stat().st_size:,} bytes, 2 frames of 24x16" in capsys.readouterr().out
+    assert (load(path).num_frames, load(path).size) == (2, (16, 24))
+    assert main(["compare", str(clip), str(path), "--json"]) == 0
+    measured = json.loads(capsys.readouterr().out)
+    wanted = read(clip, size=(16, 24), max_frames=2).array
+    assert measured["resized"] is True
+    assert measured["psnr"] == pytest.approx(metrics.psnr(wanted, load(path).render()), abs=1e-6)
+
+
+def test_info(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(stored), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["bytes"] == stored.stat().st_size
+    assert (facts["num_frames"], facts["height"], facts["width"], facts["preset"]) == (T, H, W, "fast")
+    assert facts["teacher"] is None and facts["embedding_dim"] is None
+    assert facts["metrics"]["psnr"] > 25 and facts["num_parameters"] == load(stored).num_parameters
+    assert main(["info", str(stored)]) == 0
+    text = capsys.readouterr().out
+    assert "num_frames  4" in text and "teacher  -" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "frames", "size", "fps"),
+    [
+        ([], T, (H, W), FPS),
+        (["--scale", "1.5"], T, (48, 72), FPS),
+        (["--fps-factor", "2"], 2 * T - 1, (H, W), 2 * FPS),
+        (["--frames", "1:3"], 2, (H, W), FPS),
+        (["--frames=-1:", "--scale", "0.5"], 1, (16, 24), FPS),
+    ],
+)
+def test_decode(
+    stored: Path, tmp_path: Path, options: list[str], frames: int, size: tuple[int, int], fps: float
+) -> None:
+    path = tmp_path / "out.mp4"
+    assert main(["decode", str(stored), str(path), "--quiet", *options]) == 0
+    decoded = read(path)
+    assert decoded.array.shape == (frames, *size, 3)
+    # a single frame says nothing about its rate
+    assert frames == 1 or decoded.fps == pytest.approx(fps, rel=0.02)
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name, stream.pix_fmt) == ("h264", "yuv420p")
+
+
+def test_decode_draws_what_render_draws(stored: Path, tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    assert main(["decode", str(stored), str(path), "--quiet", "--frames", "2:"]) == 0
+    assert metrics.psnr(read(path).array, load(stored).render([2, 3])) > 28  # H.264 stands in between
+
+
+def test_help_and_version_load_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom fiftyone_latent_inr.cli import main\n"
+        "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
+        "print(sorted({'torch', 'numpy', 'fiftyone', 'open_clip', 'av', 'tqdm'} & set(sys.modules)))"
+    )
+    for argument in ("--help", "--version"):
+        done = subprocess.run(
+            [sys.executable, "-c", code, argument], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.endswith("[]\n")
+    assert __version__ in done.stdout
+
+
+def test_progress_goes_to_stderr_and_the_result_to_stdout(clip: Path, tmp_path: Path) -> None:
+    done = run("encode", clip, tmp_path / "x.linr", "--preset", "fast", "--size", "8x8", "--frames", "1")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n") == 1 and "dB" in done.stdout
+    assert "fit" in done.stderr and "dB" in done.stderr
+
+
+# --- bad input
+
+
+@pytest.fixture(scope="module")
+def bad(tmp_path_factory: pytest.TempPathFactory, clip: Path, stored: Path) -> dict[str, Path]:
+    """Files that are not what they seem."""
+    folder = tmp_path_factory.mktemp("bad")
+    files = {name: folder / name for name in ("empty.mp4", "text.mp4", "cut.mp4", "audio.mp4", "cut.linr")}
+    files |= {"missing": folder / "missing.mp4", "folder": folder}
+    files["empty.mp4"].touch()
+    files["text.mp4"].write_text("This is no video.\n" * 50)
+    files["cut.mp4"].write_bytes(clip.read_bytes()[:200])
+    files["cut.linr"].write_bytes(stored.read_bytes()[:-20])
+    with av.open(str(files["audio.mp4"]), "w") as container:
+        stream = container.add_stream("aac", rate=44100)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 4096), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 44100
+        container.mux(stream.encode(frame) + stream.encode())
+    return files
+
+
+@pytest.mark.parametrize("name", ["missing", "folder", "empty.mp4", "text.mp4", "cut.mp4", "audio.mp4"])
+def test_encode_refuses_what_is_not_a_video(
+    bad: dict[str, Path], name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = fails(capsys, "encode", bad[name], tmp_path / "x.linr", "--preset", "fast", "--quiet")
+    assert bad[name].name in line
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["info", "decode", "compare"])
+@pytest.mark.parametrize("name", ["missing", "folder", "empty.mp4", "text.mp4", "cut.linr"])
+def test_a_damaged_or_foreign_file_is_refused(
+    bad: dict[str, Path],
+    clip: Path,
+    command: str,
+    name: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = {"info": [bad[name]], "decode": [bad[name], tmp_path / "x.mp4"], "compare": [clip, bad[name]]}
+    assert bad[name].name in fails(capsys, command, *arguments[command])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_compare_with_another_video_is_refused(
+    stored: Path, bad: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short = tmp_path / "short.mp4"
+    write(short, np.zeros((T - 1, H, W, 3), np.uint8), FPS)
+    assert "is it the original" in fails(capsys, "compare", short, stored)
+    assert "missing.mp4" in fails(capsys, "compare", bad["missing"], stored)
+    assert "text.mp4" in fails(capsys, "compare", bad["text.mp4"], stored)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--preset", "slow"], "fast, balanced, best"),
+        (["--teacher", "smal"], "small"),
+        (["--device", "abacus"], "abacus"),
+        (["--size", "180"], "HxW"),
+        (["--size", "0x10"], "at least 1"),
+        (["--size", "9x9x9"], "HxW"),
+        (["--frames", "0"], "at least 1"),
+        (["--frames", "-3"], "--frames"),
+        (["--frames", "many"], "whole number"),
+        (["--seed", "x"], "seed"),
+        (["--no-such-option"], "--no-such-option"),
+    ],
+)
+def test_encode_refuses_bad_options(
+    clip: Path, tmp_path: Path, options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said in fails(capsys, "encode", clip, tmp_path / "x.linr", "--quiet", *options)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--scale", "0"], "above 0"),
+        (["--scale", "nan"], "above 0"),
+        (["--scale", "inf"], "above 0"),
+        (["--scale", "100000"], "pixels"),
+        (["--fps-factor", "-1"], "--fps-factor"),
+        (["--frames", "3"], "A:B"),
+        (["--frames", "a:b"], "A:B"),
+        (["--frames", "2:2"], "frames 0:4"),
+        (["--frames", "0:99"], "frames 0:4"),
+    ],
+)
+def test_decode_refuses_bad_options(
+    stored: Path, tmp_path: Path, options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said in fails(capsys, "decode", stored, tmp_path / "x.mp4", "--quiet", *options)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["fly"], ["encode"], ["search", "x"], ["search", "x", "y", "-k", "0"]]
+)
+def test_incomplete_commands(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--help" in fails(capsys, *arguments)
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_the_fit(
+    clip: Path, stored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "locked").mkdir()
+    (tmp_path / "locked").chmod(0o500)
+    places = [tmp_path / "nowhere" / "x.linr", tmp_path / "file" / "x.linr", tmp_path]
+    if os.geteuid() != 0:
+        places.append(tmp_path / "locked" / "x.linr")
+    elif Path("/proc/self").is_dir():  # nobody can make files there
+        places.append(Path("/proc/x.linr"))
+    for place in places:
+        start = time.monotonic()
+        assert str(place) in fails(capsys, "encode", clip, place, "--preset", "best")
+        assert time.monotonic() - start < 2
+        fails(capsys, "decode", stored, place)
+    assert "the input itself" in fails(capsys, "encode", clip, clip)
+    assert read(clip).array.shape[0] == T
+
+
+def test_a_full_disk_keeps_the_old_file(clip: Path, tmp_path: Path) -> None:
+    path = tmp_path / "x.linr"
+    path.write_bytes(b"old")
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+    options = ["--preset", "fast", "--size", "16x16", "--frames", "1", "--quiet"]
+    done = run("encode", clip, path, *options, preexec_fn=limit)
+    assert done.returncode == 2 and str(path) in done.stderr and done.stderr.count("\n") == 1
+    assert path.read_bytes() == b"old" and [p.name for p in tmp_path.iterdir()] == ["x.linr"]
+
+
+def test_an_interrupted_encode_leaves_nothing_behind(clip: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "fiftyone_latent_inr",
+        "encode",
+        clip,
+        tmp_path / "x.linr",
+        "--preset",
+        "best",
+    ]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        seen = b""
+        while b"fit:" not in seen:
+            piece = process.stderr.read1(200)  # type: ignore[attr-defined]
+            assert piece, seen
+            seen += piece
+        process.send_signal(signal.SIGINT)
+        _, rest = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"interrupted" in rest and b"Traceback" not in rest
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_search_names_the_dataset_that_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "no-such-dataset" in fails(capsys, "search", "no-such-dataset", "a red circle")
+
+
+def test_install_plugin_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["install-plugin", "--plugins-dir", str(tmp_path)]) == 0
+    assert "plugin created" in capsys.readouterr().out
+    (tmp_path / "latent-inr" / "__init__.py").write_text("# mine")
+    assert "something else" in fails(capsys, "install-plugin", "--plugins-dir", tmp_path)
