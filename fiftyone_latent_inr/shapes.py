@@ -146,7 +146,7 @@ def random_spec(
     extent = (max(aspect, 1.0), max(1 / aspect, 1.0))  # width and height in units of the shorter side
     shapes: list[Shape] = []
     for index, (name, what) in enumerate(wanted):
-        rgb = _contrasting(rng, name, background_rgb)
+        rgb = contrasting(rng, name, background_rgb)
         radius = rng.uniform(0.14, 0.34) if second is None else rng.uniform(0.13, 0.21)
         moves = motion if motion and index == 0 else _random_motion(rng)
         # two shapes keep to their own half of the longer side, so that they do not cover each other
@@ -317,9 +317,11 @@ def gaussian_blur(image: Float, sigma: float) -> Float:
         pad = [(0, 0)] * image.ndim
         pad[axis] = (reach, reach)
         padded = np.pad(image, pad, mode="edge")
-        image = sum(  # type: ignore[assignment]
-            weight * np.take(padded, np.arange(k, k + length), axis=axis) for k, weight in enumerate(kernel)
-        )
+        image = np.zeros_like(image)
+        for k, weight in enumerate(kernel):
+            window = [slice(None)] * image.ndim
+            window[axis] = slice(k, k + length)
+            image += weight * padded[tuple(window)]
     return image
 
 
@@ -398,7 +400,7 @@ def _random_motion(rng: np.random.Generator) -> str:
     return "still" if rng.random() < 0.4 else list(MOTIONS)[1 + rng.integers(4)]
 
 
-def _contrasting(rng: np.random.Generator, name: str, against: tuple[int, int, int]) -> tuple[int, int, int]:
+def contrasting(rng: np.random.Generator, name: str, against: tuple[int, int, int]) -> tuple[int, int, int]:
     """A shade of `name` that can be told from `against`: the first that is far enough, else the farthest of 20."""
     best, farthest = sample_colour(rng, name), -1.0
     for _ in range(20):

@@ -1,0 +1,186 @@
+"""Teachers: the OpenCLIP models whose space the latents are aligned to, and whose text tower answers searches.
+
+    teacher = load_teacher("small")
+    frames = teacher.embed_frames(video)                  # (T, E), unit norm
+    texts = teacher.embed_text(["a red circle"])          # (1, E), unit norm
+    scores = texts @ pool(frames)                         # cosines
+
+A teacher is named `small` (ships with the project; knows plain coloured shapes and nothing else), `ARCH/PRETRAINED`
+(any model of `open_clip.list_pretrained()`), or by a directory that holds `open_clip_config.json` and
+`open_clip_model.safetensors`. All three go through `open_clip.create_model`, its tokenizer and its preprocessing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..errors import InputError
+from .sources import SMALL, Source, fetch, find_source, offline_if_unreachable, unavailable
+
+__all__ = ["DEFAULT_TEACHER", "SMALL", "Teacher", "load_teacher"]
+
+# For search on ordinary hardware: 151 M parameters, 605 MB, 49 patches a frame, so that a CPU embeds a clip in
+# seconds; the architecture that Latent-INR's published retrieval figures use; public weights (MIT) trained on two
+# billion captions; needs no package beyond OpenCLIP, here and in FiftyOne's own `open-clip-torch` at query time.
+# Larger ones (ViT-L-14/laion2b_s32b_b82k: 428 M, 1.7 GB) know more and cost some twenty times the arithmetic.
+DEFAULT_TEACHER = "ViT-B-32/laion2b_s34b_b79k"
+
+Float = NDArray[np.float32]
+
+
+class Teacher:
+    """An OpenCLIP model, frozen. Made by `load_teacher`.
+
+    Attributes:
+        name: as given, made canonical: `small`, `ARCH/PRETRAINED`, or a directory's absolute path.
+        id: name and a short hash of configuration and weights; vectors of equal ids live in the same space.
+        embedding_dim: E.
+        device: where the model runs.
+    """
+
+    def __init__(self, source: Source, device: str | torch.device) -> None:
+        import open_clip
+        from open_clip.transform import PreprocessCfg, image_transform_v2
+
+        self.name = source.name
+        self.id = source.id
+        self.device = torch.device(device)
+        self._source = source
+        model = open_clip.create_model(
+            source.model_name, source.pretrained, device=self.device, weights_only=True, require_pretrained=True
+        )
+        self._model = model.eval().requires_grad_(False)
+        self._preprocess = image_transform_v2(PreprocessCfg(**model.visual.preprocess_cfg), is_train=False)
+        self._tokenizer = open_clip.get_tokenizer(source.model_name)
+        self.embedding_dim = int(source.config["embed_dim"])
+
+    def __repr__(self) -> str:
+        return f"Teacher({self.id!r}, E={self.embedding_dim}, device={str(self.device)!r})"
+
+    @torch.inference_mode()
+    def embed_frames(
+        self,
+        frames: NDArray[np.uint8],
+        batch_size: int = 32,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Float:
+        """Embed every frame by itself, with the model's own preprocessing.
+
+        Args:
+            frames: uint8 (T, H, W, 3), RGB.
+            batch_size: frames at a time through the model.
+            progress: called with (frames done, T) after each batch.
+
+        Returns:
+            float32 (T, E), rows of unit norm.
+
+        Raises:
+            InputError: if `frames` is anything else.
+        """
+        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape:
+            raise InputError(f"frames must be uint8 (T, H, W, 3), got {frames.dtype} {frames.shape}")
+        rows = []
+        for start in range(0, len(frames), batch_size):
+            # one by one through PIL, as OpenCLIP does: a batched resize differs in the last bits, and in more where
+            # it is not antialiased the same way
+            chunk = [self._preprocess(Image.fromarray(frame)) for frame in frames[start : start + batch_size]]
+            rows.append(self._unit(self._model.encode_image(torch.stack(chunk).to(self.device))))
+            if progress is not None:
+                progress(min(start + batch_size, len(frames)), len(frames))
+        return np.concatenate(rows)
+
+    @torch.inference_mode()
+    def embed_text(self, texts: Sequence[str], batch_size: int = 256) -> Float:
+        """Embed texts, as they are: no prompt is put around them.
+
+        Args:
+            texts: N strings; a text longer than the model's context is cut.
+            batch_size: texts at a time through the model.
+
+        Returns:
+            float32 (N, E), rows of unit norm.
+
+        Raises:
+            InputError: if `texts` is a single string or holds anything but strings.
+        """
+        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+            raise InputError("texts must be a list of strings")
+        if not texts:
+            return np.zeros((0, self.embedding_dim), np.float32)
+        rows = [
+            self._unit(self._model.encode_text(self._tokenizer(list(texts[start : start + batch_size])).to(self.device)))
+            for start in range(0, len(texts), batch_size)
+        ]
+        return np.concatenate(rows)
+
+    def zoo(self) -> tuple[str, dict[str, Any]]:
+        """The name and keyword arguments by which FiftyOne's model zoo finds the text tower at query time.
+
+        `small` and directories are models of the project's own zoo source (`hub_models/`), which must be in the
+        model zoo; a tag is FiftyOne's built-in OpenCLIP model.
+        """
+        if self.name == SMALL:
+            return "latent-inr/small-teacher", {}
+        if self._source.directory is not None:
+            return "latent-inr/teacher", {"directory": self._source.directory}
+        # the built-in model puts "A photo of" before every text unless told not to
+        model, tag = self._source.model_name, self._source.pretrained
+        return "open-clip-torch", {"clip_model": model, "pretrained": tag, "text_prompt": ""}
+
+    def _unit(self, embeddings: torch.Tensor) -> Float:
+        unit: Float = torch.nn.functional.normalize(embeddings.float(), dim=-1).cpu().numpy()
+        return unit
+
+
+def load_teacher(name_or_dir: str | os.PathLike[str], *, device: str | torch.device | None = None) -> Teacher:
+    """Load a teacher.
+
+    Args:
+        name_or_dir: `small`, `ARCH/PRETRAINED` of OpenCLIP, or a directory (see the module).
+        device: a torch device; None takes CUDA, then MPS, then the CPU.
+
+    Returns:
+        The teacher, ready to embed. It is exactly the one asked for: nothing falls back to another model.
+
+    Raises:
+        InputError: if there is no such teacher (the message lists close names) or its directory is unusable.
+        TeacherUnavailableError: if the weights cannot be had here.
+
+    Example:
+        >>> load_teacher("small").embed_text(["a red circle"]).shape
+        (1, 64)
+    """
+    source = find_source(name_or_dir if isinstance(name_or_dir, str) else os.fspath(name_or_dir))
+    device = torch.device(device) if device is not None else _best_device()
+    if source.pretrained is None:
+        return _load(source, device)
+    with offline_if_unreachable():
+        fetch(source)
+        return _load(source, device)
+
+
+def _load(source: Source, device: torch.device) -> Teacher:
+    try:
+        return Teacher(source, device)
+    except ImportError as error:
+        raise InputError(f"teacher {source.name!r} needs a package that is not installed: {error}") from error
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:
+        if source.pretrained is not None:  # the weights are here: a tokenizer or a tower's own files are not
+            raise unavailable(source, error) from error
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(f"{source.directory}: OpenCLIP cannot load this teacher: {reason}") from error
+
+
+def _best_device() -> torch.device:
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
