@@ -187,9 +187,9 @@ def _check_options(options: dict[str, Any]) -> None:
 
 
 def _load_teacher(teacher: Any, device: Any) -> Any:
-    from ..semantics import teachers
-
     if teacher is None or not isinstance(teacher, str | os.PathLike):
         return teacher
+    from ..semantics import teachers
+
     name = teachers.DEFAULT_TEACHER if teacher == DEFAULT_TEACHER else os.fspath(teacher)
     return teachers.load_teacher(name, device=device)

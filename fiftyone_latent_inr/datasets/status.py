@@ -79,10 +79,8 @@ def problems(samples: SampleCollection, options: dict[str, Any]) -> dict[str, st
         except InputError as error:
             found["brain_key"] = str(error)
     if options["teacher"] is not None:
-        from ..semantics.teachers import check_name
-
         try:
-            check_name(teacher_name(options["teacher"]))
+            _check_teacher(teacher_name(options["teacher"]))
         except InputError as error:
             found["teacher"] = str(error)
     return found
@@ -115,6 +113,14 @@ def teacher_name(teacher: Any) -> str:
     from ..semantics import teachers
 
     return teachers.DEFAULT_TEACHER if teacher == DEFAULT_TEACHER else str(teacher)
+
+
+def _check_teacher(name: str) -> None:
+    from ..semantics import sources, teachers
+
+    # The usual names need no look at OpenCLIP's list, whose import takes seconds
+    if name not in (teachers.DEFAULT_TEACHER, teachers.SMALL):
+        sources.find_source(name)
 
 
 def _same_settings(record: dict[str, Any], options: dict[str, Any]) -> bool:
