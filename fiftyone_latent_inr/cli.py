@@ -261,6 +261,7 @@ def _add_search(commands: Any) -> None:
 
 
 def _search(args: argparse.Namespace) -> None:
+    _quiet_fiftyone()
     from .datasets.search import search
 
     for rank, hit in enumerate(search(args.dataset, args.text, k=args.k), 1):
@@ -299,6 +300,7 @@ def _add_install_plugin(commands: Any) -> None:
 
 
 def _install_plugin(args: argparse.Namespace) -> None:
+    _quiet_fiftyone()
     from .datasets.plugin import install_plugin
 
     done = install_plugin(args.plugins_dir)
@@ -306,6 +308,11 @@ def _install_plugin(args: argparse.Namespace) -> None:
 
 
 # --- output
+
+
+def _quiet_fiftyone() -> None:
+    """FiftyOne logs its notices to stdout, where the results go; whoever wants them sets the variable."""
+    os.environ.setdefault("FIFTYONE_LOGGING_LEVEL", "ERROR")
 
 
 def _bar(items: Any, total: int, what: str, quiet: bool) -> Any:

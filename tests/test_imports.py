@@ -15,7 +15,8 @@ PACKAGE = ROOT / "fiftyone_latent_inr"
 # From the ground up: each imports only from those before it. A new module takes its place here.
 FLOORS = [
     *("errors", "progress", "files", "resources", "rendering"),
-    *("model", "metrics", "resize", "video", "codec", "shapes", "stored", "latent_video"),
+    *("model", "metrics", "pixels", "resize", "video_reader", "video_writer", "video"),
+    *("codec", "shapes", "stored", "latent_video"),
     *("fitting", "semantics", "encode", "compare"),
     *("datasets", "demo", "cli_arguments", "cli", "__main__", "operators"),
 ]
