@@ -17,7 +17,7 @@ UPRIGHT: Orientation = (False, False, False)
 # 8-bit 4:2:0 goes through swscale's plain path. It rounds down and is about one level darker than the exact
 # conversion, but bit for bit what ffmpeg, OpenCV, PyAV's `to_ndarray` and with them the published frames of
 # benchmark clips give (Big Buck Bunny among them), so that figures measured against any of these compare: at
-# 45 dB between the two conversions, a fit of 37 dB to one has 36.4 dB to the other. `video_writer` evens it out.
+# 45 dB between the two conversions, 37 dB to one are 36.4 dB to the other. `video_writer` evens it out.
 _PLAIN_FORMATS = {"yuv420p", "yuvj420p"}
 _PLAIN = int(Interpolation.BILINEAR)
 # Every other format has no such common answer and gets the exact conversion, chroma interpolated.

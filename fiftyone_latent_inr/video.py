@@ -2,7 +2,7 @@
 
 Frames are uint8 RGB (H, W, 3) as a player would show them: the stream's colour matrix and range honoured,
 turned upright, transparency laid over black. They are resized one by one while decoding, so that a full-size
-video is never held. Pixels are taken as stored: the sample aspect ratio is not applied, nothing is deinterlaced.
+video is never held. Pixels are taken as stored: no sample aspect ratio is applied, nothing is deinterlaced.
 """
 
 from __future__ import annotations

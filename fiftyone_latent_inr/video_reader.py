@@ -142,27 +142,15 @@ class VideoReader:
         return measured
 
     @property
-    def damaged(self) -> bool:
-        """Whether something of the stream was lost or repaired."""
-        return bool(self._failed_packets or self._repaired or self._cut_short or self._missing())
-
-    @property
     def warnings(self) -> tuple[str, ...]:
         """Lines for people on what was not as it should be."""
         lines = list(self._notes)
-        missing = self._missing()
-        if missing:
-            total = self.decoded + missing
-            lines.append(
-                f"the file is damaged or cut short: only {self.decoded} of {total} frames could be decoded"
-            )
-        elif self._failed_packets or self._cut_short:
-            lines.append(f"the file is damaged or cut short: {self.decoded} frames could be decoded")
+        damage = self._damage()
+        if damage:
+            lines.append(f"the file is damaged or cut short: {damage}")
         if self._repaired:
-            lines.append(
-                f"{self._repaired} of {self.decoded} frames are damaged and were repaired by the decoder"
-            )
-        if not self.damaged and self._clock.variable:
+            lines.append(f"{self._repaired} of {self.decoded} frames are damaged, repaired by the decoder")
+        if self._clock.variable and not damage:
             lines.append(f"the frame rate varies: frames are taken as evenly spaced, {self.fps:.3f} a second")
         return tuple(lines)
 
@@ -208,12 +196,24 @@ class VideoReader:
             self._notes["the video asks for a rotation other than quarter turns, which is not done"] = None
         return how or UPRIGHT
 
-    def _missing(self) -> int:
-        """Frames declared but not decoded, if there are signs of damage: edit lists hide frames of sound files."""
-        if not self._complete or not (self._failed_packets or self._cut_short or self._file_is_cut()):
-            return 0
-        declared = self.stream.frames or self.decoded + self._failed_packets
-        return max(0, int(declared) - self.decoded)
+    def _damage(self) -> str | None:
+        """How much is lost, in words; None where there is no sign of it.
+
+        Fewer frames than declared are no sign by themselves: edit lists hide frames of sound files.
+        """
+        if self._failed_packets or self._cut_short or (self._complete and self._file_is_cut()):
+            declared = self.stream.frames if self._complete else 0
+            if declared > self.decoded:
+                return f"only {self.decoded} of {declared} frames could be decoded"
+            if self._failed_packets:
+                return f"{self.decoded} frames could be decoded, at least {self._failed_packets} could not"
+            return f"{self.decoded} frames could be decoded"
+        if self._complete and not self.stream.frames and not self.container.streams.audio:
+            # Matroska counts no frames but knows when they end; with sound, its duration may be the sound's.
+            end, duration = self._clock.end, self.declared_duration
+            if end and duration and end < 0.9 * duration and (duration - end) * self.declared_fps >= 2:
+                return f"{self.decoded} frames could be decoded, {end:.2f} of {duration:.2f} seconds"
+        return None
 
     def _file_is_cut(self) -> bool:
         """Whether the index points behind the end of the file."""
@@ -255,12 +255,20 @@ class _Clock:
         if self._first is None or not self._gaps:
             return None
         span = self._last - self._first
-        shown = span + (self._last_duration or span / self._gaps)
+        # Containers without durations give the last frame one tick, or none.
+        known = self._last_duration >= self._shortest / 2
+        shown = span + (self._last_duration if known else span / self._gaps)
         rate = (self._gaps + 1) / shown
         return rate if 0 < rate <= _MAX_FPS else None
 
     @property
+    def end(self) -> float:
+        """When the last frame was first shown, in seconds; 0 if the time stamps do not tell."""
+        return self._last
+
+    @property
     def variable(self) -> bool:
+        """Whether gaps differ by more than the rounding of time stamps."""
         return self._longest > 1.5 * self._shortest and self._longest - self._shortest > 0.002
 
 

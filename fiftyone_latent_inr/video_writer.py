@@ -25,7 +25,7 @@ MAX_FPS = 1000
 _FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 _FLAGS = int(Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP)
 
-# BT.601 at every size, and tagged so: players and FFmpeg go by the tag, programs that ignore tags take BT.601.
+# BT.601 at every size, and tagged so: players and FFmpeg go by the tag, programs that ignore it take BT.601.
 # Primaries and transfer of BT.709 are those of sRGB screens.
 _MATRIX_SMPTE170M, _PRIMARIES_BT709, _TRANSFER_BT709, _LIMITED = 6, 1, 1, 1
 
