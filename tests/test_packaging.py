@@ -10,9 +10,10 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -57,11 +58,11 @@ def pip(*arguments: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def python(code: str, cwd: Path, **environment: str) -> str:
+def python(code: str, cwd: Path, options: Sequence[str] = (), **environment: str) -> str:
     """What a fresh interpreter prints last, started away from the checkout."""
     env = {**os.environ, **environment}
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=cwd, env=env, check=False
+        [sys.executable, *options, "-c", code], capture_output=True, text=True, cwd=cwd, env=env, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip().splitlines()[-1]
@@ -125,15 +126,15 @@ def test_an_editable_install_imports_operators_and_models(checkout: Path, tmp_pa
         "-e",
         str(checkout),
     )
-    # A directory given to --target is not a site directory; this makes it one, as the environment's own is.
+    # Without the environment's own .pth files (-S), which may hold another editable install; the target becomes
+    # a site directory instead.
     code = (
-        f"import site, sys; site.addsitedir({str(target)!r})\n"
-        "sys.meta_path.insert(0, sys.meta_path.pop())\n"
+        f"import site, sys; site.addsitedir({str(target)!r}); sys.path.append({sysconfig.get_path('purelib')!r})\n"
         "import json, fiftyone_latent_inr.operators as o, fiftyone_latent_inr.hub_models as h\n"
         "import fiftyone_latent_inr.resources as r\n"
         "print(json.dumps([o.__file__, h.__file__, str(r.plugin_manifest())]))"
     )
-    files = json.loads(python(code, tmp_path))
+    files = json.loads(python(code, tmp_path, options=["-S"]))
     assert [Path(file) for file in files] == [
         checkout / "operators" / "__init__.py",
         checkout / "hub_models" / "__init__.py",
@@ -177,9 +178,10 @@ def test_a_link_into_the_plugins_directory_works(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def archive_url(checkout: Path, tmp_path: Path) -> Iterator[str]:
+def archive_url(tmp_path: Path) -> Iterator[str]:
     """The project as a zip file, served from this machine: it stands in for the project's address."""
-    shutil.make_archive(str(tmp_path / "latent-inr"), "zip", checkout.parent, checkout.name)
+    shutil.copytree(ROOT, tmp_path / "tree" / "latent-inr-main", ignore=LEFT_OUT)
+    shutil.make_archive(str(tmp_path / "latent-inr"), "zip", tmp_path / "tree", "latent-inr-main")
     handler = functools.partial(_QuietHandler, directory=str(tmp_path))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
