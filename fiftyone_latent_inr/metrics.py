@@ -130,7 +130,7 @@ def _chunks(a: Video, b: Video) -> Iterator[tuple[Video, Video]]:
 def _squared_errors(a: Video, b: Video) -> npt.NDArray[np.float64]:
     """Summed over each frame, exactly: float64 holds integers up to 2 ** 53."""
     difference = (a.astype(np.int16) - b).reshape(len(a), -1).astype(np.float32)
-    # A square is at most 65025: 256 of them stay exact in float32, their sums go to float64.
+    # A square is at most 65025, exact in float32; their sum is taken in float64.
     return np.asarray(np.square(difference).sum(axis=1, dtype=np.float64))
 
 

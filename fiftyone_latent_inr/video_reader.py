@@ -135,11 +135,14 @@ class VideoReader:
     @property
     def fps(self) -> float:
         """Frames a second of the frames given: their number over the time that they are shown."""
-        declared, measured = self.declared_fps, self._clock.fps()
-        # Time stamps are rounded (to milliseconds in Matroska): if the two agree, the declared one is exact.
-        if measured is None or abs(measured / declared - 1) < 0.005:
+        declared, shown = self.declared_fps, self._clock.shown()
+        if shown is None:
             return declared
-        return measured
+        count, seconds = shown
+        # Time stamps are rounded (to milliseconds in Matroska): if the two agree, the declared one is exact.
+        if abs(seconds - count / declared) < max(0.005 * seconds, 0.003):
+            return declared
+        return min(count / seconds, _MAX_FPS)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -250,16 +253,14 @@ class _Clock:
         self._last = time
         self._last_duration = float((getattr(frame, "duration", 0) or 0) * frame.time_base)
 
-    def fps(self) -> float | None:
-        """Frames over the time they are shown, None if the time stamps do not tell."""
+    def shown(self) -> tuple[int, float] | None:
+        """How many frames were shown for how many seconds, None if the time stamps do not tell."""
         if self._first is None or not self._gaps:
             return None
         span = self._last - self._first
         # Containers without durations give the last frame one tick, or none.
         known = self._last_duration >= self._shortest / 2
-        shown = span + (self._last_duration if known else span / self._gaps)
-        rate = (self._gaps + 1) / shown
-        return rate if 0 < rate <= _MAX_FPS else None
+        return self._gaps + 1, span + (self._last_duration if known else span / self._gaps)
 
     @property
     def end(self) -> float:

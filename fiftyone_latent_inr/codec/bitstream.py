@@ -30,6 +30,7 @@ MAGIC = b"LINR"
 VERSION = 1
 MAX_HEADER = 1 << 20  # bytes of JSON
 MAX_DEPTH = 32  # nested objects and lists in the JSON
+MAX_DIGITS = 40  # of an integer in the JSON
 
 _PREAMBLE = struct.Struct("<4sHHII")
 _CRC = struct.Struct("<I")
@@ -49,8 +50,10 @@ def assemble(document: dict[str, Any], sections: list[bytes]) -> bytes:
         raise ValueError(f"the header cannot be written as JSON: {error}") from error
     if len(text) > MAX_HEADER:
         raise ValueError(f"the header takes {len(text)} bytes of JSON, more than the {MAX_HEADER} allowed")
-    if _depth(document) > MAX_DEPTH:
-        raise ValueError(f"the header is nested more than {MAX_DEPTH} deep")
+    try:
+        _parse_json(text)
+    except BitstreamError as error:  # what this refuses could not be read back
+        raise ValueError(str(error)) from error
     packed = deflate(text)
     preamble = _PREAMBLE.pack(MAGIC, VERSION, 0, len(packed), len(text))
     parts = [preamble, _CRC.pack(zlib.crc32(packed, zlib.crc32(preamble))), packed]
@@ -134,6 +137,7 @@ def _parse_json(text: bytes) -> dict[str, Any]:
             object_pairs_hook=_unique_keys,
             parse_constant=_refuse_constant,
             parse_float=_finite_float,
+            parse_int=_short_integer,
         )
     except BitstreamError:
         raise
@@ -162,6 +166,12 @@ def _finite_float(text: str) -> float:
     if not math.isfinite(value):
         raise BitstreamError("the header holds a number that is too large")
     return value
+
+
+def _short_integer(text: str) -> int:
+    if len(text) > MAX_DIGITS:  # reading a number takes time in the square of its length
+        raise BitstreamError(f"the header holds a number of {len(text)} digits")
+    return int(text)
 
 
 def _depth(document: Any) -> int:

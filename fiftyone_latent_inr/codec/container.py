@@ -58,7 +58,7 @@ class Section:
         name: unique in the file.
         kind: `tensor` (quantised) or `array` (exact).
         shape: its dimensions.
-        num_bytes: bytes of its payload in the file, checksum included.
+        num_bytes: bytes of its payload in the file, without the 4 of its checksum.
         coding: how a tensor is quantised, None for arrays.
         dtype: an array's type such as `<f4`, `<f4` for tensors.
         scale_bytes: how many bytes of a tensor's payload are scales.
