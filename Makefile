@@ -9,6 +9,8 @@ STAMP := $(VENV)/.setup-done
 DEMO_DIR ?= demo_output
 PYTEST_ARGS ?=
 
+# Threads that wait must not spin: on a busy machine that costs the fits and the tests four times the CPU.
+export OMP_WAIT_POLICY ?= PASSIVE
 # FiftyOne otherwise phones home and greets; the tests and the demo need neither.
 export FIFTYONE_DO_NOT_TRACK ?= true
 

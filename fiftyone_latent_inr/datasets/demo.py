@@ -49,7 +49,6 @@ def make_dataset(clips: list[Clip], name: str = NAME) -> fo.Dataset:
         ],
         progress=False,
     )
-    dataset.compute_metadata(progress=False)
     return dataset
 
 
