@@ -7,23 +7,26 @@ import struct
 import av
 import numpy as np
 import numpy.typing as npt
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import VideoReformatter
 
 Frame = npt.NDArray[np.uint8]
 Orientation = tuple[bool, bool, bool]  # transpose, flip the rows, flip the columns; in this order
 
 UPRIGHT: Orientation = (False, False, False)
 
+# libswscale's flags by number: which of them PyAV names differs by release.
+SWS_BILINEAR, SWS_BICUBIC = 0x2, 0x4
+SWS_FULL_CHR_H_INT, SWS_FULL_CHR_H_INP, SWS_ACCURATE_RND = 0x2000, 0x4000, 0x40000
+
 # 8-bit 4:2:0 goes through swscale's plain path. It rounds down and is about one level darker than the exact
 # conversion, but bit for bit what ffmpeg, OpenCV, PyAV's `to_ndarray` and with them the published frames of
 # benchmark clips give (Big Buck Bunny among them), so that figures measured against any of these compare: at
 # 45 dB between the two conversions, 37 dB to one are 36.4 dB to the other. `video_writer` evens it out.
 _PLAIN_FORMATS = {"yuv420p", "yuvj420p"}
-_PLAIN = int(Interpolation.BILINEAR)
+_PLAIN = SWS_BILINEAR
 # Every other format has no such common answer and gets the exact conversion, chroma interpolated.
-EXACT = int(Interpolation.BILINEAR) | int(Interpolation.ACCURATE_RND) | int(Interpolation.FULL_CHR_H_INT)
+EXACT = SWS_BILINEAR | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT
 
-_KNOWN_RANGES = (1, 2)  # limited and full; anything else leaves the choice to the pixel format
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 
 
@@ -42,10 +45,7 @@ def to_rgb(frame: av.VideoFrame, reformatter: VideoReformatter) -> Frame:
     plain = frame.format.name in _PLAIN_FORMATS and frame.height % 2 == 0
     alpha = has_alpha(frame)
     converted = reformatter.reformat(
-        frame,
-        format="rgba" if alpha else "rgb24",
-        interpolation=_PLAIN if plain else EXACT,
-        src_color_range=frame.color_range if frame.color_range in _KNOWN_RANGES else None,
+        frame, format="rgba" if alpha else "rgb24", interpolation=_PLAIN if plain else EXACT
     )
     pixels = np.asarray(converted.to_ndarray(), dtype=np.uint8)
     return _over_black(pixels) if alpha else pixels

@@ -19,10 +19,12 @@ from .pixels import UPRIGHT, hdr_transfer, orientation, to_rgb, turn
 from .resize import area_resize
 
 DEFAULT_FPS = 25.0  # for streams that do not say
-_MAX_FPS = 1000.0
+_MIN_FPS, _MAX_FPS = 0.01, 1000.0  # beyond, a time stamp is damaged
 
 # FFmpeg reads these like videos, but they are none: text art, and lists that name other files.
 _NOT_VIDEOS = {"tty": "a text file", "hls": "a playlist", "concat": "a playlist", "dash": "a playlist"}
+
+_ATTACHED_PICTURE = 0x400  # FFmpeg's AV_DISPOSITION_ATTACHED_PIC
 
 Frame = npt.NDArray[np.uint8]
 
@@ -111,7 +113,7 @@ class VideoReader:
     def declared_fps(self) -> float:
         """Average frames a second, as the container says."""
         for rate in (self.stream.average_rate, self.stream.guessed_rate, self.stream.base_rate):
-            if rate and 0 < rate <= _MAX_FPS:
+            if rate and _MIN_FPS <= rate <= _MAX_FPS:
                 return float(rate)
         return DEFAULT_FPS
 
@@ -142,7 +144,8 @@ class VideoReader:
         # Time stamps are rounded (to milliseconds in Matroska): if the two agree, the declared one is exact.
         if abs(seconds - count / declared) < max(0.005 * seconds, 0.003):
             return declared
-        return min(count / seconds, _MAX_FPS)
+        measured = count / seconds
+        return measured if _MIN_FPS <= measured <= _MAX_FPS else declared
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -246,7 +249,9 @@ class _Clock:
         time = float(frame.pts * frame.time_base)
         if self._first is None:
             self._first = time
-        elif time > self._last:
+        elif time <= self._last:  # out of order in a damaged file
+            return
+        else:
             self._gaps += 1
             self._shortest = min(self._shortest, time - self._last)
             self._longest = max(self._longest, time - self._last)
@@ -294,7 +299,7 @@ def _open(file: Path) -> Any:
 def _video_stream(container: Any, file: Path) -> Any:
     pictures = 0
     for stream in container.streams.video:
-        if stream.disposition & 0x400:  # an attached picture: the cover of a song
+        if int(stream.disposition) & _ATTACHED_PICTURE:  # the cover of a song
             pictures += 1
             continue
         if stream.codec_context is None:

@@ -13,21 +13,23 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
-from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from av.video.reformatter import VideoReformatter
 
 from .errors import InputError
 from .files import atomic_target, reason
+from .pixels import SWS_ACCURATE_RND, SWS_BICUBIC, SWS_FULL_CHR_H_INP
 
 # Visually lossless: about 45 dB on natural video. Lower is better and larger, 0 is nearly lossless.
 DEFAULT_CRF = 12
 MAX_FPS = 1000
 
 _FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
-_FLAGS = int(Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP)
+_FLAGS = SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INP
 
 # BT.601 at every size, and tagged so: players and FFmpeg go by the tag, programs that ignore it take BT.601.
 # Primaries and transfer of BT.709 are those of sRGB screens.
 _MATRIX_SMPTE170M, _PRIMARIES_BT709, _TRANSFER_BT709, _LIMITED = 6, 1, 1, 1
+_SWS_ITU601 = 5  # libswscale numbers matrices in its own way
 
 Frame = npt.NDArray[np.uint8]
 
@@ -113,8 +115,8 @@ def _to_yuv(frame: Frame, reformatter: VideoReformatter) -> av.VideoFrame:
     picture = reformatter.reformat(
         av.VideoFrame.from_ndarray(np.ascontiguousarray(padded), format="rgb24"),
         format="yuv420p",
-        dst_colorspace=Colorspace.ITU601,
-        dst_color_range=ColorRange.MPEG,
+        dst_colorspace=_SWS_ITU601,
+        dst_color_range=_LIMITED,
         interpolation=_FLAGS,
     )
     picture.colorspace, picture.color_range = _MATRIX_SMPTE170M, _LIMITED
