@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
+
+COLOURS = [
+    (200, 40, 40),
+    (40, 180, 60),
+    (50, 60, 200),
+    (128, 128, 128),
+    (220, 200, 50),
+    (16, 16, 16),
+    (240, 240, 240),
+]
 
 # The display matrix of an MP4 track header for each clockwise turn, as phones write it: a, b, c, d.
 _TURNS = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}
@@ -39,6 +52,32 @@ def patch_colours(frame: np.ndarray, side: int = 32) -> np.ndarray:
     edge = side // 4
     middles = [frame[edge:-edge, x + edge : x + side - edge] for x in range(0, frame.shape[1], side)]
     return np.array([middle.reshape(-1, 3).mean(axis=0) for middle in middles])
+
+
+def patch_error(frame: np.ndarray) -> float:
+    """The largest difference, in levels, of a frame of `patches(COLOURS)` from what it should be."""
+    return float(np.abs(patch_colours(frame) - np.array(COLOURS)).max())
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """A temporary folder that every user can reach, unlike pytest's own."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
+
+
+@contextmanager
+def ordinary_user() -> Iterator[None]:
+    """Gives up root's rights for a while: root may read and write everything."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
 
 
 def encode(
