@@ -47,24 +47,24 @@ def build_form(ctx, inputs):
 
     inputs.view_target(ctx, action_description="Fit")
     _choices(inputs, "preset", PRESETS, "balanced", "Preset", "How much time to spend on quality")
+    names = types.AutocompleteView(allow_user_input=True)
+    for known in ("default", "small", NO_TEACHER):
+        names.add_choice(known, label=known)
     teacher = inputs.str(
         "teacher",
         default="default",
-        required=True,
         label="Teacher",
         description="The model whose space the videos can be searched in: default, small (bundled: plain "
         "shapes only), an OpenCLIP model as ARCH/PRETRAINED, a folder, or none (no search)",
-        view=types.AutocompleteView(
-            allow_user_input=True, choices=[types.Choice(name) for name in ("default", "small", NO_TEACHER)]
-        ),
+        view=names,
     )
     _choices(inputs, "device", DEVICES, "auto", "Device", "Where to fit")
     name = inputs.str(
-        "embeddings_field", default="latent_inr", required=True, label="Embeddings field",
+        "embeddings_field", default="latent_inr", label="Embeddings field",
         description="The other fields are named after it",
     )  # fmt: skip
     key = inputs.str(
-        "brain_key", default="latent_inr", required=True, label="Brain key",
+        "brain_key", default="latent_inr", label="Brain key",
         description="Name of the similarity index",
     )  # fmt: skip
     inputs.bool(
@@ -92,6 +92,4 @@ def _choices(inputs, name, choices, default, label, description):
     view = types.DropdownView()
     for value, meaning in choices.items():
         view.add_choice(value, label=value, description=meaning)
-    inputs.enum(
-        name, list(choices), default=default, required=True, label=label, description=description, view=view
-    )
+    inputs.enum(name, list(choices), default=default, label=label, description=description, view=view)

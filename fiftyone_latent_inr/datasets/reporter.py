@@ -28,6 +28,7 @@ class Reporter:
         self._bar: Any = None
         self._total = 1
         self._index = 0
+        self._fraction = 0.0
         self._spent: list[float] = []
 
     def begin(self, total: int) -> None:
@@ -40,18 +41,17 @@ class Reporter:
 
     def video(self, index: int, estimate: float | None = None) -> None:
         """Begins video `index` (from 0)."""
-        self._index = index
+        self._index, self._fraction = index, 0.0
         self._show(0.0, [self._counter(), *_part(self._left(estimate))])
 
     def event(self, event: FitProgress) -> None:
         """Takes one event of the running fit."""
         left = event.seconds_left
-        if left is None:
-            fraction = 0.0
-        else:
-            fraction = event.seconds / max(event.seconds + left, 1e-9)
+        if left is not None:
+            # Estimates waver; a bar that goes back is worse than one that waits
+            self._fraction = max(self._fraction, event.seconds / max(event.seconds + left, 1e-9))
         middle = f"{event.psnr:.1f} dB" if event.psnr is not None else event.stage
-        self._show(fraction, [self._counter(), middle, *_part(self._left(left))])
+        self._show(self._fraction, [self._counter(), middle, *_part(self._left(left))])
 
     def done(self, seconds: float | None, line: str) -> None:
         """Ends the video at hand: its wall seconds (None when it was not fitted) and a line about it."""

@@ -83,7 +83,7 @@ def _load_index(samples: SampleCollection, brain_key: str):  # type: ignore[no-u
         prompts = samples.list_brain_runs(type="similarity", supports_prompts=True)
         hint = f"; indexes that understand text: {', '.join(prompts)}" if prompts else ""
         raise InputError(
-            f"dataset {samples.dataset_name!r} has no text index {brain_key!r}: fit it first, with "
+            f"dataset {samples._root_dataset.name!r} has no text index {brain_key!r}: fit it first, with "
             f'fiftyone_latent_inr.fit_dataset or the operator "Fit Latent-INR" and with a teacher{hint}'
         )
     results.reload()

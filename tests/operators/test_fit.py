@@ -31,7 +31,7 @@ def operator():
 
 def context(samples, target=None, selected=(), **params):
     request = {
-        "dataset_name": samples.dataset_name,
+        "dataset_name": samples._root_dataset.name,
         "view": samples.view()._serialize(),
         "params": params,
         "selected": list(selected),
@@ -209,7 +209,7 @@ def test_call_from_python(operator, dataset, tiny, tmp_path):
 
 
 def test_delegated_run_in_a_real_worker(operator, make_dataset, clips):
-    """Scheduled here, run by `fiftyone delegated launch` in a process of its own, read back from the database."""
+    """Scheduled here, run by `fiftyone delegated launch` in its own process, read back from the database."""
     from fiftyone.operators.delegated import DelegatedOperationService
 
     dataset = make_dataset(list(clips.values())[:2], name="latent-inr-test-delegated")
