@@ -57,7 +57,8 @@ class FitConfig:
     def steps_for(self, num_frames: int, height: int, width: int) -> int:
         """Optimiser steps for a video of T frames of H x W pixels."""
         ratio = num_frames * height * width / REFERENCE_PIXELS
-        return max(1, round(self.steps * min(max(ratio, 1 / 16), 64) ** self.steps_growth))
+        scale: float = min(max(ratio, 1 / 16), 64) ** self.steps_growth
+        return max(1, round(self.steps * scale))
 
     def digest(self) -> str:
         """Twelve hexadecimal digits that change with any setting that changes the result."""

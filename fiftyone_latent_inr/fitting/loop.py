@@ -14,6 +14,7 @@ from ..progress import FitProgress
 from .config import FitConfig
 from .losses import alignment_loss, reconstruction_loss
 from .sampling import PixelSampler
+from .soap import SOAP
 
 # Frames whose teacher embeddings vary less than this (squared distance) say the same thing; fitting the
 # difference would fit noise.
@@ -77,7 +78,7 @@ def fit_frames(
             aligned = alignment_loss(model.embed(latents, normalise=False), targets[index], spread)
             loss = loss + config.alignment_weight * aligned
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
         schedule.step()
         if step % _REPORT_EVERY == 0 or step == total:
@@ -92,11 +93,9 @@ def fit_frames(
 
 def _optimiser(
     model: LatentINR, config: FitConfig, steps: int
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """SOAP (Vyas et al., 2024) with a linear warm-up and a cosine to zero."""
-    from pytorch_optimizer import SOAP
-
-    optimiser = SOAP(model.parameters(), lr=config.learning_rate, betas=(0.95, 0.95), weight_decay=0.0)
+) -> tuple[SOAP, torch.optim.lr_scheduler.LRScheduler]:
+    """SOAP with a linear warm-up and a cosine to zero."""
+    optimiser = SOAP(model.parameters(), lr=config.learning_rate)
     warmup = max(1, round(config.warmup * steps))
 
     def rate(step: int) -> float:

@@ -51,21 +51,26 @@ class Field(nn.Module):
     def forward(self, predicted: dict[str, Tensor], points: Tensor) -> Tensor:
         """Colours of N points in each of B frames.
 
+        The modulations are laid on the weights, (B, out, in) a layer, not on what flows through them: a frame's
+        weights are far fewer than its points.
+
         Args:
             predicted: the hypernetwork's output for B frames.
             points: (B, N, 2) coordinates (x, y), the frame being [-1, 1]^2.
 
         Returns:
-            (B, N, 3) RGB, about 0 to 1, not clamped.
+            (B, 3, N) RGB, about 0 to 1, not clamped.
         """
-        x = self._features(predicted["mix"], self._warp(predicted.get("warp"), points))
-        last = len(self.weights) - 1
+        x = self._read(self._warp(predicted.get("warp"), points))  # (B, samples, N)
         for k, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            if k:
-                x = x * (1 + predicted[f"in{k}"])[:, None]
-            x = F.linear(x, weight) * (1 + predicted[f"out{k}"])[:, None] + (bias + predicted[f"shift{k}"])[:, None]
-            if k < last:
+            inputs = 1 + predicted["mix" if k == 0 else f"in{k}"]
+            outputs = 1 + predicted[f"out{k}"]
+            if k == 0:
+                weight = self._spread_over_copies(weight)
+            else:
                 x = F.relu(x)
+            modulated = weight * (outputs[:, :, None] * inputs[:, None])
+            x = torch.baddbmm((bias + predicted[f"shift{k}"])[:, :, None], modulated, x)
         return x
 
     def _warp(self, control: Tensor | None, points: Tensor) -> Tensor:
@@ -79,22 +84,18 @@ class Field(nn.Module):
         moved = bilinear(control, points[:, :, None]).view(frames, c.planes, 2, count)
         return where + c.warp_scale * moved.permute(1, 0, 3, 2)
 
-    def _features(self, mix: Tensor, where: Tensor) -> Tensor:
-        """(B, samples) coefficients and (P, B, N, 2) points -> (B, N, features).
+    def _read(self, where: Tensor) -> Tensor:
+        """(P, B, N, 2) points -> (B, samples, N): every level of every plane.
 
-        The shared grids are read once at all frames' points; the coefficients multiply what was read. No frame
-        ever has grids of its own in memory.
+        The shared grids are read once at all frames' points. No frame ever has grids of its own in memory: mixing
+        copies of a grid by a frame's coefficients is the same as weighting what was read from each.
         """
-        planes, frames, count, _ = where.shape
-        features = []
-        start = 0
-        for grid, level in zip(self.grids, self.config.levels, strict=True):
-            read = bilinear(grid, where)  # (P, C R, B, N)
-            width = planes * level.channels * level.copies
-            scale = 1 + mix[:, start : start + width].view(frames, planes, -1, 1)
-            start += width
-            read = read.permute(2, 0, 1, 3) * scale  # (B, P, C R, N)
-            if level.copies > 1:
-                read = read.view(frames, planes, level.channels, level.copies, count).sum(3)
-            features.append(read.reshape(frames, planes * level.channels, count))
-        return torch.cat(features, 1).transpose(1, 2)
+        _, frames, count, _ = where.shape
+        read = [bilinear(grid, where).reshape(-1, frames, count) for grid in self.grids]
+        return torch.cat(read).transpose(0, 1)
+
+    def _spread_over_copies(self, weight: Tensor) -> Tensor:
+        """The first layer's (hidden, features) -> (hidden, samples): copies of a feature share its weight."""
+        widths = [self.config.planes * level.channels for level in self.config.levels]
+        parts = zip(weight.split(widths, dim=1), self.config.levels, strict=True)
+        return torch.cat([part.repeat_interleave(level.copies, dim=1) for part, level in parts], dim=1)

@@ -55,7 +55,7 @@ class LatentINR(nn.Module):
         if coordinates.dim() == 2:
             coordinates = coordinates.expand(latents.shape[0], *coordinates.shape)
         colours: Tensor = self.field(self.hypernetwork(latents), coordinates)
-        return colours
+        return colours.transpose(1, 2)
 
     forward = render
 
