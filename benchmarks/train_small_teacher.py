@@ -2,8 +2,8 @@
 
     python benchmarks/train_small_teacher.py --out hub_models/small-teacher
 
-Deterministic for a seed and a number of threads, up to the order of floating-point sums. Prints CPU seconds and
-the recall on held-out combinations as it goes.
+Deterministic for a seed and a number of threads, up to the order of floating-point sums. Prints CPU seconds
+and the recall on held-out combinations as it goes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,17 @@ import open_clip
 import torch
 from PIL import Image
 from safetensors.torch import save_file
-from small_world_batches import COLOUR_INDEX, COLOURS, SHAPE_INDEX, Caption, changed, describe, draw, matches, scenes
+from small_world_batches import (
+    COLOUR_INDEX,
+    COLOURS,
+    SHAPE_INDEX,
+    Caption,
+    changed,
+    describe,
+    draw,
+    matches,
+    scenes,
+)
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -30,7 +40,7 @@ from fiftyone_latent_inr import shapes
 CONFIG: dict[str, Any] = {
     "model_cfg": {
         "embed_dim": 64,
-        "vision_cfg": {"image_size": 96, "layers": [1, 1, 1, 1], "width": 12, "head_width": 64},
+        "vision_cfg": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 12, "head_width": 64},
         "text_cfg": {"context_length": 24, "vocab_size": 49408, "width": 48, "heads": 4, "layers": 3},
     },
     # squash: shapes near the borders of a wide frame must not be cropped away
@@ -46,8 +56,8 @@ CONFIG: dict[str, Any] = {
 class Words:
     """OpenCLIP's own tokenizer, with the tokens that training meets renumbered from 0.
 
-    The 49,408 rows of the token table would be most of the training's work, and nearly all of them are never met.
-    Those not met share one row of zeros, in training and in the file: an unknown word says nothing.
+    The 49,408 rows of the token table would be most of the training's work, and nearly all of them are never
+    met. Those not met share one row of zeros, in training and in the file: an unknown word says nothing.
     """
 
     def __init__(self, rng: np.random.Generator, context_length: int) -> None:
@@ -72,7 +82,12 @@ class Words:
 
 
 class Attributes(nn.Module):
-    """Linear read-outs of an embedding, used in training only: they make its parts add up, so unseen ones do."""
+    """Linear read-outs of an image's features, used in training only.
+
+    They come first: without them the colours are learned at once and the shapes are not, since colours alone
+    tell nearly all captions of a batch apart. Being linear, they also make the parts add up, so that unseen
+    combinations work.
+    """
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -80,23 +95,27 @@ class Attributes(nn.Module):
         self.colours = nn.Linear(dim, len(COLOURS))
         self.shapes = nn.Linear(dim, len(shapes.SHAPES))
 
-    def loss(self, embeddings: Tensor, drawn: list[Any]) -> Tensor:
+    def loss(self, features: Tensor, drawn: list[Any]) -> tuple[Tensor, float]:
+        """Cross-entropies, and the accuracy of the shapes; two shapes share the probability."""
         behind = torch.tensor([COLOUR_INDEX[b] for _, b in drawn])
         colours, kinds = torch.zeros(len(drawn), len(COLOURS)), torch.zeros(len(drawn), len(shapes.SHAPES))
         for i, (pairs, _) in enumerate(drawn):
             for colour, kind in pairs:
-                colours[i, COLOUR_INDEX[colour]] = 1
-                kinds[i, SHAPE_INDEX[kind]] = 1
-        scaled = embeddings * 8
-        return (
-            F.cross_entropy(self.background(scaled), behind)
-            + 4 * F.binary_cross_entropy_with_logits(self.colours(scaled), colours)
-            + 4 * F.binary_cross_entropy_with_logits(self.shapes(scaled), kinds)
+                colours[i, COLOUR_INDEX[colour]] += 1 / len(pairs)
+                kinds[i, SHAPE_INDEX[kind]] += 1 / len(pairs)
+        guess = self.shapes(features)
+        right = kinds[torch.arange(len(drawn)), guess.argmax(1)] > 0
+        loss = (
+            F.cross_entropy(guess, kinds)
+            + 0.3 * F.cross_entropy(self.colours(features), colours)
+            + 0.3 * F.cross_entropy(self.background(features), behind)
         )
+        return loss, right.float().mean().item()
 
 
 def encode_text(model: nn.Module, tokens: Tensor) -> Tensor:
-    """`CLIP.encode_text`, cut to the longest caption of the batch: the causal mask makes the rest idle work."""
+    """`CLIP.encode_text`, cut to the longest caption of the batch: the causal mask makes the rest idle
+    work."""
     length = int((tokens == tokens.max()).nonzero()[:, 1].max()) + 1
     tokens = tokens[:, :length]
     x = model.token_embedding(tokens) + model.positional_embedding[:length]
@@ -106,12 +125,17 @@ def encode_text(model: nn.Module, tokens: Tensor) -> Tensor:
 
 
 def keep_memory() -> None:
-    """Tell glibc to keep what it frees: page faults otherwise take more time than the small convolutions do."""
+    """Tell glibc to keep what it frees: page faults otherwise take more time than the small convolutions
+    do."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return
-    for parameter, value in ((-4, 0), (-1, 2**31 - 1), (-2, 256 << 20)):  # M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD
+    for parameter, value in (
+        (-4, 0),
+        (-1, 2**31 - 1),
+        (-2, 256 << 20),
+    ):  # M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD
         mallopt(parameter, value)
 
 
@@ -131,19 +155,23 @@ def contrastive_loss(image: Tensor, text: Tensor, scale: Tensor, fits: Tensor) -
     return F.cross_entropy(logits[:n], target) + F.cross_entropy(logits.T, target)
 
 
-def batch(rng: np.random.Generator, n: int, size: int) -> tuple[Tensor, list[Any], list[Caption]]:
-    """Frames (N, 3, size, size) in the model's units, their scenes, and captions: the frames' own, then hard ones."""
-    drawn = scenes(rng, n)
-    pixels = torch.from_numpy(draw(rng, drawn, size)).permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
-    captions = [describe(rng, *scene) for scene in drawn]
-    for scene in drawn:
-        wrong = changed(rng, *scene)
-        if wrong is not None:
-            captions.append(describe(rng, *wrong, full=True))
-    return pixels.div_(127.5 * 0.5).sub_(2.0), drawn, captions
+def frames(rng: np.random.Generator, drawn: list[Any], hardness: float = 1.0) -> Tensor:
+    """Frames of the scenes, (N, 3, size, size), normalised as the model's preprocessing does it."""
+    pixels = draw(rng, drawn, CONFIG["model_cfg"]["vision_cfg"]["image_size"], hardness)
+    tensor = (
+        torch.from_numpy(pixels).permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
+    )
+    return tensor.div_(127.5 * 0.5).sub_(2.0)
+
+
+def phrases(rng: np.random.Generator, drawn: list[Any]) -> list[Caption]:
+    """The frames' own captions, then hard ones: each scene's with one part changed."""
+    wrong = [changed(rng, *scene) for scene in drawn]
+    return [describe(rng, *s) for s in drawn] + [describe(rng, *s, full=True) for s in wrong if s is not None]
 
 
 def train(args: argparse.Namespace) -> None:
+    """First the attributes alone, from easy frames to hard ones; then captions and attributes together."""
     keep_memory()
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
@@ -157,32 +185,33 @@ def train(args: argparse.Namespace) -> None:
     model.to(memory_format=torch.channels_last)
     attributes = Attributes(config["embed_dim"])
     decayed = [p for p in model.parameters() if p.ndim >= 2]
-    plain = [p for p in model.parameters() if p.ndim < 2]
-    optimiser = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": 0.02}, {"params": [*plain, *attributes.parameters()], "weight_decay": 0.0}],
-        lr=args.lr,
-        betas=(0.9, 0.98),
-    )
+    plain = [*(p for p in model.parameters() if p.ndim < 2), *attributes.parameters()]
+    groups = [{"params": decayed, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0.0}]
+    optimiser = torch.optim.AdamW(groups, lr=args.lr, betas=(0.9, 0.98))
     average = torch.optim.swa_utils.AveragedModel(
         model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.98), use_buffers=True
     )
-    began, wall = time.process_time(), time.time()
-    model.train()
-    losses = []
-    for step in range(args.steps):
-        fraction = step / args.steps
-        warm = min(1.0, (step + 1) / 200)
-        rate = args.lr * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * fraction)))
+    began, wall, total = time.process_time(), time.time(), args.warm_steps + args.steps
+    records = []
+    for step in range(total):
+        warm = step < args.warm_steps
         for group in optimiser.param_groups:
-            group["lr"] = rate
-        pixels, drawn, captions = batch(rng, args.batch, config["vision_cfg"]["image_size"])
-        image = model.encode_image(pixels, normalize=True)
-        text = encode_text(model, words([c.text for c in captions]))
-        fits = torch.from_numpy(matches(captions, drawn))
-        loss = contrastive_loss(image, text, model.logit_scale.exp(), fits)
-        helped = attributes.loss(image, drawn)
+            group["lr"] = (
+                args.lr * min(1.0, (step + 1) / 100) * (0.01 + 0.495 * (1 + math.cos(math.pi * step / total)))
+            )
+        hardness = min(1.0, step / (0.4 * args.warm_steps)) if warm else 1.0
+        drawn = scenes(rng, args.warm_batch if warm else args.batch, plain=hardness < 1)
+        features = model.visual(frames(rng, drawn, hardness))
+        loss, right = attributes.loss(features, drawn)
+        contrast = torch.zeros(())
+        if not warm:
+            captions = phrases(rng, drawn)
+            text = encode_text(model, words([c.text for c in captions]))
+            fits = torch.from_numpy(matches(captions, drawn))
+            contrast = contrastive_loss(F.normalize(features, dim=-1), text, model.logit_scale.exp(), fits)
+            loss = contrast + args.attributes * loss
         optimiser.zero_grad(set_to_none=True)
-        (loss + args.attributes * helped).backward()
+        loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         with torch.no_grad():
@@ -190,14 +219,17 @@ def train(args: argparse.Namespace) -> None:
             model.token_embedding.weight[0] = 0  # padding and unknown words
         if step % 4 == 3:
             average.update_parameters(model)
-        losses.append([loss.item(), helped.item()])
-        if (step + 1) % args.report == 0 or step + 1 == args.steps:
-            mean = np.mean(losses[-args.report :], axis=0)
-            save(average.module, words, args.out)
+        records.append([loss.item(), contrast.item(), right])
+        if (step + 1) % args.report == 0 or step + 1 == total:
+            mean = np.mean(records[-args.report :], axis=0)
+            recall = ""
+            if not warm:
+                save(average.module, words, args.out)
+                recall = evaluate(args.out)
             print(
-                f"step {step + 1}/{args.steps} loss {mean[0]:.3f} attributes {mean[1]:.3f} "
-                f"scale {model.logit_scale.exp().item():.1f} CPU {time.process_time() - began:.0f} s "
-                f"wall {time.time() - wall:.0f} s {evaluate(args.out)}",
+                f"step {step + 1}/{total} loss {mean[0]:.3f} contrast {mean[1]:.3f} "
+                f"shapes right {mean[2]:.3f} CPU {time.process_time() - began:.0f} s "
+                f"wall {time.time() - wall:.0f} s {recall}",
                 flush=True,
             )
 
@@ -224,17 +256,20 @@ def save(model: nn.Module, words: Words, directory: Path) -> None:
 def evaluate(directory: Path, n: int = 60) -> str:
     """Recall at 1 on clips of held-out combinations, from the files as written."""
     model = open_clip.create_model(f"local-dir:{directory}").eval()
-    preprocess = open_clip.transform.image_transform_v2(open_clip.transform.PreprocessCfg(**model.visual.preprocess_cfg), False)
+    preprocess = open_clip.transform.image_transform_v2(
+        open_clip.transform.PreprocessCfg(**model.visual.preprocess_cfg), False
+    )
     tokenizer = open_clip.get_tokenizer(f"local-dir:{directory}")
     scores = []
     for two in (0.0, 0.5):
         specs = shapes.random_specs(n, seed=7, held_out=True, two_shapes=two)
 
-
         videos = []
         for spec in specs:
             frames = shapes.render(spec, 4)
-            features = model.encode_image(torch.stack([preprocess(Image.fromarray(f)) for f in frames]), normalize=True)
+            features = model.encode_image(
+                torch.stack([preprocess(Image.fromarray(f)) for f in frames]), normalize=True
+            )
             videos.append(F.normalize(features.mean(0), dim=0))
         texts = model.encode_text(tokenizer([shapes.captions(spec)[0] for spec in specs]), normalize=True)
         best = (texts @ torch.stack(videos).T).argmax(1)
@@ -245,13 +280,15 @@ def evaluate(directory: Path, n: int = 60) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("hub_models/small-teacher"))
-    parser.add_argument("--steps", type=int, default=4000)
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--warm-steps", type=int, default=2500, help="steps with attributes alone")
+    parser.add_argument("--warm-batch", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=2000, help="steps with captions, after those")
+    parser.add_argument("--batch", type=int, default=96)
+    parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--attributes", type=float, default=0.3, help="weight of the attributes' loss")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--report", type=int, default=250)
+    parser.add_argument("--report", type=int, default=200)
     train(parser.parse_args())
 
 

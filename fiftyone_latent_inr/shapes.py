@@ -8,9 +8,9 @@ named colour. The demo, the tests and a user's first tries draw their clips here
     frames = render(spec, num_frames=16, size=(96, 128))    # uint8 (16, 96, 128, 3)
     print(captions(spec)[0])                                # "a red circle moving left on a blue background"
 
-**Held-out combinations.** `is_held_out(colour, shape, background)` is a fixed hash of the three names and true for
-one combination in eight. The small teacher never saw a held-out combination, so "unseen" is the same set of clips
-for everybody: `random_specs(60, seed=0, held_out=True)`.
+**Held-out combinations.** `is_held_out(colour, shape, background)` is a fixed hash of the three names and
+true for one combination in eight. The small teacher never saw a held-out combination, so "unseen" is the
+same set of clips for everybody: `random_specs(60, seed=0, held_out=True)`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
+from .shape_geometry import gaussian_blur, signed_distance
 
 # Each name covers the segments between its anchors: "shades vary". Names that people disagree about
 # (a dark red that others call brown) are kept apart on purpose.
 COLOURS: dict[str, tuple[tuple[int, int, int], ...]] = {
     "red": ((255, 0, 0), (220, 20, 60), (200, 20, 20), (230, 60, 50), (170, 0, 0), (230, 25, 75)),
-    "green": ((0, 255, 0), (0, 128, 0), (34, 139, 34), (50, 205, 50), (0, 160, 70), (60, 180, 75), (120, 220, 120)),
-    "blue": ((0, 0, 255), (30, 60, 220), (0, 0, 139), (65, 105, 225), (30, 144, 255), (0, 90, 200), (90, 140, 240)),
+    "green": (
+        (0, 255, 0),
+        (0, 128, 0),
+        (34, 139, 34),
+        (50, 205, 50),
+        (0, 160, 70),
+        (60, 180, 75),
+        (120, 220, 120),
+    ),
+    "blue": (
+        (0, 0, 255),
+        (30, 60, 220),
+        (0, 0, 139),
+        (65, 105, 225),
+        (30, 144, 255),
+        (0, 90, 200),
+        (90, 140, 240),
+    ),
     "yellow": ((255, 255, 0), (255, 225, 25), (250, 220, 60), (255, 215, 0), (240, 230, 40), (255, 240, 120)),
     "orange": ((255, 165, 0), (255, 140, 0), (245, 130, 48), (255, 120, 20), (230, 110, 0)),
     "purple": ((128, 0, 128), (145, 30, 180), (148, 0, 211), (102, 51, 153), (160, 32, 240), (75, 0, 130)),
@@ -55,8 +72,6 @@ MOTIONS: dict[str, tuple[int, int]] = {
 }
 _MIN_CONTRAST = 60.0  # least distance in RGB between a shape and what it lies on
 
-Float = NDArray[np.float32]
-
 
 @dataclass(frozen=True)
 class Shape:
@@ -65,7 +80,8 @@ class Shape:
     Attributes:
         kind: one of `SHAPES`.
         colour: one of `COLOURS`; `rgb` is its shade, 0 to 255.
-        motion: one of `MOTIONS`; `start` and `end` are the centre (x, y) in the first and last frame, as fractions
+        motion: one of `MOTIONS`; `start` and `end` are the centre (x, y) in the first and last frame, as
+        fractions
             of the width and the height. Equal where the shape is still.
         radius: of the circle around the shape, as a fraction of the frame's shorter side.
         rotation: in radians, anticlockwise.
@@ -150,8 +166,7 @@ def random_spec(
         radius = rng.uniform(0.14, 0.34) if second is None else rng.uniform(0.13, 0.21)
         moves = motion if motion and index == 0 else _random_motion(rng)
         # two shapes keep to their own half of the longer side, so that they do not cover each other
-        low, high = ((0.0, 1.0), (0.0, 1.0))[0], ((0.0, 1.0), (0.0, 1.0))[1]
-        boxes = [low, high]
+        boxes = [(0.0, 1.0), (0.0, 1.0)]
         if second is not None:
             boxes[0 if extent[0] >= extent[1] else 1] = (0.0, 0.5) if index == 0 else (0.5, 1.0)
         start, end = _path(rng, moves, radius, extent, boxes)
@@ -184,7 +199,8 @@ def random_specs(
     Args:
         n: how many; at most the number of combinations there are.
         seed: the same seed gives the same clips.
-        held_out: True draws only combinations that the small teacher never saw, False only ones that it may have
+        held_out: True draws only combinations that the small teacher never saw, False only ones that it may
+        have
             seen, None any. Both shapes of a clip obey it.
         two_shapes: the fraction of clips with two shapes.
         aspect: width over height of the frames, see `random_spec`.
@@ -194,14 +210,20 @@ def random_specs(
     """
     pool = combinations(held_out)
     if not 0 <= n <= len(pool):
-        raise InputError(f"{n} clips asked for, but there are {len(pool)} combinations of that kind; ask for fewer")
+        raise InputError(
+            f"{n} clips asked for, but there are {len(pool)} combinations of that kind; ask for fewer"
+        )
     rng = np.random.default_rng(seed)
     specs = []
     for index in rng.permutation(len(pool))[:n]:
         combination = pool[index]
         second = None
         if rng.random() < two_shapes:
-            others = [c for c in pool if c[2] == combination[2] and c[0] != combination[0] and c[1] != combination[1]]
+            others = [
+                c
+                for c in pool
+                if c[2] == combination[2] and c[0] != combination[0] and c[1] != combination[1]
+            ]
             if others:
                 second = others[rng.integers(len(others))][:2]
         specs.append(random_spec(rng, combination, second=second, aspect=aspect))
@@ -220,51 +242,6 @@ def random_rotation(rng: np.random.Generator, kind: str) -> float:
     return float(rng.uniform(-limit, limit)) if rng.random() < 0.5 else 0.0
 
 
-def signed_distance(kind: str, x: Float, y: Float, detail: Float | float) -> Float:
-    """Distance to a shape's edge, negative inside, in units of its radius (exact near the edges' middles).
-
-    Args:
-        kind: one of `SHAPES`.
-        x, y: coordinates in the shape's own frame (y up), of any one shape; the shape fits the unit circle.
-        detail: 0 to 1, see `Shape`; broadcast against `x`.
-    """
-    if kind == "circle":
-        return np.hypot(x, y) - 0.9
-    if kind == "square":
-        return np.maximum(np.abs(x), np.abs(y)) - 0.75
-    if kind == "diamond":  # taller than wide, more or less
-        half = 0.6 + 0.25 * detail
-        return (np.abs(x) / half + np.abs(y) - 1) * half / np.sqrt(1 + half * half)
-    if kind == "cross":
-        arm = 0.16 + 0.2 * detail
-        ax, ay = np.abs(x), np.abs(y)
-        return np.minimum(np.maximum(ax - 0.95, ay - arm), np.maximum(ax - arm, ay - 0.95))
-    if kind == "ring":
-        width = 0.1 + 0.14 * detail
-        return np.abs(np.hypot(x, y) - (0.95 - width)) - width
-    if kind == "heart":  # a square on its corner, and a disc on each of its two upper sides
-        half = 0.47
-        u, v, y = (x + y + 0.15) * 0.70711, (y - x + 0.15) * 0.70711, y
-        square = np.maximum(np.abs(u), np.abs(v)) - half
-        return np.minimum(square, np.minimum(np.hypot(u - half, v) - half, np.hypot(u, v - half) - half))
-    if kind == "star":
-        return _radial(x, y, 5, 0.32 + 0.25 * detail)
-    corners = {"triangle": 3, "pentagon": 5, "hexagon": 6}[kind]
-    return _radial(x, y, corners, float(np.cos(np.pi / corners)))
-
-
-def _radial(x: Float, y: Float, corners: int, inner: Float | float) -> Float:
-    """A star of `corners` points: corners at radius 1 (the first one up), notches at radius `inner`."""
-    step = np.pi / corners
-    angle = np.abs((np.arctan2(x, y) + step) % (2 * step) - step)  # folded into half a point
-    radius = np.hypot(x, y)
-    px, py = radius * np.cos(angle), radius * np.sin(angle)
-    # the edge runs from the corner (1, 0) to the notch
-    ex, ey = inner * np.cos(step) - 1, inner * np.sin(step)
-    distance: Float = ((px - 1) * ey - py * ex) / np.sqrt(ex * ex + ey * ey)
-    return distance
-
-
 def render(spec: ShapeClip, num_frames: int = 16, size: tuple[int, int] = (96, 128)) -> NDArray[np.uint8]:
     """Draw a clip.
 
@@ -281,7 +258,9 @@ def render(spec: ShapeClip, num_frames: int = 16, size: tuple[int, int] = (96, 1
     """
     height, width = size
     if num_frames < 1 or min(size) < 8:
-        raise InputError(f"cannot draw {num_frames} frames of {width}x{height}: at least 1 frame of 8x8 pixels")
+        raise InputError(
+            f"cannot draw {num_frames} frames of {width}x{height}: at least 1 frame of 8x8 pixels"
+        )
     rng = np.random.default_rng(spec.seed)
     rows = np.arange(height, dtype=np.float32)[:, None] + 0.5
     columns = np.arange(width, dtype=np.float32)[None, :] + 0.5
@@ -296,7 +275,9 @@ def render(spec: ShapeClip, num_frames: int = 16, size: tuple[int, int] = (96, 1
             cy = (shape.start[1] + time * (shape.end[1] - shape.start[1])) * height
             dx, dy = (columns - cx) / radius, (cy - rows) / radius
             cos, sin = np.float32(np.cos(shape.rotation)), np.float32(np.sin(shape.rotation))
-            distance = signed_distance(shape.kind, dx * cos + dy * sin, dy * cos - dx * sin, shape.detail) * radius
+            distance = (
+                signed_distance(shape.kind, dx * cos + dy * sin, dy * cos - dx * sin, shape.detail) * radius
+            )
             cover = np.clip(0.5 - distance / spec.softness, 0, 1)[..., None]
             frame += cover * (np.asarray(shape.rgb, np.float32) - frame)
         if spec.blur > 0:
@@ -305,24 +286,6 @@ def render(spec: ShapeClip, num_frames: int = 16, size: tuple[int, int] = (96, 1
             frame += rng.normal(0, spec.noise, frame.shape).astype(np.float32)
         video[index] = np.clip(np.rint(frame), 0, 255)
     return video
-
-
-def gaussian_blur(image: Float, sigma: float) -> Float:
-    """Separable Gaussian blur of (..., H, W, C) with replicated borders; `sigma` in pixels."""
-    reach = max(1, int(np.ceil(3 * sigma)))
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2).astype(np.float32)
-    kernel /= kernel.sum()
-    for axis in (-3, -2):
-        length = image.shape[axis]
-        pad = [(0, 0)] * image.ndim
-        pad[axis] = (reach, reach)
-        padded = np.pad(image, pad, mode="edge")
-        image = np.zeros_like(image)
-        for k, weight in enumerate(kernel):
-            window = [slice(None)] * image.ndim
-            window[axis] = slice(k, k + length)
-            image += weight * padded[tuple(window)]
-    return image
 
 
 def captions(spec: ShapeClip) -> list[str]:
@@ -376,7 +339,8 @@ def write_clips(
     specs = random_specs(n, seed, held_out=held_out, two_shapes=two_shapes, aspect=size[1] / size[0])
     for index, spec in enumerate(specs):
         texts = captions(spec)
-        name = f"{index:03d}_{texts[0].replace(' a ', ' ').replace(' an ', ' ').split(' ', 1)[1].replace(' ', '_')}.mp4"
+        words = [word for word in texts[0].split() if word not in ("a", "an", "background")]
+        name = f"{index:03d}_{'_'.join(words)}.mp4"
         video.write(directory / name, render(spec, num_frames, size), fps, crf=crf)
         entries.append(
             {
@@ -388,7 +352,9 @@ def write_clips(
                 "held_out": all(is_held_out(*each) for each in spec.combinations),
             }
         )
-    (directory / "manifest.json").write_text(json.dumps({"seed": seed, "clips": entries}, indent=1), encoding="utf-8")
+    (directory / "manifest.json").write_text(
+        json.dumps({"seed": seed, "clips": entries}, indent=1), encoding="utf-8"
+    )
     return entries
 
 
@@ -401,7 +367,7 @@ def _random_motion(rng: np.random.Generator) -> str:
 
 
 def contrasting(rng: np.random.Generator, name: str, against: tuple[int, int, int]) -> tuple[int, int, int]:
-    """A shade of `name` that can be told from `against`: the first that is far enough, else the farthest of 20."""
+    """A shade of `name` that can be told from `against`: far enough from it, or the farthest of 20."""
     best, farthest = sample_colour(rng, name), -1.0
     for _ in range(20):
         shade = sample_colour(rng, name)
@@ -420,7 +386,7 @@ def _path(
     extent: tuple[float, float],
     boxes: Sequence[tuple[float, float]],
 ) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Start and end of a centre that stays in its box (fractions of the frame, x then y) with its shape in frame."""
+    """Start and end of a centre, such that its shape stays in its box (x, y; fractions of the frame)."""
     start, end = [0.0, 0.0], [0.0, 0.0]
     for axis in (0, 1):
         margin = 0.9 * radius / extent[axis]
@@ -436,8 +402,6 @@ def _path(
 
 def _mirrored(shape: Shape) -> Shape:
     """The shape at the point opposite through the frame's centre; what moves left still moves left."""
-    from dataclasses import replace
-
     return replace(
         shape,
         start=(1 - shape.end[0], 1 - shape.end[1]),

@@ -1,7 +1,8 @@
 """FiftyOne zoo source with the text and image towers that answer searches in Latent-INR's embeddings.
 
-FiftyOne copies this folder alone into its model zoo, and loads it in processes that know nothing of the package:
-so it imports nothing from it. The vectors are the same as `fiftyone_latent_inr.semantics.teachers.Teacher`'s.
+FiftyOne copies this folder alone into its model zoo, and loads it in processes that know nothing of the
+package: so it imports nothing from it. The vectors are the same as
+`fiftyone_latent_inr.semantics.teachers.Teacher`'s.
 
     import fiftyone.zoo as foz
     model = foz.load_zoo_model("latent-inr/small-teacher")
@@ -117,9 +118,12 @@ class TeacherModel(fom.Model, fom.EmbeddingsMixin, fom.PromptMixin):
 
 
 def download_model(model_name: str, model_path: str) -> None:
-    """Nothing to download: the small teacher's weights are part of this folder, others are a local directory."""
+    """Nothing to download: the small teacher's weights are part of this folder, others are a local
+    directory."""
     if not os.path.exists(model_path):
-        raise ValueError(f"{model_path} is missing: this copy of the zoo source is damaged; register it again")
+        raise ValueError(
+            f"{model_path} is missing: this copy of the zoo source is damaged; register it again"
+        )
 
 
 def load_model(
@@ -139,8 +143,12 @@ def resolve_input(model_name: str, ctx: Any) -> types.Property | None:
     """The form that FiftyOne's own operators show for a model of this source."""
     inputs = types.Object()
     if model_name == DIRECTORY:
-        inputs.str("directory", required=True, label="Directory", description=f"holds {_CONFIG} and the weights")
-    inputs.str("device", default=None, required=False, label="Device", description="cuda, cpu; empty: automatic")
+        inputs.str(
+            "directory", required=True, label="Directory", description=f"holds {_CONFIG} and the weights"
+        )
+    inputs.str(
+        "device", default=None, required=False, label="Device", description="cuda, cpu; empty: automatic"
+    )
     return types.Property(inputs)
 
 

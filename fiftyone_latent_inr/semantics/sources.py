@@ -1,7 +1,7 @@
 """Where a teacher's weights come from: a name or a directory, checked before OpenCLIP is asked to load it.
 
-A directory may come from a stranger, so nothing in it is unpickled or executed: weights are read from safetensors
-only, and a configuration that would make a tokenizer run its own code is refused.
+A directory may come from a stranger, so nothing in it is unpickled or executed: weights are read from
+safetensors only, and a configuration that would make a tokenizer run its own code is refused.
 """
 
 from __future__ import annotations
@@ -66,13 +66,13 @@ def find_source(name_or_dir: str | Path) -> Source:
     text = str(name_or_dir).strip()
     if text == SMALL:
         return _from_directory(hub_models_dir() / "small-teacher", SMALL)
-    if Path(text).expanduser().is_dir():
-        return _from_directory(Path(text).expanduser().resolve(), None)
     arch, _, tag = text.partition("/")
     if arch and tag and not isinstance(name_or_dir, Path):
         source = _from_tag(arch, tag)
         if source is not None:
             return source
+    if text and Path(text).expanduser().is_dir():
+        return _from_directory(Path(text).expanduser().resolve(), None)
     raise InputError(_unknown(text))
 
 
@@ -97,8 +97,8 @@ def unavailable(source: Source, error: Exception) -> TeacherUnavailableError:
     reason = " ".join(str(error).split())[:160].rstrip(".") or type(error).__name__
     return TeacherUnavailableError(
         f"the weights of teacher {source.name!r} ({describe_size(source)}) cannot be had here: {reason}. "
-        f"Alternatives: go online once, so that they are cached; give a local directory that holds {_CONFIG} and "
-        f"{_WEIGHTS[0]}; or use teacher 'small', which comes along but knows only plain coloured shapes."
+        f"Alternatives: go online once, so that they are cached; give a local directory that holds {_CONFIG} "
+        f"and {_WEIGHTS[0]}; or use teacher 'small', which comes along but knows only plain coloured shapes."
     )
 
 
@@ -132,9 +132,9 @@ def quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def offline_if_unreachable(seconds: float = 5.0) -> Iterator[None]:
-    """Without a network the hub's client retries for most of a minute, for each file, before it uses its cache.
+    """Spares a machine without a network the hub client's retries: most of a minute for each file.
 
-    One short question first; if nobody answers, the client is told that it is offline, and uses its cache at once.
+    One short question first; if nobody answers, the client is told that it is offline, and uses its cache.
     """
     from huggingface_hub import constants
 
@@ -189,19 +189,23 @@ def _from_directory(directory: Path, name: str | None) -> Source:
     options = config["text_cfg"].get("tokenizer_kwargs") or {}
     strange = sorted(set(options) - _TOKENIZER_OPTIONS) if isinstance(options, dict) else ["tokenizer_kwargs"]
     if strange:
-        raise InputError(f"{path}: tokenizer option {strange[0]!r} is refused: it could read or run foreign files")
+        raise InputError(
+            f"{path}: tokenizer option {strange[0]!r} is refused: it could read or run foreign files"
+        )
     weights = next((directory / each for each in _WEIGHTS if (directory / each).is_file()), None)
     if weights is None:
         raise InputError(
-            f"{directory}: {_WEIGHTS[0]} is missing; only safetensors are read (pickled weights can run code): "
-            "convert them with safetensors.torch.save_file"
+            f"{directory}: {_WEIGHTS[0]} is missing; only safetensors are read (pickled weights can run "
+            "code): convert them with safetensors.torch.save_file"
         )
     hashed = hashlib.sha256(raw)
     with open(weights, "rb") as file:
         while chunk := file.read(1 << 22):
             hashed.update(chunk)
     shown = name or directory.name
-    return Source(name or str(directory), f"{shown}@{hashed.hexdigest()[:8]}", f"local-dir:{directory}", None, config)
+    return Source(
+        name or str(directory), f"{shown}@{hashed.hexdigest()[:8]}", f"local-dir:{directory}", None, config
+    )
 
 
 def _unknown(text: str) -> str:

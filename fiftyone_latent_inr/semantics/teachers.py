@@ -1,19 +1,21 @@
-"""Teachers: the OpenCLIP models whose space the latents are aligned to, and whose text tower answers searches.
+"""Teachers: the OpenCLIP models whose space the latents are aligned to, and whose text tower searches.
 
     teacher = load_teacher("small")
     frames = teacher.embed_frames(video)                  # (T, E), unit norm
     texts = teacher.embed_text(["a red circle"])          # (1, E), unit norm
     scores = texts @ pool(frames)                         # cosines
 
-A teacher is named `small` (ships with the project; knows plain coloured shapes and nothing else), `ARCH/PRETRAINED`
-(any model of `open_clip.list_pretrained()`), or by a directory that holds `open_clip_config.json` and
-`open_clip_model.safetensors`. All three go through `open_clip.create_model`, its tokenizer and its preprocessing.
+A teacher is named `small` (ships with the project; knows plain coloured shapes and nothing else),
+`ARCH/PRETRAINED` (any model of `open_clip.list_pretrained()`), or by a directory that holds
+`open_clip_config.json` and `open_clip_model.safetensors`. All three go through `open_clip.create_model`, its
+tokenizer and its preprocessing.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,10 +28,10 @@ from .sources import SMALL, Source, fetch, find_source, offline_if_unreachable, 
 
 __all__ = ["DEFAULT_TEACHER", "SMALL", "Teacher", "load_teacher"]
 
-# For search on ordinary hardware: 151 M parameters, 605 MB, 49 patches a frame, so that a CPU embeds a clip in
-# seconds; the architecture that Latent-INR's published retrieval figures use; public weights (MIT) trained on two
-# billion captions; needs no package beyond OpenCLIP, here and in FiftyOne's own `open-clip-torch` at query time.
-# Larger ones (ViT-L-14/laion2b_s32b_b82k: 428 M, 1.7 GB) know more and cost some twenty times the arithmetic.
+# For search on ordinary hardware: 151 M parameters, 605 MB, 49 patches a frame, so that a CPU embeds a clip
+# in seconds; the architecture of Latent-INR's published retrieval figures; public weights (MIT) trained on two
+# billion captions; needs no package beyond OpenCLIP, here and in FiftyOne's own `open-clip-torch` at query
+# time. Larger ones (ViT-L-14/laion2b_s32b_b82k: 428 M, 1.7 GB) know more and cost some twenty times as much.
 DEFAULT_TEACHER = "ViT-B-32/laion2b_s34b_b79k"
 
 Float = NDArray[np.float32]
@@ -54,7 +56,11 @@ class Teacher:
         self.device = torch.device(device)
         self._source = source
         model = open_clip.create_model(
-            source.model_name, source.pretrained, device=self.device, weights_only=True, require_pretrained=True
+            source.model_name,
+            source.pretrained,
+            device=self.device,
+            weights_only=True,
+            require_pretrained=True,
         )
         self._model = model.eval().requires_grad_(False)
         self._preprocess = image_transform_v2(PreprocessCfg(**model.visual.preprocess_cfg), is_train=False)
@@ -88,8 +94,7 @@ class Teacher:
             raise InputError(f"frames must be uint8 (T, H, W, 3), got {frames.dtype} {frames.shape}")
         rows = []
         for start in range(0, len(frames), batch_size):
-            # one by one through PIL, as OpenCLIP does: a batched resize differs in the last bits, and in more where
-            # it is not antialiased the same way
+            # one by one through PIL, as OpenCLIP does: a batched resize of tensors gives other pixels
             chunk = [self._preprocess(Image.fromarray(frame)) for frame in frames[start : start + batch_size]]
             rows.append(self._unit(self._model.encode_image(torch.stack(chunk).to(self.device))))
             if progress is not None:
@@ -115,7 +120,11 @@ class Teacher:
         if not texts:
             return np.zeros((0, self.embedding_dim), np.float32)
         rows = [
-            self._unit(self._model.encode_text(self._tokenizer(list(texts[start : start + batch_size])).to(self.device)))
+            self._unit(
+                self._model.encode_text(
+                    self._tokenizer(list(texts[start : start + batch_size])).to(self.device)
+                )
+            )
             for start in range(0, len(texts), batch_size)
         ]
         return np.concatenate(rows)
@@ -123,8 +132,8 @@ class Teacher:
     def zoo(self) -> tuple[str, dict[str, Any]]:
         """The name and keyword arguments by which FiftyOne's model zoo finds the text tower at query time.
 
-        `small` and directories are models of the project's own zoo source (`hub_models/`), which must be in the
-        model zoo; a tag is FiftyOne's built-in OpenCLIP model.
+        `small` and directories are models of the project's own zoo source (`hub_models/`), which must be in
+        the model zoo; a tag is FiftyOne's built-in OpenCLIP model.
         """
         if self.name == SMALL:
             return "latent-inr/small-teacher", {}
@@ -157,7 +166,7 @@ def load_teacher(name_or_dir: str | os.PathLike[str], *, device: str | torch.dev
         >>> load_teacher("small").embed_text(["a red circle"]).shape
         (1, 64)
     """
-    source = find_source(name_or_dir if isinstance(name_or_dir, str) else os.fspath(name_or_dir))
+    source = find_source(name_or_dir if isinstance(name_or_dir, str) else Path(name_or_dir))
     device = torch.device(device) if device is not None else _best_device()
     if source.pretrained is None:
         return _load(source, device)
