@@ -36,9 +36,7 @@ def test_an_index_of_equal_vectors_retrieves_nothing():
     assert recall_at_k(np.ones((4, 3)), np.ones((4, 3)), 1) == 0
 
 
-@pytest.mark.parametrize(
-    ("queries", "items", "k"), [((2, 3), (2, 4), 1), ((0, 3), (2, 3), 1), ((2, 3), (2, 3), 0)]
-)
+@pytest.mark.parametrize(("queries", "items", "k"), [((2, 3), (2, 4), 1), ((0, 3), (2, 3), 1), ((2, 3), (2, 3), 0)])
 def test_recall_refuses_what_does_not_fit(queries, items, k):
     with pytest.raises(InputError):
         recall_at_k(np.ones(queries), np.ones(items), k)

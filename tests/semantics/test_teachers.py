@@ -168,21 +168,47 @@ def test_weights_that_cannot_be_had_are_said_in_one_line(tmp_path):
         assert part in said
 
 
-def test_a_tag_whose_weights_are_cached_loads_without_a_network(tmp_path):
-    """The whole way of `ARCH/PRETRAINED`, with random weights where the hub's client keeps its files."""
+@pytest.fixture(scope="module")
+def cached_tag(tmp_path_factory):
+    """A tag of OpenCLIP, with random weights where the hub's client keeps its files; and that place."""
     import open_clip
 
     arch, tag, repository = "RN50", "cc12m", "timm/resnet50_clip.cc12m"
     assert open_clip.get_pretrained_cfg(arch, tag)["hf_hub"] == f"{repository}/"
     model = open_clip.create_model(arch, load_weights=False, precision="pure_fp16")
-    folder = tmp_path / "hub" / "hub" / f"models--{repository.replace('/', '--')}"
+    home = tmp_path_factory.mktemp("hub") / "hub"
+    folder = home / "hub" / f"models--{repository.replace('/', '--')}"
     snapshot = folder / "snapshots" / ("0" * 40)
     snapshot.mkdir(parents=True)
     (folder / "refs").mkdir()
     (folder / "refs" / "main").write_text("0" * 40)
     save_file(model.state_dict(), snapshot / "open_clip_model.safetensors")
-    said = offline(f"{arch}/{tag}", tmp_path)
+    return f"{arch}/{tag}", home.parent
+
+
+def test_a_tag_whose_weights_are_cached_loads_without_a_network(cached_tag):
+    """The whole way of `ARCH/PRETRAINED`."""
+    said = offline(*cached_tag)
     assert "open-clip-torch" in said and "'text_prompt': ''" in said and "'pretrained': 'cc12m'" in said
+
+
+@pytest.mark.slow
+def test_fiftyones_own_model_gives_a_tags_text_vectors(cached_tag, tmp_path):
+    name, home = cached_tag
+    code = (
+        "import fiftyone.zoo as foz, numpy as np\n"
+        "from fiftyone_latent_inr.semantics.teachers import load_teacher\n"
+        f"teacher = load_teacher({name!r}, device='cpu')\n"
+        "model, arguments = teacher.zoo()\n"
+        "theirs = foz.load_zoo_model(model, device='cpu', **arguments).embed_prompts(['a red circle'])\n"
+        "print(float((theirs / np.linalg.norm(theirs) * teacher.embed_text(['a red circle'])).sum()))\n"
+    )
+    settings = {"HF_HOME": str(home / "hub"), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **settings}, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.split()[-1]) == pytest.approx(1, abs=1e-4)
 
 
 def test_a_directory_without_a_teacher_is_refused(tmp_path, copied):

@@ -90,9 +90,7 @@ def test_it_embeds_the_images_of_a_dataset(source, tmp_path, make_dataset):
     dataset = make_dataset([tmp_path / "frame.png"])
     model = foz.load_zoo_model("latent-inr/small-teacher", device="cpu")
     embedded = dataset.compute_embeddings(model)
-    np.testing.assert_allclose(
-        embedded, load_teacher("small", device="cpu").embed_frames(frame[None]), atol=1e-6
-    )
+    np.testing.assert_allclose(embedded, load_teacher("small", device="cpu").embed_frames(frame[None]), atol=1e-6)
 
 
 @pytest.mark.parametrize("model", ["latent-inr/small-teacher", "latent-inr/teacher"])
@@ -126,8 +124,6 @@ def test_a_new_process_that_imports_only_fiftyone_finds_by_text(source, tmp_path
         "    print(os.path.basename(dataset.sort_by_similarity(text, k=1).first().filepath))\n"
         "assert not any(m.split('.')[0] == 'fiftyone_latent_inr' for m in sys.modules)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=120
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[-3:] == ["blue.mp4", "green.mp4", "red.mp4"]
