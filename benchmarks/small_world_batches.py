@@ -119,9 +119,7 @@ def scenes(rng: np.random.Generator, n: int, plain: bool = False) -> list[tuple[
     return result[:n]
 
 
-def changed(
-    rng: np.random.Generator, pairs: tuple[Pair, ...], background: str
-) -> tuple[tuple[Pair, ...], str] | None:
+def changed(rng: np.random.Generator, pairs: tuple[Pair, ...], background: str) -> tuple[tuple[Pair, ...], str] | None:
     """The scene with one part changed: a colour, a shape, the background, or two shapes' colours swapped."""
     for _ in range(8):
         new, behind = [list(p) for p in pairs], background
@@ -136,16 +134,12 @@ def changed(
         else:
             new[0][0], new[1][0] = new[1][0], new[0][0]
         done = tuple((c, s) for c, s in new)
-        if (set(done), behind) != (set(pairs), background) and all(
-            (c, s, behind) in ALLOWED_SET for c, s in done
-        ):
+        if (set(done), behind) != (set(pairs), background) and all((c, s, behind) in ALLOWED_SET for c, s in done):
             return done, behind
     return None
 
 
-def describe(
-    rng: np.random.Generator, pairs: tuple[Pair, ...], background: str, full: bool = False
-) -> Caption:
+def describe(rng: np.random.Generator, pairs: tuple[Pair, ...], background: str, full: bool = False) -> Caption:
     """A random phrasing of a scene. Motion, size and filler words are random: a frame says nothing about
     them."""
 
@@ -169,9 +163,7 @@ def describe(
         want: tuple[str | None, str | None] = (colour, kind)
         noun = f"{colour_word} {kind_word}"
         if loose:
-            noun, want = (
-                (kind_word, (None, kind)) if rng.random() < 0.5 else (f"{colour_word} shape", (colour, None))
-            )
+            noun, want = (kind_word, (None, kind)) if rng.random() < 0.5 else (f"{colour_word} shape", (colour, None))
         if rng.random() < 0.1:
             noun = f"{pick(ADJECTIVES)} {noun}"
         chance = rng.random()
@@ -221,9 +213,7 @@ def matches(captions: list[Caption], drawn: list[tuple[tuple[Pair, ...], str]]) 
     def pair(i: int) -> NDArray[np.bool_]:
         def one(j: int) -> NDArray[np.bool_]:
             colour, kind = want[..., 2 + 2 * i], want[..., 3 + 2 * i]
-            return ((colour < 0) | (colour == have[..., 2 + 2 * j])) & (
-                (kind < 0) | (kind == have[..., 3 + 2 * j])
-            )
+            return ((colour < 0) | (colour == have[..., 2 + 2 * j])) & ((kind < 0) | (kind == have[..., 3 + 2 * j]))
 
         return one(0) | one(1)
 
@@ -256,9 +246,7 @@ def draw(
     images[:] = np.asarray([shapes.sample_colour(rng, b) for _, b in drawn], np.float32)[:, None, None]
     behind = images[:, 0, 0].copy()
     u, v = _grid(size)
-    softness = np.maximum(rng.uniform(0.6, 1.8, n) / source, np.sqrt(extent_x * extent_y) / size).astype(
-        np.float32
-    )
+    softness = np.maximum(rng.uniform(0.6, 1.8, n) / source, np.sqrt(extent_x * extent_y) / size).astype(np.float32)
     along_x = rng.random(n) < np.where(extent_x >= extent_y, 0.8, 0.2)  # how two shapes share the frame
     for layer in (0, 1):
         jobs: dict[str, list[int]] = {}

@@ -158,9 +158,7 @@ def contrastive_loss(image: Tensor, text: Tensor, scale: Tensor, fits: Tensor) -
 def frames(rng: np.random.Generator, drawn: list[Any], hardness: float = 1.0) -> Tensor:
     """Frames of the scenes, (N, 3, size, size), normalised as the model's preprocessing does it."""
     pixels = draw(rng, drawn, CONFIG["model_cfg"]["vision_cfg"]["image_size"], hardness)
-    tensor = (
-        torch.from_numpy(pixels).permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
-    )
+    tensor = torch.from_numpy(pixels).permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
     return tensor.div_(127.5 * 0.5).sub_(2.0)
 
 
@@ -196,9 +194,7 @@ def train(args: argparse.Namespace) -> None:
     for step in range(total):
         warm = step < args.warm_steps
         for group in optimiser.param_groups:
-            group["lr"] = (
-                args.lr * min(1.0, (step + 1) / 100) * (0.01 + 0.495 * (1 + math.cos(math.pi * step / total)))
-            )
+            group["lr"] = args.lr * min(1.0, (step + 1) / 100) * (0.01 + 0.495 * (1 + math.cos(math.pi * step / total)))
         hardness = min(1.0, step / (0.4 * args.warm_steps)) if warm else 1.0
         drawn = scenes(rng, args.warm_batch if warm else args.batch, plain=hardness < 1)
         features = model.visual(frames(rng, drawn, hardness))
@@ -267,9 +263,7 @@ def evaluate(directory: Path, n: int = 60) -> str:
         videos = []
         for spec in specs:
             frames = shapes.render(spec, 4)
-            features = model.encode_image(
-                torch.stack([preprocess(Image.fromarray(f)) for f in frames]), normalize=True
-            )
+            features = model.encode_image(torch.stack([preprocess(Image.fromarray(f)) for f in frames]), normalize=True)
             videos.append(F.normalize(features.mean(0), dim=0))
         texts = model.encode_text(tokenizer([shapes.captions(spec)[0] for spec in specs]), normalize=True)
         best = (texts @ torch.stack(videos).T).argmax(1)

@@ -210,20 +210,14 @@ def random_specs(
     """
     pool = combinations(held_out)
     if not 0 <= n <= len(pool):
-        raise InputError(
-            f"{n} clips asked for, but there are {len(pool)} combinations of that kind; ask for fewer"
-        )
+        raise InputError(f"{n} clips asked for, but there are {len(pool)} combinations of that kind; ask for fewer")
     rng = np.random.default_rng(seed)
     specs = []
     for index in rng.permutation(len(pool))[:n]:
         combination = pool[index]
         second = None
         if rng.random() < two_shapes:
-            others = [
-                c
-                for c in pool
-                if c[2] == combination[2] and c[0] != combination[0] and c[1] != combination[1]
-            ]
+            others = [c for c in pool if c[2] == combination[2] and c[0] != combination[0] and c[1] != combination[1]]
             if others:
                 second = others[rng.integers(len(others))][:2]
         specs.append(random_spec(rng, combination, second=second, aspect=aspect))
@@ -258,9 +252,7 @@ def render(spec: ShapeClip, num_frames: int = 16, size: tuple[int, int] = (96, 1
     """
     height, width = size
     if num_frames < 1 or min(size) < 8:
-        raise InputError(
-            f"cannot draw {num_frames} frames of {width}x{height}: at least 1 frame of 8x8 pixels"
-        )
+        raise InputError(f"cannot draw {num_frames} frames of {width}x{height}: at least 1 frame of 8x8 pixels")
     rng = np.random.default_rng(spec.seed)
     rows = np.arange(height, dtype=np.float32)[:, None] + 0.5
     columns = np.arange(width, dtype=np.float32)[None, :] + 0.5
@@ -275,9 +267,7 @@ def render(spec: ShapeClip, num_frames: int = 16, size: tuple[int, int] = (96, 1
             cy = (shape.start[1] + time * (shape.end[1] - shape.start[1])) * height
             dx, dy = (columns - cx) / radius, (cy - rows) / radius
             cos, sin = np.float32(np.cos(shape.rotation)), np.float32(np.sin(shape.rotation))
-            distance = (
-                signed_distance(shape.kind, dx * cos + dy * sin, dy * cos - dx * sin, shape.detail) * radius
-            )
+            distance = signed_distance(shape.kind, dx * cos + dy * sin, dy * cos - dx * sin, shape.detail) * radius
             cover = np.clip(0.5 - distance / spec.softness, 0, 1)[..., None]
             frame += cover * (np.asarray(shape.rgb, np.float32) - frame)
         if spec.blur > 0:
@@ -352,9 +342,7 @@ def write_clips(
                 "held_out": all(is_held_out(*each) for each in spec.combinations),
             }
         )
-    (directory / "manifest.json").write_text(
-        json.dumps({"seed": seed, "clips": entries}, indent=1), encoding="utf-8"
-    )
+    (directory / "manifest.json").write_text(json.dumps({"seed": seed, "clips": entries}, indent=1), encoding="utf-8")
     return entries
 
 

@@ -121,9 +121,7 @@ def download_model(model_name: str, model_path: str) -> None:
     """Nothing to download: the small teacher's weights are part of this folder, others are a local
     directory."""
     if not os.path.exists(model_path):
-        raise ValueError(
-            f"{model_path} is missing: this copy of the zoo source is damaged; register it again"
-        )
+        raise ValueError(f"{model_path} is missing: this copy of the zoo source is damaged; register it again")
 
 
 def load_model(
@@ -143,12 +141,8 @@ def resolve_input(model_name: str, ctx: Any) -> types.Property | None:
     """The form that FiftyOne's own operators show for a model of this source."""
     inputs = types.Object()
     if model_name == DIRECTORY:
-        inputs.str(
-            "directory", required=True, label="Directory", description=f"holds {_CONFIG} and the weights"
-        )
-    inputs.str(
-        "device", default=None, required=False, label="Device", description="cuda, cpu; empty: automatic"
-    )
+        inputs.str("directory", required=True, label="Directory", description=f"holds {_CONFIG} and the weights")
+    inputs.str("device", default=None, required=False, label="Device", description="cuda, cpu; empty: automatic")
     return types.Property(inputs)
 
 

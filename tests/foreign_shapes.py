@@ -74,8 +74,7 @@ def polygon(kind, cx, cy, r, rng):
         return [
             (
                 cx + r * 0.95 * math.sin(t) ** 3,
-                cy
-                - r * (13 * math.cos(t) - 5 * math.cos(2 * t) - 2 * math.cos(3 * t) - math.cos(4 * t)) / 16,
+                cy - r * (13 * math.cos(t) - 5 * math.cos(2 * t) - 2 * math.cos(3 * t) - math.cos(4 * t)) / 16,
             )
             for t in turns
         ]
@@ -130,9 +129,7 @@ def compress(video, crf):
         stream.height, stream.width, stream.pix_fmt = video.shape[1], video.shape[2], "yuv420p"
         stream.options = {"crf": str(crf), "preset": "fast"}
         for frame in video:
-            container.mux(
-                stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24"))
-            )
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
         container.mux(stream.encode())
     file.seek(0)
     with av.open(file) as container:

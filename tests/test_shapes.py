@@ -131,9 +131,7 @@ def test_one_frame_is_the_start():
 
 
 def test_write_clips_writes_what_the_manifest_says(tmp_path):
-    entries = shapes.write_clips(
-        tmp_path / "new", 3, seed=1, size=(48, 64), num_frames=5, fps=10, held_out=True
-    )
+    entries = shapes.write_clips(tmp_path / "new", 3, seed=1, size=(48, 64), num_frames=5, fps=10, held_out=True)
     assert json.loads((tmp_path / "new" / "manifest.json").read_text())["clips"] == entries
     for entry, spec in zip(entries, shapes.random_specs(3, 1, held_out=True, aspect=64 / 48), strict=True):
         assert entry["caption"] == shapes.captions(spec)[0] and entry["held_out"]

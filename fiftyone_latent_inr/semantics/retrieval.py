@@ -24,9 +24,7 @@ def pool(embeddings: NDArray[np.floating]) -> Float:
     """
     embeddings = np.asarray(embeddings, np.float32)
     if embeddings.ndim != 2 or len(embeddings) == 0:
-        raise InputError(
-            f"pooling needs embeddings of shape (T, E) with T at least 1, got {embeddings.shape}"
-        )
+        raise InputError(f"pooling needs embeddings of shape (T, E) with T at least 1, got {embeddings.shape}")
     mean = embeddings.mean(0, dtype=np.float64)
     unit: Float = (mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float32)
     return unit
@@ -56,9 +54,7 @@ def recall_at_k(
     """
     queries, items = np.asarray(queries, np.float32), np.asarray(items, np.float32)
     if queries.ndim != 2 or items.ndim != 2 or queries.shape[1] != items.shape[1] or len(queries) == 0:
-        raise InputError(
-            f"recall needs (N, E) queries and (M, E) items, got {queries.shape} and {items.shape}"
-        )
+        raise InputError(f"recall needs (N, E) queries and (M, E) items, got {queries.shape} and {items.shape}")
     if k < 1:
         raise InputError(f"recall at k needs k of at least 1, got {k}")
     own = np.arange(len(queries)) if targets is None else np.asarray(targets)
@@ -87,9 +83,7 @@ def centred_cosine(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
     """
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if a.shape != b.shape or a.ndim != 2 or len(a) == 0:
-        raise InputError(
-            f"centred cosine needs two arrays of the same shape (T, E), got {a.shape} and {b.shape}"
-        )
+        raise InputError(f"centred cosine needs two arrays of the same shape (T, E), got {a.shape} and {b.shape}")
     a, b = a - a.mean(0), b - b.mean(0)
     norms = np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1)
     flat = [norm <= 1e-6 for norm in norms]

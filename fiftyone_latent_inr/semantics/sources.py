@@ -109,9 +109,7 @@ def describe_size(source: Source) -> str:
 
     try:
         with quiet(), torch.device("meta"):
-            model = open_clip.create_model(
-                source.model_name, load_weights=False, device="meta", pretrained_text=False
-            )
+            model = open_clip.create_model(source.model_name, load_weights=False, device="meta", pretrained_text=False)
     except Exception:  # an architecture that needs a package or a file that is not here
         return "size unknown"
     count = sum(parameter.numel() for parameter in model.parameters())
@@ -189,9 +187,7 @@ def _from_directory(directory: Path, name: str | None) -> Source:
     options = config["text_cfg"].get("tokenizer_kwargs") or {}
     strange = sorted(set(options) - _TOKENIZER_OPTIONS) if isinstance(options, dict) else ["tokenizer_kwargs"]
     if strange:
-        raise InputError(
-            f"{path}: tokenizer option {strange[0]!r} is refused: it could read or run foreign files"
-        )
+        raise InputError(f"{path}: tokenizer option {strange[0]!r} is refused: it could read or run foreign files")
     weights = next((directory / each for each in _WEIGHTS if (directory / each).is_file()), None)
     if weights is None:
         raise InputError(
@@ -203,9 +199,7 @@ def _from_directory(directory: Path, name: str | None) -> Source:
         while chunk := file.read(1 << 22):
             hashed.update(chunk)
     shown = name or directory.name
-    return Source(
-        name or str(directory), f"{shown}@{hashed.hexdigest()[:8]}", f"local-dir:{directory}", None, config
-    )
+    return Source(name or str(directory), f"{shown}@{hashed.hexdigest()[:8]}", f"local-dir:{directory}", None, config)
 
 
 def _unknown(text: str) -> str:

@@ -121,9 +121,7 @@ class Teacher:
             return np.zeros((0, self.embedding_dim), np.float32)
         rows = [
             self._unit(
-                self._model.encode_text(
-                    self._tokenizer(list(texts[start : start + batch_size])).to(self.device)
-                )
+                self._model.encode_text(self._tokenizer(list(texts[start : start + batch_size])).to(self.device))
             )
             for start in range(0, len(texts), batch_size)
         ]
