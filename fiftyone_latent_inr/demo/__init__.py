@@ -18,7 +18,7 @@ TEACHER = "small"
 MAX_FRAMES = 16
 # of the preset's steps: flat shapes are near 40 dB by then, and the demo is to take minutes
 SHARE_GENERATED = 0.3
-# Each describes the first shape of one generated clip; the teacher never saw the combination.
+# each describes one generated clip, a combination that the teacher never saw
 QUERIES = 3
 
 
@@ -43,7 +43,8 @@ def run(output: str | Path = "demo_output", *, app: bool = False, device: str | 
         clips = prepare_clips(folder / "clips")
         dataset = make_dataset(clips)
         print(
-            f"Dataset {dataset.name!r}: {len(clips)} clips; fitting (preset {PRESET!r}, teacher {TEACHER!r})"
+            f"Dataset {dataset.name!r}: {len(clips)} clips; fitting the real ones with preset {PRESET!r}, the "
+            f"generated ones with {SHARE_GENERATED:.0%} of its steps; teacher {TEACHER!r}"
         )
         _fit(dataset, folder / "latents", device)
         _show(dataset, picture)
@@ -53,9 +54,7 @@ def run(output: str | Path = "demo_output", *, app: bool = False, device: str | 
         assert dataset is not None  # made above, or found there
         open_app(dataset)
     else:
-        print(
-            "To open the App on it: `make app` (or `latent-inr demo --app`); search in its Similarity panel"
-        )
+        print("To open the App on it: `make app` (or `latent-inr demo --app`); search in its Similarity panel")
 
 
 def _make_folder(folder: Path) -> Path:
@@ -90,15 +89,24 @@ def _show(dataset: Any, picture: Path) -> None:
     rows = read_rows(dataset)
     print("\n" + format_table(rows))
     captions = {row["path"]: row["caption"] for row in rows}
-    queries = [row["query"] for row in rows if row["kind"] == "generated"][:: max(1, len(rows) // QUERIES)]
+    queries = choose_queries(rows)
     found = {}
-    for text in queries[:QUERIES]:
+    for text in queries:
         hits = search(dataset, text, k=4)
         found[text] = [(hit.filepath, hit.similarity, captions[hit.filepath]) for hit in hits]
         print(f'\nsearch "{text}"')
         for path, similarity, caption in found[text]:
             print(f"  {similarity:6.3f}  {Path(path).name:<44} {caption}")
     draw_picture(rows, found, picture)
+
+
+def choose_queries(rows: list[dict[str, Any]]) -> list[str]:
+    """Texts that describe one generated clip each, on different backgrounds."""
+    chosen: dict[str, str] = {}
+    for row in rows:
+        if row["kind"] == "generated":
+            chosen.setdefault(row["query"].rsplit(" on ", 1)[-1], row["query"])
+    return list(chosen.values())[:QUERIES]
 
 
 def read_rows(dataset: Any) -> list[dict[str, Any]]:

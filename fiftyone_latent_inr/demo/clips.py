@@ -47,9 +47,7 @@ def _generate(folder: Path) -> list[dict[str, str]]:
     recipe = {"n": NUM_GENERATED, "seed": SEED, "size": list(SIZE), "num_frames": NUM_FRAMES}
     note = folder / "recipe.json"
     if note.exists() and json.loads(note.read_text(encoding="utf-8")) == recipe:
-        entries: list[dict[str, str]] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))[
-            "clips"
-        ]
+        entries: list[dict[str, str]] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["clips"]
         if all((folder / entry["file"]).exists() for entry in entries):
             return entries
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fiftyone_latent_inr.datasets.demo import Clip, find_dataset, make_dataset
+from fiftyone_latent_inr.demo import choose_queries, format_table
+from fiftyone_latent_inr.demo.clips import NUM_GENERATED, prepare_clips
+from fiftyone_latent_inr.demo.picture import draw_picture
+from fiftyone_latent_inr.errors import InputError
+from fiftyone_latent_inr.shapes import is_held_out
+from fiftyone_latent_inr.video import read
+
+
+class Stored:
+    """Stands for a stored video that draws a flat gray."""
+
+    num_frames = 4
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self.size = size
+
+    def render(self, times: list[int]) -> np.ndarray:
+        return np.full((len(times), *self.size, 3), 128, np.uint8)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
+    return prepare_clips(tmp_path_factory.mktemp("demo"))
+
+
+def rows_of(clips: list[Clip]) -> list[dict]:
+    return [
+        {
+            "name": clip.path.stem,
+            "path": str(clip.path),
+            "caption": clip.caption,
+            "query": clip.caption,
+            "kind": clip.kind,
+            "video": Stored(read(clip.path).array.shape[1:3]),
+            "psnr": 30.0 + k,
+            "bpp": 1.5,
+            "seconds": 2.0,
+        }
+        for k, clip in enumerate(clips)
+    ]
+
+
+def test_the_clips_are_unseen_by_the_teacher_and_real(clips: list[Clip]) -> None:
+    assert [clip.kind for clip in clips] == ["generated"] * NUM_GENERATED + ["real"] * 3
+    assert NUM_GENERATED >= 12
+    for clip in clips[:NUM_GENERATED]:
+        words = clip.caption.split()
+        assert is_held_out(words[1], words[2], words[-2]), clip.caption
+
+
+def test_a_second_time_nothing_is_written(clips: list[Clip]) -> None:
+    before = {clip.path: clip.path.stat().st_mtime_ns for clip in clips}
+    assert prepare_clips(clips[0].path.parents[1]) == clips
+    assert {clip.path: clip.path.stat().st_mtime_ns for clip in clips} == before
+    clips[3].path.unlink()
+    assert prepare_clips(clips[0].path.parents[1]) == clips and clips[3].path.exists()
+
+
+def test_queries_are_on_different_backgrounds(clips: list[Clip]) -> None:
+    queries = choose_queries(rows_of(clips))
+    assert len(queries) == 3 == len({query.rsplit(" on ", 1)[1] for query in queries})
+
+
+def test_the_table_has_a_line_a_clip_and_the_means(clips: list[Clip]) -> None:
+    lines = format_table(rows_of(clips)).splitlines()
+    assert len(lines) == len(clips) + 4 and len({len(line) for line in lines}) == 1
+    assert lines[-1].split() == ["mean", f"{30 + (len(clips) - 1) / 2:.2f}", "1.500", "2.0"]
+
+
+def test_the_picture_shows_originals_and_frames_what_was_found(clips: list[Clip], tmp_path: Path) -> None:
+    rows = rows_of(clips)
+    hits = [(row["path"], 0.5, row["caption"]) for row in rows[:4]]
+    path = tmp_path / "demo.png"
+    draw_picture(rows, {rows[0]["query"]: hits}, path)
+    right = np.asarray(Image.open(path))
+    draw_picture(rows, {rows[5]["query"]: hits}, path)
+    wrong = np.asarray(Image.open(path))
+    green = (34, 139, 84)
+    assert (right == green).all(-1).any() and not (wrong == green).all(-1).any()
+    assert right.shape[1] == 1400 and len(np.unique(right.reshape(-1, 3), axis=0)) > 5000
+
+
+def test_the_dataset_is_kept_and_found_again(clips: list[Clip]) -> None:
+    import fiftyone as fo
+
+    name = "latent-inr-demo-test"
+    dataset = make_dataset(clips, name)
+    try:
+        assert dataset.persistent and len(dataset) == len(clips)
+        assert dataset.values("caption") == [clip.caption for clip in clips]
+        identity = dataset.first().id
+        assert make_dataset(clips, name).first().id == identity
+        assert len(make_dataset(clips[:5], name)) == 5  # other clips: made anew
+    finally:
+        fo.delete_dataset(name)
+    assert find_dataset(name) is None
+
+
+def test_somebody_elses_dataset_is_left_alone(clips: list[Clip]) -> None:
+    import fiftyone as fo
+
+    name = "latent-inr-demo-foreign"
+    fo.Dataset(name)
+    try:
+        with pytest.raises(InputError, match="did not make"):
+            make_dataset(clips, name)
+        assert len(fo.load_dataset(name)) == 0
+    finally:
+        fo.delete_dataset(name)
