@@ -6,8 +6,13 @@ torch, FiftyOne nor OpenCLIP is imported before it is called for.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+# A fit's steps are many and small. Threads that spin while they wait make them dozens of times slower on a busy
+# machine. Read once, when torch loads its thread pool, so it is said here; a setting of the user's own stays.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
 

@@ -44,9 +44,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         the exit status: 0, 2 for bad input, 130 when interrupted.
     """
     args = build_parser().parse_args(argv)
-    # Before torch is loaded. The steps are small: threads that spin while they wait for each other, as is the
-    # default, cost four times the CPU and the time as soon as anything else runs on the machine.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         args.run(args)
         sys.stdout.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -234,7 +235,7 @@ def _reporting(progress: bool | ProgressCallback, start: float) -> Iterator[Prog
 def _draw_bar(bar: Any, event: FitProgress) -> None:
     """Shows an event on a tqdm bar."""
     if event.message:
-        bar.write(event.message)
+        bar.write(event.message, file=sys.stderr)
     if event.stage != bar.desc.removesuffix(": ") or event.total_steps != bar.total:
         bar.reset(total=event.total_steps)
         bar.set_description(event.stage, refresh=False)

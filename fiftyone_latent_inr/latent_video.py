@@ -109,7 +109,7 @@ class LatentVideo:
         Raises:
             InputError: a time or the size is out of range.
         """
-        height, width = size or self.size
+        height, width = _checked_size(size or self.size)
         count = self.num_frames if times is None else len(times)
         frames = self.iter_render(times, size, device)
         first = next(frames, None)

@@ -2,9 +2,9 @@
 
 Vyas et al., "SOAP: Improving and Stabilizing Shampoo using Adam", 2024 (arXiv 2409.11321). The optimiser is a third
 to half of a fit's time here, because a step draws few pixels. Against the library version that the first fits used
-(pytorch_optimizer) this one keeps the first moment in the eigenbasis, looks at a tensor as a stack of its last two
-dimensions, leaves dimensions that are too long alone, and refreshes its statistics every few steps; the result of a
-fit is the same within 0.1 dB, the step takes about half as long (`benchmarks/notes.md`).
+(pytorch_optimizer) this one keeps the first moment in the eigenbasis, looks at a tensor as a stack of matrices, leaves
+long dimensions alone, and refreshes its statistics every few steps: a step costs half as much, and the same number
+of steps reaches the same PSNR within the noise of the seed (`benchmarks/notes.md`).
 """
 
 from __future__ import annotations
@@ -94,7 +94,9 @@ class _Basis:
         self.active = 1 < gradient.shape[dim] <= max_dim
         if self.active:
             self.statistics = self._outer(gradient)
-            self.vectors = torch.linalg.eigh(self.statistics)[1].flip(1)
+            # scaled, in double: gradients that all but vanish make statistics that eigh cannot work with
+            scaled = self.statistics.double() / self.statistics.max().double().clamp(min=1e-300)
+            self.vectors = torch.linalg.eigh(scaled)[1].flip(1).to(gradient.dtype)
 
     def observe(self, gradient: Tensor, decay: float) -> None:
         if self.active:
@@ -104,7 +106,7 @@ class _Basis:
         """One step of orthogonal iteration; the moments follow, the second's axes only in their order."""
         if not self.active:
             return first, second
-        product = self.statistics @ self.vectors
+        product = (self.statistics / self.statistics.max().clamp(min=1e-30)) @ self.vectors
         order = (self.vectors * product).sum(0).argsort(descending=True)
         vectors = torch.linalg.qr(product[:, order])[0]
         turn = self.vectors.T @ vectors

@@ -1,0 +1,165 @@
+"""Quality of the fits: PSNR, stored parameters, bytes and CPU seconds on real clips, and what alignment costs.
+
+    python -m benchmarks.fit_quality [--clips DIR] [--only NAME] [--threads N]
+
+Runs each case on the CPU, measures the stored file, prints a table and writes `results/fit_quality.json`. Without
+the directory of full-length clips only the bundled ones are fitted, and no gate is judged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import fiftyone_latent_inr as linr
+from fiftyone_latent_inr import resources, video
+from fiftyone_latent_inr.fitting import PRESETS, fit_frames
+from fiftyone_latent_inr.latent_video import draw, from_bytes, to_bytes
+from fiftyone_latent_inr.metrics import psnr
+from fiftyone_latent_inr.semantics.retrieval import centred_cosine
+from fiftyone_latent_inr.semantics.teachers import load_teacher
+
+from .records import CLIPS, show_table, write_record
+
+
+@dataclass(frozen=True)
+class Case:
+    """One clip, one preset, and the gate it has to pass (None: reported only)."""
+
+    clip: str
+    size: tuple[int, int]
+    frames: int
+    preset: str
+    least_psnr: float | None = None
+    most_parameters: int | None = None
+    most_cpu_seconds: float | None = None
+
+
+CASES = [
+    Case("bunny_720p", (90, 160), 16, "fast", 35.0, 62_000, 60),
+    Case("bunny_720p", (180, 320), 32, "balanced", 36.0, 190_000, 240),
+    Case("toy_elf", (180, 320), 32, "balanced"),
+    Case("dog_catch_720p", (180, 320), 32, "balanced"),
+    Case("cups_ball_720p", (180, 320), 32, "balanced"),
+    Case("foreman_cif", (180, 320), 32, "balanced"),
+]
+MOST_STORING_COST = 0.3
+MOST_ALIGNMENT_COST = 0.2
+LEAST_ALIGNMENT = 0.95
+
+
+def measure(case: Case, path: Path) -> dict[str, object]:
+    """Fits one case with the small teacher and judges it by its gate."""
+    start, cpu = time.monotonic(), time.process_time()
+    fitted = linr.fit(
+        path, preset=case.preset, size=case.size, max_frames=case.frames, teacher="small", device="cpu", progress=False
+    )
+    cpu = time.process_time() - cpu
+    found = fitted.metrics
+    lost = found["psnr_unquantised"] - found["psnr"]
+    passed = [lost <= MOST_STORING_COST]
+    if case.least_psnr is not None:
+        passed.append(found["psnr"] >= case.least_psnr)
+        passed.append(fitted.num_parameters <= (case.most_parameters or 0))
+        passed.append(cpu <= (case.most_cpu_seconds or 0))
+    return {
+        "clip": case.clip,
+        "frames": f"{case.size[1]}x{case.size[0]}x{fitted.num_frames}",
+        "preset": case.preset,
+        "psnr": round(found["psnr"], 2),
+        "ms_ssim": round(found["ms_ssim"], 4),
+        "storing_costs": round(lost, 3),
+        "parameters": fitted.num_parameters,
+        "bytes": int(found["bytes"]),
+        "bpp": round(found["bpp"], 3),
+        "alignment": round(found.get("alignment", float("nan")), 4),
+        "cpu_seconds": round(cpu, 1),
+        "wall_seconds": round(time.monotonic() - start, 1),
+        "gate": "passed" if all(passed) else "MISSED",
+    }
+
+
+def random_targets(frames: np.ndarray) -> torch.Tensor:
+    """Embeddings of the frames by a ViT-B/32 with random weights: no semantics, no smoothness, 512 wide."""
+    import open_clip
+    from PIL import Image
+
+    torch.manual_seed(0)
+    model, _, preprocess = open_clip.create_model_and_transforms("ViT-B-32", pretrained=None)
+    images = torch.stack([preprocess(Image.fromarray(frame)) for frame in frames])
+    with torch.inference_mode():
+        return torch.nn.functional.normalize(model.eval().encode_image(images), dim=-1).clone()
+
+
+def measure_alignment(path: Path, preset: str = "fast") -> Iterator[dict[str, object]]:
+    """At equal steps: PSNR without a teacher, with the small one, and with one of random weights."""
+    frames = video.read(path, size=(90, 160), max_frames=64).array
+    config = PRESETS[preset]
+    targets: dict[str, torch.Tensor | None] = {
+        "none": None,
+        "small": torch.from_numpy(load_teacher("small", device="cpu").embed_frames(frames)),
+        "random ViT-B/32": random_targets(frames),
+    }
+    alone = 0.0
+    for name, target in targets.items():
+        running = fit_frames(torch.from_numpy(frames), config, targets=target)
+        while True:
+            try:
+                next(running)
+            except StopIteration as stop:
+                model = stop.value
+                break
+        stored = from_bytes(to_bytes(model, bits=config.bits, fps=25, preset=preset))
+        times = np.arange(len(frames), dtype=np.float32)
+        reached = psnr(frames, np.stack(list(draw(stored.model(), times, *stored.size))))
+        embeddings = stored.embeddings
+        row: dict[str, object] = {"clip": path.stem, "teacher": name, "psnr": round(reached, 2)}
+        if target is None or embeddings is None:
+            alone = reached
+        else:
+            cosine = float(centred_cosine(embeddings, target.numpy()))
+            good = alone - reached <= MOST_ALIGNMENT_COST and cosine >= LEAST_ALIGNMENT
+            row |= {
+                "alignment_costs": round(alone - reached, 2),
+                "alignment": round(cosine, 4),
+                "parameters": stored.num_parameters,
+                "gate": "passed" if good else "MISSED",
+            }
+        yield row
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=Path, default=CLIPS, help="directory of full-length clips")
+    parser.add_argument("--only", default="", help="fit only the cases whose clip or preset contains this")
+    parser.add_argument("--threads", type=int, default=2, help="torch threads")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    fits: list[dict[str, object]] = []
+    alignments: list[dict[str, object]] = []
+    cases = [(case, arguments.clips / f"{case.clip}.mp4") for case in CASES]
+    if not any(path.exists() for _, path in cases):
+        print(f"{arguments.clips} has no clips; fitting the bundled ones instead")
+        cases = [(Case(path.stem, (90, 160), 24, "fast"), path) for path in resources.bundled_clips()]
+    for case, path in cases:
+        if path.exists() and arguments.only in f"{case.clip} {case.preset}":
+            fits.append(measure(case, path))
+            show_table(fits[-1:])
+    for clip in ("bunny_720p", "foreman_cif"):
+        path = arguments.clips / f"{clip}.mp4"
+        if path.exists() and arguments.only in f"{clip} alignment":
+            alignments.extend(measure_alignment(path))
+    print()
+    show_table(fits)
+    show_table(alignments)
+    write_record("fit_quality", {"threads": arguments.threads, "fits": fits, "alignment": alignments})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""What the benchmarks share: where clips and records lie, the machine in words, plain tables."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import fiftyone_latent_inr
+
+RESULTS = Path(__file__).resolve().parent / "results"
+# Full-length clips are not part of the project; elsewhere name their directory.
+CLIPS = Path(os.environ.get("LATENT_INR_CLIPS", Path(__file__).resolve().parents[2] / "shared" / "clips"))
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "version": fiftyone_latent_inr.__version__,
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def write_record(name: str, record: dict[str, Any]) -> Path:
+    """Writes `results/<name>.json`: the record and the machine."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps({"machine": machine(), **record}, indent=1) + "\n", encoding="utf-8")
+    print(f"written: {path.relative_to(RESULTS.parents[1])}")
+    return path
+
+
+def show_table(rows: Sequence[dict[str, object]]) -> None:
+    """Prints rows as a table in columns; a row may lack some."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    cells = [columns, *([str(row.get(key, "")) for key in columns] for row in rows)]
+    widths = [max(len(line[k]) for line in cells) for k in range(len(columns))]
+    for line in cells if rows else []:
+        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip(), flush=True)

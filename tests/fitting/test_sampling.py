@@ -1,0 +1,57 @@
+"""Which pixels a step looks at."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from fiftyone_latent_inr.fitting.sampling import PixelSampler
+
+
+def sampler(frames: torch.Tensor, max_frames: int = 4, points: int = 64, seed: int = 0) -> PixelSampler:
+    return PixelSampler(frames, max_frames, points, torch.Generator().manual_seed(seed))
+
+
+def noise(count: int, height: int, width: int) -> torch.Tensor:
+    return torch.randint(0, 256, (count, height, width, 3), dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("shape", [(3, 17, 23), (6, 1, 40), (2, 40, 1), (1, 1, 1), (5, 143, 175)])
+def test_samples_are_pixels_of_their_frames(shape: tuple[int, int, int]) -> None:
+    frames = noise(*shape)
+    index, points, colours = sampler(frames).draw()
+    _, height, width = shape
+    col = ((points[..., 0] + 1) * width - 1) / 2
+    row = ((points[..., 1] + 1) * height - 1) / 2
+    torch.testing.assert_close(col, col.round(), atol=1e-3, rtol=0)
+    found = frames[index[:, None], row.round().long(), col.round().long()]
+    assert torch.equal((colours * 255).round().to(torch.uint8), found)
+
+
+@pytest.mark.parametrize("shape", [(2, 17, 23), (2, 9, 31)])
+def test_every_pixel_gets_its_turn_borders_included(shape: tuple[int, int, int]) -> None:
+    frames = noise(*shape)
+    draw = sampler(frames)
+    seen = torch.zeros(shape[1:], dtype=torch.long)
+    for _ in range(400):
+        _, points, _ = draw.draw()
+        col = (((points[..., 0] + 1) * shape[2] - 1) / 2).round().long()
+        row = (((points[..., 1] + 1) * shape[1] - 1) / 2).round().long()
+        seen.view(-1).index_add_(0, (row * shape[2] + col).flatten(), torch.ones(row.numel(), dtype=torch.long))
+    assert seen.min() > 0.3 * seen.float().mean()
+
+
+def test_frames_come_in_whole_passes() -> None:
+    draw = sampler(noise(8, 4, 4), max_frames=4)
+    for _ in range(3):
+        passes = torch.cat([draw.draw()[0], draw.draw()[0]])
+        assert sorted(passes.tolist()) == list(range(8))
+
+
+def test_a_seed_gives_the_same_samples() -> None:
+    frames = noise(5, 20, 20)
+    first, second, other = sampler(frames), sampler(frames), sampler(frames, seed=1)
+    for _ in range(3):
+        one, same, different = first.draw(), second.draw(), other.draw()
+        assert all(torch.equal(a, b) for a, b in zip(one, same, strict=True))
+        assert not torch.equal(one[1], different[1])

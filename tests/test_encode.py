@@ -1,0 +1,143 @@
+"""`fit`: from a file or frames to a stored video that says of itself what it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import media
+import numpy as np
+import pytest
+import torch
+
+import fiftyone_latent_inr as linr
+from fiftyone_latent_inr.encode import estimate_seconds
+from fiftyone_latent_inr.fitting import PRESETS
+from fiftyone_latent_inr.metrics import ms_ssim, psnr
+
+QUICK = replace(PRESETS["fast"], steps=120, steps_growth=0.0, points_per_step=2048)
+
+
+@pytest.fixture(scope="module")
+def frames() -> np.ndarray:
+    return media.moving_square(num=8, height=36, width=48)
+
+
+@pytest.fixture(scope="module")
+def fitted(frames: np.ndarray) -> linr.LatentVideo:
+    return linr.fit(frames, config=QUICK, teacher="small", device="cpu", progress=False, fps=12.5)
+
+
+def test_metrics_are_those_of_the_stored_file(frames: np.ndarray, fitted: linr.LatentVideo, tmp_path: Path) -> None:
+    fitted.save(tmp_path / "clip.linr")
+    loaded = linr.load(tmp_path / "clip.linr")
+    drawn = loaded.render(device="cpu")
+    assert fitted.metrics["psnr"] == pytest.approx(psnr(frames, drawn), abs=1e-3)
+    assert fitted.metrics["ms_ssim"] == pytest.approx(ms_ssim(frames, drawn), abs=1e-4)
+    size = (tmp_path / "clip.linr").stat().st_size
+    assert loaded.metrics["bytes"] == size
+    assert loaded.metrics["bpp"] == pytest.approx(8 * size / (8 * 36 * 48))
+    assert loaded.metrics == fitted.metrics and loaded.metadata == fitted.metadata
+
+
+def test_it_fits_and_storing_costs_little(fitted: linr.LatentVideo) -> None:
+    assert fitted.metrics["psnr"] > 25
+    assert fitted.metrics["psnr_unquantised"] - fitted.metrics["psnr"] < 0.3
+    assert (fitted.num_frames, fitted.size, fitted.fps) == (8, (36, 48), 12.5)
+
+
+def test_its_embeddings_are_the_teachers(frames: np.ndarray, fitted: linr.LatentVideo) -> None:
+    teacher = linr.load_teacher("small", device="cpu")
+    targets = teacher.embed_frames(frames)
+    assert fitted.teacher == "small" and fitted.teacher_id == teacher.id
+    assert fitted.embeddings is not None and fitted.embedding is not None
+    assert fitted.embeddings.shape == targets.shape and fitted.embeddings.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(fitted.embeddings, axis=1), 1, atol=1e-5)
+    assert (fitted.embeddings * targets).sum(1).min() > 0.99
+    assert fitted.metrics["alignment"] > 0.95
+    np.testing.assert_allclose(np.linalg.norm(fitted.embedding), 1, atol=1e-5)
+
+
+def test_a_seed_gives_the_same_bytes(frames: np.ndarray) -> None:
+    config = replace(QUICK, steps=10)
+    one, same, other = (
+        linr.fit(frames, config=config, seed=seed, device="cpu", progress=False) for seed in (1, 1, 2)
+    )
+    assert one.latents.tobytes() == same.latents.tobytes()
+    assert all(np.array_equal(one.tensors[name], same.tensors[name]) for name in one.tensors)
+    assert one.latents.tobytes() != other.latents.tobytes()
+
+
+def test_without_a_teacher_there_are_no_embeddings(frames: np.ndarray) -> None:
+    alone = linr.fit(frames, config=replace(QUICK, steps=5), device="cpu", progress=False)
+    assert alone.embeddings is None and alone.embedding is None and alone.teacher is None
+
+
+@pytest.mark.parametrize("shape", [(1, 36, 48), (3, 17, 5), (2, 1, 1), (5, 143, 175)])
+def test_odd_shapes_and_single_frames(shape: tuple[int, int, int]) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    video = linr.fit(frames, config=replace(QUICK, steps=5), teacher="small", device="cpu", progress=False)
+    assert video.render(device="cpu").shape == (*shape, 3)
+    assert video.embeddings is not None and np.isfinite(video.embeddings).all()
+
+
+def test_files_sizes_and_first_frames(tmp_path: Path) -> None:
+    path = tmp_path / "ein Würfel 立方体.mp4"
+    media.encode(path, media.moving_square(num=12, height=64, width=96))
+    video = linr.fit(path, config=replace(QUICK, steps=5), size=(32, 48), max_frames=5, device="cpu", progress=False)
+    assert (video.num_frames, video.size) == (5, (32, 48))
+
+
+def test_progress_tells_stages_device_and_warnings(tmp_path: Path) -> None:
+    path = tmp_path / "broken.mp4"
+    media.damaged_halfway(path)
+    events: list[linr.FitProgress] = []
+    linr.fit(path, config=replace(QUICK, steps=40), teacher="small", device="cpu", progress=events.append)
+    stages = list(dict.fromkeys(event.stage for event in events))
+    assert stages == ["decode", "embed", "fit", "measure"]
+    messages = [event.message for event in events if event.message]
+    assert "fitting on cpu" in messages[0] and len(messages) > 1
+    assert all(a.seconds <= b.seconds for a, b in zip(events, events[1:], strict=False))
+
+
+def test_the_bar_goes_to_standard_error(frames: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
+    linr.fit(frames, config=replace(QUICK, steps=20), device="cpu")
+    output = capsys.readouterr()
+    assert output.out == "" and "fitting on cpu" in output.err and "dB" in output.err
+
+
+def test_torch_threads_come_back(frames: np.ndarray) -> None:
+    before = torch.get_num_threads()
+    linr.fit(frames, config=replace(QUICK, steps=2), device="cpu", progress=False)
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"preset": "turbo"}, "unknown preset 'turbo'"),
+        ({"device": "toaster"}, "device 'toaster' cannot be used"),
+        ({"device": "cuda:77"}, "device 'cuda:77' cannot be used"),
+        ({"max_frames": 0}, "max_frames"),
+        ({"fps": 0.0}, "fps"),
+        ({"size": (0, 10)}, "size"),
+        ({"teacher": "no/such"}, "no/such"),
+        ({"prior": "someone/hypernetworks"}, "prior"),
+    ],
+)
+def test_bad_arguments(frames: np.ndarray, options: dict[str, object], words: str) -> None:
+    with pytest.raises(linr.InputError, match=words):
+        linr.fit(frames, progress=False, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "array", [np.zeros((4, 4, 3), np.uint8), np.zeros((2, 4, 4, 3)), np.zeros((0, 4, 4, 3), np.uint8)]
+)
+def test_bad_frames(array: np.ndarray) -> None:
+    with pytest.raises(linr.InputError, match="frames must be uint8"):
+        linr.fit(array, progress=False)
+
+
+def test_estimates_grow_with_the_work() -> None:
+    little = estimate_seconds("fast", 16, 90, 160, "cpu")
+    assert 0 < little < estimate_seconds("balanced", 16, 90, 160, "cpu") < estimate_seconds("balanced", 64, 180, 320, "cpu")
