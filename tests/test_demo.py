@@ -93,13 +93,14 @@ def test_the_dataset_is_kept_and_found_again(clips: list[Clip]) -> None:
     import fiftyone as fo
 
     name = "latent-inr-demo-test"
-    dataset = make_dataset(clips, name)
+    dataset = make_dataset(clips, "teacher@1", name)
     try:
         assert dataset.persistent and len(dataset) == len(clips)
         assert dataset.values("caption") == [clip.caption for clip in clips]
         identity = dataset.first().id
-        assert make_dataset(clips, name).first().id == identity
-        assert len(make_dataset(clips[:5], name)) == 5  # other clips: made anew
+        assert make_dataset(clips, "teacher@1", name).first().id == identity
+        assert make_dataset(clips, "teacher@2", name).first().id != identity  # vectors of another space
+        assert len(make_dataset(clips[:5], "teacher@2", name)) == 5  # other clips: made anew
     finally:
         fo.delete_dataset(name)
     assert find_dataset(name) is None
@@ -112,7 +113,7 @@ def test_somebody_elses_dataset_is_left_alone(clips: list[Clip]) -> None:
     fo.Dataset(name)
     try:
         with pytest.raises(InputError, match="did not make"):
-            make_dataset(clips, name)
+            make_dataset(clips, "teacher@1", name)
         assert len(fo.load_dataset(name)) == 0
     finally:
         fo.delete_dataset(name)

@@ -22,11 +22,13 @@ class Clip:
     kind: str
 
 
-def make_dataset(clips: list[Clip], name: str = NAME) -> fo.Dataset:
+def make_dataset(clips: list[Clip], teacher_id: str, name: str = NAME) -> fo.Dataset:
     """The persistent dataset of these clips; one that holds just them already is returned as it is.
 
     Args:
         clips: what it is to hold.
+        teacher_id: the teacher that it will be fitted with; a dataset of another one is made anew, because
+            vectors of two teachers cannot be searched together.
         name: its name in FiftyOne.
 
     Raises:
@@ -35,12 +37,13 @@ def make_dataset(clips: list[Clip], name: str = NAME) -> fo.Dataset:
     wanted = [str(clip.path.absolute()) for clip in clips]
     dataset = find_dataset(name)
     if dataset is not None:
-        if sorted(dataset.values("filepath")) == sorted(wanted):
+        same_clips = sorted(dataset.values("filepath")) == sorted(wanted)
+        if same_clips and dataset.info[_MARK] == teacher_id:
             return dataset
         # Of another checkout, or of an older version: its files may be gone.
         fo.delete_dataset(name)
     dataset = fo.Dataset(name, persistent=True)
-    dataset.info[_MARK] = True
+    dataset.info[_MARK] = teacher_id
     dataset.save()
     dataset.add_samples(
         [

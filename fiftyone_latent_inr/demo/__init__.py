@@ -36,17 +36,19 @@ def run(output: str | Path = "demo_output", *, app: bool = False, device: str | 
     folder = _make_folder(Path(output))
     start = time.monotonic()
     from ..datasets.demo import find_dataset, make_dataset, open_app
+    from ..semantics.teachers import load_teacher
     from .clips import prepare_clips
 
     picture = folder / "demo.png"
     if not (app and picture.exists() and find_dataset() is not None):
         clips = prepare_clips(folder / "clips")
-        dataset = make_dataset(clips)
+        teacher = load_teacher(TEACHER, device=device)
+        dataset = make_dataset(clips, teacher.id)
         print(
             f"Dataset {dataset.name!r}: {len(clips)} clips; fitting the real ones with preset {PRESET!r}, the "
             f"generated ones with {SHARE_GENERATED:.0%} of its steps; teacher {TEACHER!r}"
         )
-        _fit(dataset, folder / "latents", device)
+        _fit(dataset, teacher, folder / "latents", device)
         _show(dataset, picture)
         print(f"\n{len(clips)} clips in {time.monotonic() - start:.0f} s. Picture: {picture}")
     if app:
@@ -65,7 +67,7 @@ def _make_folder(folder: Path) -> Path:
     return folder.absolute()
 
 
-def _fit(dataset: Any, folder: Path, device: str | None) -> None:
+def _fit(dataset: Any, teacher: Any, folder: Path, device: str | None) -> None:
     """Fits the real clips with the preset, and the plain generated ones with a fraction of its steps."""
     from ..datasets.fit import fit_dataset
     from ..fitting import PRESETS
@@ -75,7 +77,7 @@ def _fit(dataset: Any, folder: Path, device: str | None) -> None:
     for kind, config in (("generated", short), ("real", preset)):
         view = dataset.match_tags(kind)
         summary = fit_dataset(
-            view, config=config, teacher=TEACHER, output_dir=folder, device=device, max_frames=MAX_FRAMES
+            view, config=config, teacher=teacher, output_dir=folder, device=device, max_frames=MAX_FRAMES
         )
         if summary.failed:
             raise InputError(f"{len(summary.failed)} clips failed, the first: {summary.failed[0]}")
