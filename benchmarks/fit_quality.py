@@ -1,6 +1,6 @@
 """Quality of the fits: PSNR, stored parameters, bytes and CPU seconds on real clips, and what alignment costs.
 
-    python -m benchmarks.fit_quality [--clips DIR] [--only NAME] [--threads N]
+    python -m benchmarks.fit_quality [--clips DIR] [--only NAME]
 
 Runs each case on the CPU, measures the stored file, prints a table and writes `results/fit_quality.json`. Without
 the directory of full-length clips only the bundled ones are fitted, and no gate is judged.
@@ -138,9 +138,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=Path, default=CLIPS, help="directory of full-length clips")
     parser.add_argument("--only", default="", help="fit only the cases whose clip or preset contains this")
-    parser.add_argument("--threads", type=int, default=2, help="torch threads")
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    torch.set_num_threads(1)
     fits: list[dict[str, object]] = []
     alignments: list[dict[str, object]] = []
     cases = [(case, arguments.clips / f"{case.clip}.mp4") for case in CASES]
@@ -158,7 +157,7 @@ def main() -> None:
     print()
     show_table(fits)
     show_table(alignments)
-    write_record("fit_quality", {"threads": arguments.threads, "fits": fits, "alignment": alignments})
+    write_record("fit_quality", {"fits": fits, "alignment": alignments})
 
 
 if __name__ == "__main__":

@@ -29,7 +29,18 @@ _PUBLIC = {
     "fit_dataset": "datasets.fit",
 }
 
-__all__ = ["__version__", *_PUBLIC]
+__all__ = [
+    "BitstreamError",
+    "FitProgress",
+    "InputError",
+    "LatentVideo",
+    "TeacherUnavailableError",
+    "__version__",
+    "fit",
+    "fit_dataset",
+    "load",
+    "load_teacher",
+]
 
 if TYPE_CHECKING:
     from .datasets.fit import fit_dataset

@@ -24,8 +24,9 @@ from .progress import FitProgress, ProgressCallback
 if TYPE_CHECKING:
     from .semantics.teachers import Teacher
 
-# The steps' tensors are small: beyond a few threads a CPU only burns cycles waiting for itself.
-_MAX_THREADS = 4
+# The steps' tensors are small: a second thread mostly waits, and on a busy machine, where waiting threads spin, two
+# threads were forty times slower than one. One thread also makes a fit independent of the number of cores.
+_THREADS = 1
 
 
 def fit(
@@ -132,7 +133,7 @@ def describe_device(device: torch.device) -> str:
     """The device in words, for people."""
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
-    return f"{device} ({torch.get_num_threads()} threads)" if device.type == "cpu" else str(device)
+    return str(device)
 
 
 def _frames(
@@ -207,11 +208,11 @@ def _measure(
 
 @contextmanager
 def _threads(device: torch.device) -> Iterator[None]:
-    """Few CPU threads while fitting on the CPU; what was set before comes back."""
+    """One thread while fitting on the CPU; what was set before comes back."""
     before = torch.get_num_threads()
     try:
         if device.type == "cpu":
-            torch.set_num_threads(min(before, _MAX_THREADS))
+            torch.set_num_threads(_THREADS)
         yield
     finally:
         torch.set_num_threads(before)

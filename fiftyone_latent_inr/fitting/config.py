@@ -31,7 +31,7 @@ class FitConfig:
         learning_rate: peak rate of SOAP; linear warm-up, then a cosine to zero.
         warmup: share of the steps spent warming up.
         alignment_weight: lambda of the alignment loss (Latent-INR uses 0.01 on the cosine distance).
-        bits: bits of a stored number (grids, networks, latents); offsets and biases take 16.
+        bits: bits of a stored number (grids, networks, latents); see `stored.to_tensors` for what takes more.
     """
 
     preset: str
@@ -76,8 +76,8 @@ _BASE = Architecture(levels=_levels((12, 8, 2), (4, 4, 1), (1, 1, 1)))
 
 PRESETS: dict[str, FitConfig] = {
     "fast": FitConfig("fast", _BASE, steps=2000),
-    "balanced": FitConfig("balanced", _BASE, steps=4000),
-    "best": FitConfig("best", replace(_BASE, levels=_levels((12, 8, 3), (4, 4, 1), (1, 2, 1))), steps=8000),
+    "balanced": FitConfig("balanced", _BASE, steps=5000),
+    "best": FitConfig("best", replace(_BASE, levels=_levels((12, 8, 3), (4, 4, 1), (1, 2, 1))), steps=10000),
 }
 
 

@@ -33,7 +33,7 @@ def fit_frames(
 ) -> Generator[FitProgress, None, LatentINR]:
     """Fits a LatentINR to a video, jointly with its alignment to a teacher.
 
-    Deterministic on the CPU for a seed and a number of threads.
+    Deterministic on the CPU for a seed and a number of torch threads.
 
     Args:
         frames: uint8 (T, H, W, 3).
