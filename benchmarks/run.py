@@ -1,0 +1,27 @@
+"""`make bench`: the CPU benchmarks, one after the other, each in a process of its own.
+
+    python -m benchmarks.run [NAME ...]
+
+Each writes its record to `benchmarks/results/`; together they take about 40 minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+BENCHMARKS = ("fit_quality", "search", "score_small_teacher")
+
+
+def main() -> None:
+    names = sys.argv[1:] or BENCHMARKS
+    unknown = set(names) - set(BENCHMARKS)
+    if unknown:
+        sys.exit(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+    for name in names:
+        print(f"== {name}", flush=True)
+        subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
+
+
+if __name__ == "__main__":
+    main()
