@@ -154,9 +154,7 @@ def test_help_and_version_load_nothing_heavy() -> None:
         "print(sorted({'torch', 'numpy', 'fiftyone', 'open_clip', 'av', 'tqdm'} & set(sys.modules)))"
     )
     for argument in ("--help", "--version"):
-        done = subprocess.run(
-            [sys.executable, "-c", code, argument], capture_output=True, text=True, check=True
-        )
+        done = subprocess.run([sys.executable, "-c", code, argument], capture_output=True, text=True, check=True)
         assert done.stdout.endswith("[]\n")
     assert __version__ in done.stdout
 
@@ -267,9 +265,7 @@ def test_decode_refuses_bad_options(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "arguments", [[], ["fly"], ["encode"], ["search", "x"], ["search", "x", "y", "-k", "0"]]
-)
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["encode"], ["search", "x"], ["search", "x", "y", "-k", "0"]])
 def test_incomplete_commands(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert "--help" in fails(capsys, *arguments)
 
@@ -318,7 +314,13 @@ def test_an_interrupted_encode_leaves_nothing_behind(clip: Path, tmp_path: Path)
         "--preset",
         "best",
     ]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+
+    def listen() -> None:
+        # a shell's background jobs ignore interrupts, and hand that on to what they start
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, preexec_fn=listen, **pipes) as process:
         assert process.stderr is not None
         seen = b""
         while b"fit:" not in seen:
