@@ -69,9 +69,7 @@ class FitLatentINR(foo.Operator):
                 prop.invalid, prop.error_message = True, text
                 return types.Property(inputs, view=types.View(label="Fit Latent-INR"))
         build_form(ctx, inputs)
-        return types.Property(
-            inputs, view=types.PromptView(label="Fit Latent-INR", submit_button_label="Fit")
-        )
+        return types.Property(inputs, view=types.PromptView(label="Fit Latent-INR", submit_button_label="Fit"))
 
     def execute(self, ctx):
         """Runs the fit: a generator of App updates here, a plain result where the run is delegated."""
@@ -147,14 +145,15 @@ def _latest(updates):
 
 def _conclude(ctx, outcome):
     """Says how it went; what was stored before an error is shown, too."""
-    yield ctx.ops.reload_dataset()
     error = outcome.get("error")
     if error is not None:
         # Raised in the middle of a stream an error would reach the App as a broken connection
         yield ctx.ops.notify(f"Fit Latent-INR: {error}", variant="error")
-        return
-    yield ctx.ops.set_progress(progress=1.0, label=outcome["summary"])
-    yield ctx.ops.notify(f"Fit Latent-INR: {outcome['summary']}", variant="success")
-    if outcome["failed"]:
-        first = outcome["failed"][0]
-        yield ctx.ops.notify(f"{len(outcome['failed'])} failed, such as {first}", variant="warning")
+    else:
+        yield ctx.ops.set_progress(progress=1.0, label=outcome["summary"])
+        yield ctx.ops.notify(f"Fit Latent-INR: {outcome['summary']}", variant="success")
+        if outcome["failed"]:
+            first = outcome["failed"][0]
+            yield ctx.ops.notify(f"{len(outcome['failed'])} failed, such as {first}", variant="warning")
+    # Last: updates that follow a reload leave the App unable to apply a search's results
+    yield ctx.ops.reload_dataset()

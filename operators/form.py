@@ -80,9 +80,7 @@ def build_form(ctx, inputs):
         if argument in found:
             prop.invalid, prop.error_message = True, found[argument]
     if "samples" in found:
-        notice = inputs.view(
-            "samples", types.Error(label="Nothing to fit here", description=found["samples"])
-        )
+        notice = inputs.view("samples", types.Error(label="Nothing to fit here", description=found["samples"]))
         notice.invalid, notice.error_message = True, found["samples"]
     if not found:
         inputs.view("status", types.Notice(label=fit_status(samples, options).text()))

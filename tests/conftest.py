@@ -4,18 +4,19 @@ FiftyOne reads its settings when it is imported, so they are set here, before an
 """
 
 import atexit
+import importlib.util
 import os
 import shutil
+import socket
+import subprocess
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 _HOME = Path(tempfile.mkdtemp(prefix="latent-inr-tests-"))
-# Registered before FiftyOne's own handler, so run after it has stopped the database
-atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 os.environ.update(
     FIFTYONE_DATABASE_DIR=str(_HOME / "db"),
-    # With a database of the user's own (FIFTYONE_DATABASE_URI), at least not in the user's datasets
     FIFTYONE_DATABASE_NAME=f"latent_inr_tests_{os.getpid()}",
     FIFTYONE_PLUGINS_DIR=str(_HOME / "plugins"),
     FIFTYONE_MODEL_ZOO_DIR=str(_HOME / "zoo"),
@@ -27,9 +28,51 @@ os.environ.update(
     FIFTYONE_SHOW_PROGRESS_BARS="false",
     FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS="true",
 )
-(_HOME / "plugins").mkdir()
+for _name in ("plugins", "mongo"):
+    (_HOME / _name).mkdir()
+
+
+def _start_database() -> None:
+    """Starts a MongoDB for the tests, and points FiftyOne to it.
+
+    Left to itself, FiftyOne joins whichever database another FiftyOne of this user has started, wherever that
+    one's folder is: tests would work in somebody's datasets, and lose theirs when that process ends.
+    """
+    spec = importlib.util.find_spec("fiftyone")  # finds it without importing it
+    bundled = Path(spec.origin).parent / "db" / "bin" / "mongod" if spec and spec.origin else Path("mongod")
+    binary = str(bundled) if bundled.is_file() else shutil.which("mongod")
+    if binary is None:
+        return
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    # Not waited for: FiftyOne's client waits for the server, and many tests need neither
+    server = subprocess.Popen(
+        [binary, "--dbpath", str(_HOME / "mongo"), "--port", port, "--bind_ip", "127.0.0.1", "--quiet"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    os.environ["FIFTYONE_DATABASE_URI"] = f"mongodb://127.0.0.1:{port}"
+
+    def stop() -> None:
+        server.terminate()
+        server.wait(30)
+
+    atexit.register(stop)
+
+
+# Handlers run last to first: FiftyOne's own, the database's, and then the folder goes
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+if "FIFTYONE_DATABASE_URI" not in os.environ:
+    _start_database()
 
 import pytest  # noqa: E402
+
+
+def pytest_sessionfinish() -> None:
+    """Leaves nothing in a database of the user's own, where FIFTYONE_DATABASE_URI names one."""
+    if "fiftyone.core.odm" in sys.modules:
+        sys.modules["fiftyone.core.odm"].drop_database()
 
 
 @pytest.fixture(scope="session")

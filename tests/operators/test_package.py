@@ -10,9 +10,7 @@ import pytest
 
 @pytest.fixture
 def package(repository):
-    spec = importlib.util.spec_from_file_location(
-        "operators_package", repository / "operators" / "package.py"
-    )
+    spec = importlib.util.spec_from_file_location("operators_package", repository / "operators" / "package.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -74,8 +72,6 @@ def test_downloaded_plugin_brings_its_package(repository, tmp_path):
         "print(module.__file__)\n"
         "assert real('operators') is None\n"
     )
-    out = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path / "operators"
-    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path / "operators")
     assert out.returncode == 0, out.stderr
     assert out.stdout.strip() == str(tmp_path / "fiftyone_latent_inr" / "__init__.py")
