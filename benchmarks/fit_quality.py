@@ -2,7 +2,8 @@
 
     python -m benchmarks.fit_quality [--clips DIR] [--only NAME]
 
-Runs each case on the CPU, measures the stored file, prints a table and writes `results/fit_quality.json`. Without
+Runs each case on the CPU, measures the stored file, prints a table and updates its rows of
+`results/fit_quality.json`, one by one, so that what was measured before an interruption is kept. Without
 the directory of full-length clips only the bundled ones are fitted, and no gate is judged.
 """
 
@@ -25,7 +26,7 @@ from fiftyone_latent_inr.metrics import psnr
 from fiftyone_latent_inr.semantics.retrieval import centred_cosine
 from fiftyone_latent_inr.semantics.teachers import load_teacher
 
-from .records import CLIPS, show_table, write_record
+from .records import CLIPS, keep, read_record, show_table, write_record
 
 
 @dataclass(frozen=True)
@@ -140,20 +141,21 @@ def main() -> None:
     parser.add_argument("--only", default="", help="fit only the cases whose clip or preset contains this")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    fits: list[dict[str, object]] = []
-    alignments: list[dict[str, object]] = []
+    record = read_record("fit_quality")
+    fits, alignments = record.get("fits", []), record.get("alignment", [])
     cases = [(case, arguments.clips / f"{case.clip}.mp4") for case in CASES]
     if not any(path.exists() for _, path in cases):
         print(f"{arguments.clips} has no clips; fitting the bundled ones instead")
         cases = [(Case(path.stem, (90, 160), 24, "fast"), path) for path in resources.bundled_clips()]
     for case, path in cases:
         if path.exists() and arguments.only in f"{case.clip} {case.preset}":
-            fits.append(measure(case, path))
-            show_table(fits[-1:])
+            keep(fits, measure(case, path), ("clip", "frames", "preset"))
+            write_record("fit_quality", {"fits": fits, "alignment": alignments})
     for clip in ("bunny_720p", "foreman_cif"):
         path = arguments.clips / f"{clip}.mp4"
         if path.exists() and arguments.only in f"{clip} alignment":
-            alignments.extend(measure_alignment(path))
+            for row in measure_alignment(path):
+                keep(alignments, row, ("clip", "teacher"))
     print()
     show_table(fits)
     show_table(alignments)

@@ -47,6 +47,23 @@ def write_record(name: str, record: dict[str, Any]) -> Path:
     return path
 
 
+def read_record(name: str) -> dict[str, Any]:
+    """The record of that name as it was last written, or an empty one."""
+    path = RESULTS / f"{name}.json"
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return record
+
+
+def keep(rows: list[dict[str, object]], row: dict[str, object], keys: Sequence[str]) -> None:
+    """Puts a row in the place of the one with the same keys, or at the end, and prints it."""
+    show_table([row])
+    for k, old in enumerate(rows):
+        if all(old.get(key) == row.get(key) for key in keys):
+            rows[k] = row
+            return
+    rows.append(row)
+
+
 def show_table(rows: Sequence[dict[str, object]]) -> None:
     """Prints rows as a table in columns; a row may lack some."""
     columns = list(dict.fromkeys(key for row in rows for key in row))

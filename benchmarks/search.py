@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-FRAMES, SIZE, SEED = 16, (64, 80), 2024
+FRAMES, SIZE, SEED = 12, (48, 64), 2024
 LEAST_RECALL, MOST_POINTS_BELOW, LEAST_FOUND_SHARE = 0.80, 2.0, 48 / 60
 
 _NEW_PROCESS = """

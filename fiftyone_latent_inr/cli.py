@@ -71,9 +71,7 @@ def _fail(message: str) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Builds the parser of all commands."""
-    parser = _Parser(
-        prog=PROG, description="Videos as latents and hypernetworks: store them small, find them by text."
-    )
+    parser = _Parser(prog=PROG, description="Videos as latents and hypernetworks: store them small, find them by text.")
     parser.add_argument("--version", action="version", version=f"{PROG} {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
     for add in (
@@ -93,15 +91,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_encode(commands: Any) -> None:
-    p = commands.add_parser(
-        "encode", help="fit a video and store it", description="Fit a video and store it."
-    )
+    p = commands.add_parser("encode", help="fit a video and store it", description="Fit a video and store it.")
     p.add_argument("input", type=Path, metavar="IN", help="a video file")
     p.add_argument("output", type=Path, metavar="OUT.linr", help="the file to write")
     p.add_argument("--preset", default="balanced", help=f"{', '.join(PRESETS)} (default: balanced)")
-    p.add_argument(
-        "--size", type=arg.size, metavar="HxW", help="resize by area averaging first, e.g. 180x320"
-    )
+    p.add_argument("--size", type=arg.size, metavar="HxW", help="resize by area averaging first, e.g. 180x320")
     p.add_argument("--frames", type=arg.count, metavar="N", help="take the first N frames")
     p.add_argument("--teacher", metavar="NAME", help="small, ARCH/PRETRAINED of OpenCLIP, or a directory")
     p.add_argument("--prior", metavar="REPO_OR_DIR", help="pretrained hypernetworks to begin from")
@@ -193,9 +187,7 @@ def _decode(args: argparse.Namespace) -> None:
 
 
 def _add_info(commands: Any) -> None:
-    p = commands.add_parser(
-        "info", help="what a stored video holds", description="Say what a stored video holds."
-    )
+    p = commands.add_parser("info", help="what a stored video holds", description="Say what a stored video holds.")
     p.add_argument("input", type=Path, metavar="IN.linr")
     p.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     p.set_defaults(run=_info)
@@ -252,9 +244,7 @@ def _add_search(commands: Any) -> None:
     p = commands.add_parser(
         "search", help="find videos of a fitted dataset by text", description="Find videos by text."
     )
-    p.add_argument(
-        "dataset", metavar="DATASET", help="name of a FiftyOne dataset that was fitted with a teacher"
-    )
+    p.add_argument("dataset", metavar="DATASET", help="name of a FiftyOne dataset that was fitted with a teacher")
     p.add_argument("text", metavar='"text"')
     p.add_argument("-k", type=arg.count, default=5, metavar="K", help="how many to list (default: 5)")
     p.set_defaults(run=_search)
@@ -269,12 +259,8 @@ def _search(args: argparse.Namespace) -> None:
 
 
 def _add_demo(commands: Any) -> None:
-    p = commands.add_parser(
-        "demo", help="fit, search and picture the bundled clips (minutes)", description=DEMO
-    )
-    p.add_argument(
-        "--output", type=Path, default=Path("demo_output"), metavar="DIR", help="default: demo_output"
-    )
+    p = commands.add_parser("demo", help="fit, search and picture the bundled clips (minutes)", description=DEMO)
+    p.add_argument("--output", type=Path, default=Path("demo_output"), metavar="DIR", help="default: demo_output")
     p.add_argument("--app", action="store_true", help="then open the App on the dataset and wait")
     p.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, mps (default: the best there is)")
     p.set_defaults(run=_demo)

@@ -157,9 +157,7 @@ def _blur(x: torch.Tensor, window: torch.Tensor) -> torch.Tensor:
     return conv2d(conv2d(x, window.reshape(1, 1, -1, 1)), window.reshape(1, 1, 1, -1))
 
 
-def _ms_ssim_of_planes(
-    x: torch.Tensor, y: torch.Tensor, window: torch.Tensor, weights: torch.Tensor
-) -> torch.Tensor:
+def _ms_ssim_of_planes(x: torch.Tensor, y: torch.Tensor, window: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """(N, 1, H, W) twice -> float64 (N,); equation 7 of the paper, negative terms cut to zero."""
     import torch
     from torch.nn.functional import avg_pool2d

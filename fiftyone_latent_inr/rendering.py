@@ -32,8 +32,7 @@ def frame_times(
     first, last = first or 0, num_frames if last is None else last
     if not 0 <= first < last <= num_frames:
         raise InputError(
-            f"frames {first}:{last} are not in this video, which has frames 0:{num_frames}; "
-            "give A:B with 0 <= A < B"
+            f"frames {first}:{last} are not in this video, which has frames 0:{num_frames}; give A:B with 0 <= A < B"
         )
     steps = math.floor((last - 1 - first) * fps_factor + 1e-9)
     return np.minimum(first + np.arange(steps + 1) / fps_factor, last - 1)

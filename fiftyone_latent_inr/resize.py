@@ -80,9 +80,7 @@ def _taps(old: int, new: int, kind: np.dtype[Any]) -> list[tuple[npt.NDArray[np.
     taps = []
     for k in range((new_length - 1) // old_length + 2):
         index = first + k
-        overlap = np.minimum(start + new_length, (index + 1) * old_length) - np.maximum(
-            start, index * old_length
-        )
+        overlap = np.minimum(start + new_length, (index + 1) * old_length) - np.maximum(start, index * old_length)
         weight = np.maximum(overlap, 0)
         if weight.any():
             taps.append((np.minimum(index, old - 1), weight.astype(kind)))

@@ -17,9 +17,7 @@ def _locate(name: str) -> Path:
     for parent in (_PACKAGE, _PACKAGE.parent):
         if (parent / name).exists():
             return parent / name
-    raise FileNotFoundError(
-        f"{name} is missing from the installation at {_PACKAGE}; install the package again"
-    )
+    raise FileNotFoundError(f"{name} is missing from the installation at {_PACKAGE}; install the package again")
 
 
 def plugin_manifest() -> Path:

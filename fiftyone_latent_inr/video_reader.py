@@ -166,9 +166,7 @@ class VideoReader:
         while True:
             try:
                 packet = next(packets, None)
-            except (
-                av.error.FFmpegError
-            ):  # the rest of the file cannot be read, but the decoder still holds frames
+            except av.error.FFmpegError:  # the rest of the file cannot be read, but the decoder still holds frames
                 self._cut_short = True
                 yield from self._flush()
                 return
@@ -192,9 +190,7 @@ class VideoReader:
         self.source_size = (frame.width, frame.height) if transposed else (frame.height, frame.width)
         transfer = hdr_transfer(frame)
         if transfer:
-            self._notes[
-                f"high dynamic range ({transfer}): its levels are used as they are, not tone mapped"
-            ] = None
+            self._notes[f"high dynamic range ({transfer}): its levels are used as they are, not tone mapped"] = None
 
     def _orientation(self, frame: av.VideoFrame) -> tuple[bool, bool, bool]:
         how = orientation(frame)
@@ -303,9 +299,7 @@ def _video_stream(container: Any, file: Path) -> Any:
             pictures += 1
             continue
         if stream.codec_context is None:
-            raise InputError(
-                f"cannot read {file}: its video codec is not supported here; convert the file to H.264"
-            )
+            raise InputError(f"cannot read {file}: its video codec is not supported here; convert the file to H.264")
         return stream
     found = sorted({stream.type for stream in container.streams} - {"video"})
     held = " and ".join([*found, *(["a cover picture"] if pictures else [])]) or "nothing"
@@ -317,9 +311,7 @@ def _why_invalid(file: Path) -> str:
         head = handle.read(4096)
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip"):
         if not any(kind == b"moov" for kind, _, _ in top_level_boxes(file)):
-            return (
-                "its index (moov) is missing, so the recording or copy was cut short; copy or record it again"
-            )
+            return "its index (moov) is missing, so the recording or copy was cut short; copy or record it again"
         return "its index is damaged; copy or record it again"
     if head and b"\0" not in head and all(byte >= 9 for byte in head):
         return "it is a text file, not a video"

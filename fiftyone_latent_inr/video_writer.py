@@ -136,6 +136,4 @@ def _check(frame: Any, shape: tuple[int, ...], target: Path) -> None:
     if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
         raise InputError(f"cannot write {target}: frames must be uint8 arrays (H, W, 3)")
     if frame.shape != shape or not frame.size:
-        raise InputError(
-            f"cannot write {target}: a frame is of shape {frame.shape}, the first one of {shape}"
-        )
+        raise InputError(f"cannot write {target}: a frame is of shape {frame.shape}, the first one of {shape}")

@@ -50,8 +50,7 @@ Contents = tuple[dict[str, Any], dict[str, np.ndarray], dict[str, np.ndarray]]
 def same(one: Contents, other: Contents) -> bool:
     def equal(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
         return list(a) == list(b) and all(
-            a[k].dtype == b[k].dtype and a[k].shape == b[k].shape and a[k].tobytes() == b[k].tobytes()
-            for k in a
+            a[k].dtype == b[k].dtype and a[k].shape == b[k].shape and a[k].tobytes() == b[k].tobytes() for k in a
         )
 
     return one[0] == other[0] and equal(one[1], other[1]) and equal(one[2], other[2])
@@ -62,9 +61,7 @@ def document() -> dict[str, Any]:
 
 
 def views() -> list[memoryview]:
-    return bitstream.split_sections(
-        bitstream.parse_header(FILE)[1], [s.num_bytes for s in codec.sections(FILE)]
-    )
+    return bitstream.split_sections(bitstream.parse_header(FILE)[1], [s.num_bytes for s in codec.sections(FILE)])
 
 
 def frame(text: bytes, payloads: list[bytes], declared: int | None = None) -> bytes:

@@ -113,9 +113,7 @@ def encode(
     with av.open(str(path), "w") as container:
         for index, array in enumerate(frames):
             if stream is None:
-                stream = container.add_stream(
-                    codec, rate=rate, options=default if options is None else options
-                )
+                stream = container.add_stream(codec, rate=rate, options=default if options is None else options)
                 stream.height, stream.width = array.shape[:2]
                 stream.pix_fmt = pix_fmt
                 stream.codec_context.time_base = 1 / rate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import media
@@ -60,9 +61,7 @@ def test_its_embeddings_are_the_teachers(frames: np.ndarray, fitted: linr.Latent
 
 def test_a_seed_gives_the_same_bytes(frames: np.ndarray) -> None:
     config = replace(QUICK, steps=10)
-    one, same, other = (
-        linr.fit(frames, config=config, seed=seed, device="cpu", progress=False) for seed in (1, 1, 2)
-    )
+    one, same, other = (linr.fit(frames, config=config, seed=seed, device="cpu", progress=False) for seed in (1, 1, 2))
     assert one.latents.tobytes() == same.latents.tobytes()
     assert all(np.array_equal(one.tensors[name], same.tensors[name]) for name in one.tensors)
     assert one.latents.tobytes() != other.latents.tobytes()
@@ -97,7 +96,7 @@ def test_progress_tells_stages_device_and_warnings(tmp_path: Path) -> None:
     assert stages == ["decode", "embed", "fit", "measure"]
     messages = [event.message for event in events if event.message]
     assert "fitting on cpu" in messages[0] and len(messages) > 1
-    assert all(a.seconds <= b.seconds for a, b in zip(events, events[1:], strict=False))
+    assert all(a.seconds <= b.seconds for a, b in pairwise(events))
 
 
 def test_the_bar_goes_to_standard_error(frames: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,5 +138,5 @@ def test_bad_frames(array: np.ndarray) -> None:
 
 
 def test_estimates_grow_with_the_work() -> None:
-    little = estimate_seconds("fast", 16, 90, 160, "cpu")
-    assert 0 < little < estimate_seconds("balanced", 16, 90, 160, "cpu") < estimate_seconds("balanced", 64, 180, 320, "cpu")
+    fast, balanced = (estimate_seconds(preset, 16, 90, 160, "cpu") for preset in ("fast", "balanced"))
+    assert 0 < fast < balanced < estimate_seconds("balanced", 64, 180, 320, "cpu")

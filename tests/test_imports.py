@@ -67,9 +67,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 def sources() -> list[tuple[str, Path]]:
     """(unit, file) of every module; a unit is a module or a subpackage of the package, or `operators`."""
-    found = [
-        (path.relative_to(PACKAGE).parts[0].removesuffix(".py"), path) for path in sorted(PACKAGE.rglob("*.py"))
-    ]
+    found = [(path.relative_to(PACKAGE).parts[0].removesuffix(".py"), path) for path in sorted(PACKAGE.rglob("*.py"))]
     found += [("operators", path) for path in sorted((ROOT / "operators").glob("*.py"))]
     return [(unit, path) for unit, path in found if unit != "__init__"]
 

@@ -39,11 +39,7 @@ def planes(video: np.ndarray) -> torch.Tensor:
 def test_psnr_agrees_with_torchmetrics() -> None:
     a, b = pair(5, 40, 60)
     each = [
-        float(
-            reference.peak_signal_noise_ratio(
-                torch.tensor(x).double(), torch.tensor(y).double(), data_range=255.0
-            )
-        )
+        float(reference.peak_signal_noise_ratio(torch.tensor(x).double(), torch.tensor(y).double(), data_range=255.0))
         for x, y in zip(a, b, strict=True)
     ]
     assert psnr_per_frame(a, b) == pytest.approx(each, abs=1e-4)

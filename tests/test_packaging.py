@@ -23,9 +23,7 @@ from fiftyone_latent_inr.datasets.plugin import FOLDER, install_plugin, stub_man
 from fiftyone_latent_inr.resources import bundled_clips, manifest_version, plugin_manifest
 
 ROOT = Path(__file__).resolve().parents[1]
-LEFT_OUT = shutil.ignore_patterns(
-    ".*", "__pycache__", "*.egg-info", "build", "dist", "demo_output", "results", "tests"
-)
+LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist", "demo_output", "results", "tests")
 
 
 @pytest.fixture(scope="module")
@@ -90,17 +88,13 @@ def declared_operators() -> list[str]:
 def test_the_wheel_carries_everything(checkout: Path, wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    wanted = {
-        str(p.relative_to(checkout)) for p in (checkout / "fiftyone_latent_inr").rglob("*") if p.is_file()
-    }
+    wanted = {str(p.relative_to(checkout)) for p in (checkout / "fiftyone_latent_inr").rglob("*") if p.is_file()}
     for folder in ("operators", "hub_models"):
         files = (p for p in (checkout / folder).rglob("*") if p.is_file())
         wanted |= {f"fiftyone_latent_inr/{p.relative_to(checkout)}" for p in files}
     wanted |= {"fiftyone_latent_inr/fiftyone.yml"}
     assert not wanted - names
-    assert not {
-        name for name in names if name.split("/")[0] in ("operators", "hub_models", "tests", "benchmarks")
-    }
+    assert not {name for name in names if name.split("/")[0] in ("operators", "hub_models", "tests", "benchmarks")}
 
 
 def test_a_pip_install_finds_its_files(installed: Path, tmp_path: Path) -> None:
@@ -254,9 +248,7 @@ def test_requirements_are_those_of_the_package() -> None:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     block = re.search(r"^dependencies = \[\n(.*?)^\]", text, re.MULTILINE | re.DOTALL)
     assert block
-    listed = [
-        line for line in (ROOT / "requirements.txt").read_text().splitlines() if not line.startswith("#")
-    ]
+    listed = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if not line.startswith("#")]
     assert listed == re.findall(r'"([^"]+)"', block.group(1))
 
 

@@ -74,9 +74,7 @@ def test_odd_height_in_420(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [None, (24, 16)])
 def test_rotation_is_honoured(tmp_path: Path, clockwise: int, size: tuple[int, int] | None) -> None:
     upright = media.moving_square(3, 48, 32)
-    stored = np.rot90(
-        upright, clockwise // 90, axes=(1, 2)
-    )  # counter-clockwise, so that the player turns it back
+    stored = np.rot90(upright, clockwise // 90, axes=(1, 2))  # counter-clockwise, so that the player turns it back
     path = media.rotated(tmp_path / "a.mp4", stored, clockwise)
     read = video.read(path, size=size)
     assert read.source_size == (48, 32)

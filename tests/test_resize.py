@@ -62,9 +62,7 @@ def test_agrees_with_opencv() -> None:
 def test_one_frame_or_many() -> None:
     frames = RNG.integers(0, 256, (3, 20, 30, 3)).astype(np.uint8)
     many = area_resize(frames, (7, 8))
-    assert all(
-        np.array_equal(area_resize(frame, (7, 8)), out) for frame, out in zip(frames, many, strict=True)
-    )
+    assert all(np.array_equal(area_resize(frame, (7, 8)), out) for frame, out in zip(frames, many, strict=True))
 
 
 def test_same_size_is_untouched() -> None:

@@ -70,10 +70,7 @@ def test_names(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_frames_that_change_size_become_the_first_ones(tmp_path: Path) -> None:
-    parts = [
-        media.encode(tmp_path / f"{n}.ts", media.moving_square(5, h, w))
-        for n, h, w in ((0, 64, 96), (1, 32, 48))
-    ]
+    parts = [media.encode(tmp_path / f"{n}.ts", media.moving_square(5, h, w)) for n, h, w in ((0, 64, 96), (1, 32, 48))]
     path = tmp_path / "a.ts"
     path.write_bytes(b"".join(part.read_bytes() for part in parts))
     read = video.read(path)
@@ -110,9 +107,7 @@ def test_cut_matroska_keeps_what_decodes(tmp_path: Path) -> None:
 def test_random_damage_never_crashes(tmp_path: Path, extension: str) -> None:
     """Any flipped bytes: frames, or an InputError, and nothing else."""
     codec = {"webm": "libvpx-vp9", "avi": "mpeg4"}.get(extension, "libx264")
-    sound = media.encode(
-        tmp_path / f"s.{extension}", media.moving_square(6, 32, 48), codec=codec
-    ).read_bytes()
+    sound = media.encode(tmp_path / f"s.{extension}", media.moving_square(6, 32, 48), codec=codec).read_bytes()
     rng = np.random.default_rng(0)
     decoded = 0
     for trial in range(40):
@@ -194,9 +189,7 @@ def test_images_and_playlists_are_no_videos(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="image"):
             video.read(path)
     media.encode(tmp_path / "part.ts", media.moving_square(3))
-    (tmp_path / "list.m3u8").write_text(
-        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\npart.ts\n#EXT-X-ENDLIST\n"
-    )
+    (tmp_path / "list.m3u8").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\npart.ts\n#EXT-X-ENDLIST\n")
     with pytest.raises(InputError):
         video.read(tmp_path / "list.m3u8")
 
@@ -256,9 +249,7 @@ def test_bad_sizes(tmp_path: Path, size: tuple[int, int]) -> None:
 
 def test_iter_frames_gives_what_read_gives(tmp_path: Path) -> None:
     path = media.encode(tmp_path / "a.mp4", media.moving_square(5))
-    assert np.array_equal(
-        np.stack(list(video.iter_frames(path, size=(9, 9)))), video.read(path, size=(9, 9)).array
-    )
+    assert np.array_equal(np.stack(list(video.iter_frames(path, size=(9, 9)))), video.read(path, size=(9, 9)).array)
 
 
 def test_too_large_for_the_memory(tmp_path: Path) -> None:
@@ -290,9 +281,7 @@ def test_the_full_size_video_is_never_held(tmp_path: Path) -> None:
         "video.read(sys.argv[1], size=(48, 64))\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True
-    )
+    run = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)
     assert int(run.stdout) < 60_000  # kilobytes
 
 

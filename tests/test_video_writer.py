@@ -43,9 +43,7 @@ def test_written_files_say_their_colours(tmp_path: Path) -> None:
         assert container.streams.video[0].codec_context.name == "h264"
 
 
-@pytest.mark.parametrize(
-    "rate", [Fraction(30000, 1001), Fraction(24000, 1001), Fraction(25), Fraction(15, 2)]
-)
+@pytest.mark.parametrize("rate", [Fraction(30000, 1001), Fraction(24000, 1001), Fraction(25), Fraction(15, 2)])
 @pytest.mark.parametrize("extension", ["mp4", "mkv"])
 def test_frame_rates_survive(tmp_path: Path, rate: Fraction, extension: str) -> None:
     path = tmp_path / f"a.{extension}"
@@ -98,9 +96,7 @@ def test_any_iterable_of_frames(tmp_path: Path) -> None:
         ([np.zeros((4, 4, 3), np.uint8)], 25, "folder.mp4", "folder"),
     ],
 )
-def test_what_cannot_be_written(
-    tmp_path: Path, frames: list[np.ndarray], fps: float, name: str, match: str
-) -> None:
+def test_what_cannot_be_written(tmp_path: Path, frames: list[np.ndarray], fps: float, name: str, match: str) -> None:
     (tmp_path / "folder.mp4").mkdir()
     with pytest.raises(InputError, match=match):
         video.write(tmp_path / name, frames, fps)

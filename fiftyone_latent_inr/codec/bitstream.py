@@ -83,9 +83,7 @@ def parse_header(data: Buffer) -> tuple[dict[str, Any], memoryview]:
     _, version, reserved, packed_size, text_size = _PREAMBLE.unpack_from(view)
     if version != VERSION:
         advice = "update fiftyone_latent_inr" if version > VERSION else "encode the video again"
-        raise BitstreamError(
-            f"the file is in format version {version}, this release reads {VERSION}: {advice}"
-        )
+        raise BitstreamError(f"the file is in format version {version}, this release reads {VERSION}: {advice}")
     if text_size > MAX_HEADER or packed_size > MAX_HEADER + 1024:
         raise BitstreamError("the header is larger than any valid one")
     if len(view) < start + packed_size:

@@ -84,9 +84,7 @@ def max_scales(x: FloatArray, coding: TensorCoding) -> FloatArray:
     return round_scales(peaks.astype(np.float64) / coding.qmax)
 
 
-def optimal_scales(
-    x: npt.ArrayLike, coding: TensorCoding, steps: int = 48, smallest: float = 0.3
-) -> FloatArray:
+def optimal_scales(x: npt.ArrayLike, coding: TensorCoding, steps: int = 48, smallest: float = 0.3) -> FloatArray:
     """The scales with the least squared error, found by trying fractions of the largest value.
 
     Clipping the rare large values pays at few bits: at 4 bits it saves a tenth of the squared error of

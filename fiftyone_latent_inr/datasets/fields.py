@@ -65,8 +65,7 @@ def check_name(name: str, argument: str) -> None:
         )
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InputError(
-            f"{argument}={name!r} is not a usable name: letters, digits and underscores, beginning with a "
-            "letter"
+            f"{argument}={name!r} is not a usable name: letters, digits and underscores, beginning with a letter"
         )
 
 

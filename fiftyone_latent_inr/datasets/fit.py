@@ -165,8 +165,7 @@ def _output_dir(dataset: fo.Dataset, given: str | os.PathLike[str] | None) -> Pa
         probe.write_bytes(b"linr")
     except OSError as error:
         raise InputError(
-            f"output directory {folder} cannot be written ({error.strerror or error}); pass another "
-            "output_dir"
+            f"output directory {folder} cannot be written ({error.strerror or error}); pass another output_dir"
         ) from error
     finally:
         if folder.is_dir():
@@ -181,9 +180,7 @@ def _check_options(options: dict[str, Any]) -> None:
     known = [name for name in inspect.signature(fit).parameters if name not in taken]
     unknown = sorted(set(options) - set(known))
     if unknown:
-        raise InputError(
-            f"fit_dataset does not know {', '.join(unknown)}; options of a fit: {', '.join(known)}"
-        )
+        raise InputError(f"fit_dataset does not know {', '.join(unknown)}; options of a fit: {', '.join(known)}")
 
 
 def _load_teacher(teacher: Any, device: Any) -> Any:

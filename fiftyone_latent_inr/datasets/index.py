@@ -31,11 +31,7 @@ def check_brain_key(dataset: fo.Dataset, key: str, names: FieldNames) -> None:
     kind = getattr(config, "type", None) or type(config).__name__
     field = getattr(config, "embeddings_field", None)
     if kind != "similarity" or field != names.embedding or getattr(config, "patches_field", None):
-        what = (
-            f"a {kind} run"
-            if kind != "similarity"
-            else f"a similarity index of {field or 'other embeddings'!r}"
-        )
+        what = f"a {kind} run" if kind != "similarity" else f"a similarity index of {field or 'other embeddings'!r}"
         raise InputError(
             f"dataset {dataset.name!r} already has {what} under brain_key {key!r}; pass another brain_key, "
             f"or delete it: dataset.delete_brain_run({key!r})"

@@ -160,9 +160,7 @@ class FitJob:
             seconds=round(seconds, 2),
         )  # fmt: skip
         score = "" if psnr is None else f" {psnr:.1f} dB"
-        self.reporter.done(
-            seconds if status == "fitted" else None, f"{Path(target.filepath).name}: {status}{score}"
-        )
+        self.reporter.done(seconds if status == "fitted" else None, f"{Path(target.filepath).name}: {status}{score}")
 
     def _adopt(self, target: Target, path: Path) -> Any:
         """Loads the finished file, if it is there: at the path to be, or where the sample says."""
@@ -179,9 +177,7 @@ class FitJob:
                         self._save(video, path)
                     return video
                 except (BitstreamError, InputError) as error:
-                    self.reporter.note(
-                        f"{candidate}: fitted again, as it cannot be read: {error}", logging.WARNING
-                    )
+                    self.reporter.note(f"{candidate}: fitted again, as it cannot be read: {error}", logging.WARNING)
         return None
 
     def _fit(self, target: Target, print_: str) -> Any:
@@ -211,9 +207,7 @@ class FitJob:
         reason = str(error) if known else f"{type(error).__name__}: {error}"
         failure = Failure(target.sample_id, target.filepath, reason)
         self.done.failed.append(failure)
-        self.outcomes[target.sample_id] = runs.outcome(
-            "failed", target.filepath, self.settings.digest, reason=reason
-        )
+        self.outcomes[target.sample_id] = runs.outcome("failed", target.filepath, self.settings.digest, reason=reason)
         if not known:
             logger.error("fitting %s failed", target.filepath, exc_info=error)
         self.reporter.note(f"Failed: {failure}", logging.WARNING)
@@ -249,9 +243,7 @@ class FitJob:
         settings = dict(self.settings.record)
         if self.teacher is None and self.record and with_embedding(self.dataset, self.names):
             # Vectors that are still there keep their teacher's name
-            settings.update(
-                {name: self.record.get(name) for name in ("teacher", "teacher_id", "embedding_dim")}
-            )
+            settings.update({name: self.record.get(name) for name in ("teacher", "teacher_id", "embedding_dim")})
         counts = {name: len(getattr(self.done, name)) for name in ("fitted", "adopted", "skipped", "failed")}
         config = {
             **settings, "digest": self.settings.digest, "status": status, "counts": counts,

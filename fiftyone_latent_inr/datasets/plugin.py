@@ -66,9 +66,7 @@ def install_plugin(plugins_dir: str | Path | None = None) -> Installed:
 
 def stub_manifest(manifest: str) -> str:
     """The stub's `fiftyone.yml`: the package's own, with the stub's entry point and the package's version."""
-    lines = [
-        line for line in manifest.splitlines() if not re.match(r"(py_entry|js_bundle|version)\s*:", line)
-    ]
+    lines = [line for line in manifest.splitlines() if not re.match(r"(py_entry|js_bundle|version)\s*:", line)]
     return "\n".join([*lines, f"version: {__version__}", "py_entry: __init__.py"]) + "\n"
 
 
@@ -90,9 +88,7 @@ def _read(path: Path) -> str | None:
 def _refuse_foreign(folder: Path) -> None:
     """Nothing that somebody else put there is overwritten."""
     if folder.is_symlink():
-        raise InputError(
-            f"{folder} is a link to {folder.resolve()}; remove it first, or keep using it as the plugin"
-        )
+        raise InputError(f"{folder} is a link to {folder.resolve()}; remove it first, or keep using it as the plugin")
     if not folder.exists():
         return
     if not folder.is_dir() or (any(folder.iterdir()) and _MARK not in (_read(folder / "__init__.py") or "")):

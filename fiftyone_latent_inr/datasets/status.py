@@ -42,9 +42,7 @@ class FitStatus:
         to_fit = self.total if self.overwrite else self.total - self.current
         parts = [f"{self.total} video{'s' if self.total != 1 else ''}"]
         if self.current:
-            parts.append(
-                f"{self.current} already fitted" + (", to be fitted again" if self.overwrite else "")
-            )
+            parts.append(f"{self.current} already fitted" + (", to be fitted again" if self.overwrite else ""))
         if self.other:
             parts.append(f"{self.other} fitted with other settings, to be fitted again")
         if to_fit == 0:
@@ -103,9 +101,7 @@ def fit_status(samples: SampleCollection, options: dict[str, Any]) -> FitStatus:
         current = len(samples.match(F(names.path).ends_with(settings_suffix(record["digest"]))))
     to_fit = total if options["overwrite"] else total - current
     each = _seconds_each(samples, options) if to_fit else None
-    return FitStatus(
-        total, current, fitted - current, None if each is None else each * to_fit, options["overwrite"]
-    )
+    return FitStatus(total, current, fitted - current, None if each is None else each * to_fit, options["overwrite"])
 
 
 def teacher_name(teacher: Any) -> str:

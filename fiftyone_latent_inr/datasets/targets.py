@@ -39,15 +39,11 @@ def dataset_of(samples: Any) -> fo.Dataset:
     dataset: fo.Dataset = samples._root_dataset  # the very object, so that its caches are the ones refreshed
     _refuse_generated(samples)
     if samples.media_type == "group" and dataset.media_type != "group":
-        raise InputError(
-            f"this view of dataset {dataset.name!r} is grouped; fit the videos themselves, ungrouped"
-        )
+        raise InputError(f"this view of dataset {dataset.name!r} is grouped; fit the videos themselves, ungrouped")
     if samples.media_type == "group":
         slices = [name for name, kind in dataset.group_media_types.items() if kind == "video"]
         if not slices:
-            raise InputError(
-                f"grouped dataset {dataset.name!r} has no video slice; there is nothing to fit in it"
-            )
+            raise InputError(f"grouped dataset {dataset.name!r} has no video slice; there is nothing to fit in it")
         raise InputError(
             f"dataset {dataset.name!r} is grouped; choose its video slice: "
             f"fit_dataset(dataset.select_group_slices({slices[0]!r}))"
@@ -56,9 +52,7 @@ def dataset_of(samples: Any) -> fo.Dataset:
     if samples.media_type is None or len(samples) == 0:
         raise InputError(f"there are no samples in this view of dataset {dataset.name!r}; nothing to fit")
     if samples.media_type != "video":
-        raise InputError(
-            f"dataset {dataset.name!r} holds media of type {samples.media_type!r}; Latent-INR fits videos"
-        )
+        raise InputError(f"dataset {dataset.name!r} holds media of type {samples.media_type!r}; Latent-INR fits videos")
     return dataset
 
 

@@ -85,15 +85,11 @@ def fit_frames(
             mse = max(error.item(), 1e-10)
             running = mse if running is None else 0.8 * running + 0.2 * mse
             seconds = time.monotonic() - start
-            yield FitProgress(
-                "fit", step, total, -10 * math.log10(running), seconds, seconds / step * (total - step)
-            )
+            yield FitProgress("fit", step, total, -10 * math.log10(running), seconds, seconds / step * (total - step))
     return model
 
 
-def _optimiser(
-    model: LatentINR, config: FitConfig, steps: int
-) -> tuple[SOAP, torch.optim.lr_scheduler.LRScheduler]:
+def _optimiser(model: LatentINR, config: FitConfig, steps: int) -> tuple[SOAP, torch.optim.lr_scheduler.LRScheduler]:
     """SOAP with a linear warm-up and a cosine to zero."""
     optimiser = SOAP(model.parameters(), lr=config.learning_rate)
     warmup = max(1, round(config.warmup * steps))

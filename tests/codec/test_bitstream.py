@@ -92,10 +92,7 @@ def test_thousands_of_mutations_behind_valid_checksums() -> None:
 def test_the_builders_of_hostile_files_can_build_sound_ones() -> None:
     data = tensor([2, 2], 4, 0, scale_bits(0.5, 2.0), coded([1, -2, 3, 0], 4))
     assert codec.decompress(data)[1]["w"].tolist() == [[0.5, -1.0], [6.0, 0.0]]
-    assert (
-        codec.decompress(frame(json.dumps(document()).encode(), [bytes(v[:-4]) for v in views()]))[0]
-        == HEADER
-    )
+    assert codec.decompress(frame(json.dumps(document()).encode(), [bytes(v[:-4]) for v in views()]))[0] == HEADER
 
 
 ONE = scale_bits(1.0)
@@ -149,13 +146,9 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "json overflow": lambda: frame(b'{"header":{"a":1e999},"tensors":[],"arrays":[]}', []),
     "json digits": lambda: frame(b'{"header":{"a":' + b"9" * 100_000 + b'},"tensors":[],"arrays":[]}', []),
     "json key twice": lambda: frame(b'{"header":{"a":1,"a":2},"tensors":[],"arrays":[]}', []),
-    "json deep": lambda: frame(
-        b'{"header":{"a":' + b"[" * 50 + b"]" * 50 + b'},"tensors":[],"arrays":[]}', []
-    ),
+    "json deep": lambda: frame(b'{"header":{"a":' + b"[" * 50 + b"]" * 50 + b'},"tensors":[],"arrays":[]}', []),
     "json very deep": lambda: frame(b"[" * 1_000_000, []),
-    "json longer than declared": lambda: frame(
-        b'{"header":{},"tensors":[],"arrays":[]}' + b" " * 1000, [], 40
-    ),
+    "json longer than declared": lambda: frame(b'{"header":{},"tensors":[],"arrays":[]}' + b" " * 1000, [], 40),
     "json shorter than declared": lambda: frame(b'{"header":{},"tensors":[],"arrays":[]}', [], 1000),
     "json beyond the limit": lambda: frame(b" " * (2 << 20), []),
     "json bomb": lambda: frame(b" " * (64 << 20), [], 1 << 20),

@@ -50,9 +50,7 @@ def test_storing_what_was_stored_changes_nothing() -> None:
 def test_given_scales_are_stored() -> None:
     scales = codec.optimal_scales(TENSORS["weights"], CODINGS["weights"])
     data = codec.compress({}, {"w": TENSORS["weights"]}, {"w": CODINGS["weights"]}, scales={"w": scales})
-    expected = codec.dequantise(
-        *codec.quantise(TENSORS["weights"], CODINGS["weights"], scales), CODINGS["weights"]
-    )
+    expected = codec.dequantise(*codec.quantise(TENSORS["weights"], CODINGS["weights"], scales), CODINGS["weights"])
     assert np.array_equal(codec.decompress(data)[1]["w"], expected)
 
 

@@ -47,9 +47,7 @@ def test_packing_across_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("bits", [5, 6, 8])
 def test_normal_weights_come_close_to_their_entropy(bits: int) -> None:
-    codes = np.rint(RNG.standard_normal(50_000) * 2 ** (bits - 1) / 5).clip(
-        -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
-    )
+    codes = np.rint(RNG.standard_normal(50_000) * 2 ** (bits - 1) / 5).clip(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
     codes = codes.astype(np.int16)
     assert len(entropy.encode(codes, bits)) < 1.02 * entropy_bytes(codes)
 

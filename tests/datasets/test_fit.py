@@ -30,24 +30,19 @@ def test_fields_files_index_and_record(dataset, fit):
     assert np.linalg.norm(sample.latent_inr) == pytest.approx(1, abs=1e-5)
     assert np.allclose(sample.latent_inr, video.embedding, atol=1e-5)
     assert (
-        sample.latent_inr_frames.shape == (6, len(sample.latent_inr))
-        and sample.latent_inr_frames.dtype == np.float16
+        sample.latent_inr_frames.shape == (6, len(sample.latent_inr)) and sample.latent_inr_frames.dtype == np.float16
     )
     assert sample.latent_inr_psnr == pytest.approx(video.metrics["psnr"])
     assert 0 < sample.latent_inr_ms_ssim <= 1
     size = os.path.getsize(sample.latent_inr_path)
     assert sample.latent_inr_bpp == pytest.approx(8 * size / (6 * 48 * 48), rel=0.05)
     schema = dataset.get_field_schema()
-    assert isinstance(schema["latent_inr"], fo.VectorField) and isinstance(
-        schema["latent_inr_psnr"], fo.FloatField
-    )
+    assert isinstance(schema["latent_inr"], fo.VectorField) and isinstance(schema["latent_inr_psnr"], fo.FloatField)
     config = runs.read_config(dataset, "latent_inr")
     assert config["status"] == "done" and config["teacher"] == "small" and config["seed"] == 0
     assert config["versions"]["fiftyone"] == fo.__version__
     outcomes = runs.read_outcomes(dataset, "latent_inr")
-    assert {o["status"] for o in outcomes.values()} == {"fitted"} and set(outcomes) == set(
-        dataset.values("id")
-    )
+    assert {o["status"] for o in outcomes.values()} == {"fitted"} and set(outcomes) == set(dataset.values("id"))
 
 
 def test_text_search_in_this_process_and_a_new_one(make_dataset, clips, fit):
@@ -135,9 +130,7 @@ def test_a_video_slice_of_a_grouped_dataset(make_dataset, clips, fit):
     dataset.add_group_field("group", default="left")
     for path in clips.values():
         group = fo.Group()
-        dataset.add_samples(
-            [fo.Sample(filepath=path, group=group.element(side)) for side in ("left", "right")]
-        )
+        dataset.add_samples([fo.Sample(filepath=path, group=group.element(side)) for side in ("left", "right")])
     with pytest.raises(InputError, match=r"select_group_slices\('left'\)"):
         fit(dataset)
     view = dataset.select_group_slices("right")
