@@ -155,5 +155,5 @@ def _conclude(ctx, outcome):
         if outcome["failed"]:
             first = outcome["failed"][0]
             yield ctx.ops.notify(f"{len(outcome['failed'])} failed, such as {first}", variant="warning")
-    # Last: updates that follow a reload leave the App unable to apply a search's results
+    # New fields in the sidebar, the index in the Similarity panel
     yield ctx.ops.reload_dataset()

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import fiftyone as fo
 import fiftyone.operators as foo
@@ -152,10 +153,10 @@ def test_form_is_quick_on_5000_videos(operator, make_dataset):
 
 @pytest.fixture
 def quick_presets(monkeypatch, tiny):
-    """Presets that take a fraction of a second, for runs through the form, which names presets only."""
+    """A preset of about a second a video, for runs through the form, which names presets only."""
     from fiftyone_latent_inr.fitting import config
 
-    monkeypatch.setitem(config.PRESETS, "fast", tiny)
+    monkeypatch.setitem(config.PRESETS, "fast", replace(tiny, steps=1500))
 
 
 def test_live_run_yields_progress_and_reloads(operator, dataset, quick_presets):
