@@ -80,6 +80,15 @@ def test_odd_shapes_and_single_frames(shape: tuple[int, int, int]) -> None:
     assert video.embeddings is not None and np.isfinite(video.embeddings).all()
 
 
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_a_flat_clip_fits(level: int) -> None:
+    """Nothing to learn but a colour: gradients vanish, and nothing may divide by them."""
+    frames = np.full((6, 30, 40, 3), level, np.uint8)
+    video = linr.fit(frames, config=QUICK, teacher="small", device="cpu", progress=False)
+    assert video.metrics["psnr"] > 40
+    assert all(np.isfinite(tensor).all() for tensor in video.tensors.values())
+
+
 def test_files_sizes_and_first_frames(tmp_path: Path) -> None:
     path = tmp_path / "ein Würfel 立方体.mp4"
     media.encode(path, media.moving_square(num=12, height=64, width=96))
