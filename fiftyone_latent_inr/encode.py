@@ -79,7 +79,7 @@ def fit(
     start = time.monotonic()
     with _reporting(progress, start) as report, _threads(where):
         report(FitProgress("decode", 0, 1, message=f"fitting on {describe_device(where)}"))
-        frames, fps = _frames(source, size, max_frames, fps, report)
+        frames, fps, warnings = _frames(source, size, max_frames, fps, report)
         teacher = _teacher(teacher, where)
         targets = None
         if teacher is not None:
@@ -94,7 +94,7 @@ def fit(
             "preset": settings.preset,
             "teacher": None if teacher is None else teacher.name,
             "teacher_id": None if teacher is None else teacher.id,
-            "metadata": {**config_notes, **(metadata or {})},
+            "metadata": {**config_notes, **({"warnings": list(warnings)} if warnings else {}), **(metadata or {})},
         }
         stored = from_bytes(to_bytes(model, bits=settings.bits, **notes))
         measured = _measure(model, stored, frames, targets, where, report)
@@ -142,22 +142,22 @@ def _frames(
     max_frames: int | None,
     fps: float,
     report: ProgressCallback,
-) -> tuple[npt.NDArray[np.uint8], float]:
-    """The frames to fit, uint8 (T, H, W, 3), and their rate."""
+) -> tuple[npt.NDArray[np.uint8], float, tuple[str, ...]]:
+    """The frames to fit, uint8 (T, H, W, 3), their rate, and what was odd about the file."""
     if max_frames is not None and max_frames < 1:
         raise InputError(f"max_frames must be at least 1, not {max_frames}")
     if isinstance(source, str | os.PathLike):
         read = video.read(source, size=size, max_frames=max_frames)
         for warning in read.warnings:
             report(FitProgress("decode", 0, 1, message=warning))
-        return read.array, read.fps
+        return read.array, read.fps, read.warnings
     frames = np.asarray(source)
     if frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape or frames.dtype != np.uint8:
         raise InputError(f"frames must be uint8 (T, H, W, 3), not {frames.dtype} {frames.shape}")
     if not (np.isfinite(fps) and fps > 0):
         raise InputError(f"fps must be a positive number, not {fps}")
     frames = np.ascontiguousarray(frames[:max_frames])
-    return (frames if size is None else video.area_resize(frames, size)), float(fps)
+    return (frames if size is None else video.area_resize(frames, size)), float(fps), ()
 
 
 def _teacher(teacher: str | Teacher | None, device: torch.device) -> Teacher | None:

@@ -100,11 +100,12 @@ def test_progress_tells_stages_device_and_warnings(tmp_path: Path) -> None:
     path = tmp_path / "broken.mp4"
     media.damaged_halfway(path)
     events: list[linr.FitProgress] = []
-    linr.fit(path, config=replace(QUICK, steps=40), teacher="small", device="cpu", progress=events.append)
+    video = linr.fit(path, config=replace(QUICK, steps=40), teacher="small", device="cpu", progress=events.append)
     stages = list(dict.fromkeys(event.stage for event in events))
     assert stages == ["decode", "embed", "fit", "measure"]
     messages = [event.message for event in events if event.message]
     assert "fitting on cpu" in messages[0] and len(messages) > 1
+    assert video.metadata["warnings"] == messages[1:]
     assert all(a.seconds <= b.seconds for a, b in pairwise(events))
 
 
