@@ -1,5 +1,6 @@
 """The operator without a browser: how FiftyOne finds it, its form, a live run, a delegated run."""
 
+import ast
 import os
 import re
 import subprocess
@@ -71,7 +72,7 @@ def test_listing_operators_imports_nothing_heavy(repository, fiftyone_home):
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert out.returncode == 0, out.stderr
-    new = eval(next(line for line in out.stdout.splitlines() if line.startswith("new"))[4:])
+    new = ast.literal_eval(next(line for line in out.stdout.splitlines() if line.startswith("new"))[4:])
     assert not {"torch", "open_clip", "fiftyone_latent_inr"} & set(new)
     assert not [name for name in new if "zoo" in name]
 
