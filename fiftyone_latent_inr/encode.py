@@ -24,8 +24,8 @@ from .progress import FitProgress, ProgressCallback
 if TYPE_CHECKING:
     from .semantics.teachers import Teacher
 
-# The steps' tensors are small: a second thread mostly waits, and on a busy machine, where waiting threads spin, two
-# threads were forty times slower than one. One thread also makes a fit independent of the number of cores.
+# The steps' tensors are small: on a busy machine a second thread gained nothing, and where waiting threads spin it cost
+# many times the work. One thread also makes a fit independent of the number of cores (`benchmarks/notes.md`).
 _THREADS = 1
 
 

@@ -71,7 +71,7 @@ def _levels(*rows: tuple[float, int, int]) -> tuple[Level, ...]:
     return tuple(Level(*row) for row in rows)
 
 
-# Few channels on fine grids beat many on coarse ones at equal parameters (`benchmarks/notes.md`).
+# Few channels on fine grids reach what more do on coarse ones, with fewer parameters (`benchmarks/notes.md`).
 _BASE = Architecture(levels=_levels((12, 8, 2), (4, 4, 1), (1, 1, 1)))
 
 PRESETS: dict[str, FitConfig] = {
