@@ -1,94 +1,100 @@
-"""A sound `.linr` file for tests, and builders of unsound ones whose checksums are right."""
+"""Tensors and models to store in tests."""
 
 from __future__ import annotations
 
-import json
-import struct
-import zlib
-from typing import Any
+from pathlib import Path
 
 import numpy as np
+import torch
 
-from fiftyone_latent_inr import codec
-from fiftyone_latent_inr.codec import TensorCoding, bitstream, entropy
+from fiftyone_latent_inr.codec import Layout, Quantised, Section
+from fiftyone_latent_inr.codec.source import MemorySource
+from fiftyone_latent_inr.model import Architecture, LatentINR, Level
+from fiftyone_latent_inr.model.tensors import model_views, tensor_specs
 
-RNG = np.random.default_rng(0)
-HEADER = {
-    "fps": 25.0,
-    "name": "видео ü",
-    "none": None,
-    "list": [1, [2, {"a": True}]],
-    "big": 2**60,
-    "lone": "\udcff",
-}
-TENSORS = {
-    "weights": RNG.standard_normal((12, 9)).astype(np.float32),
-    "conv": RNG.standard_normal((4, 3, 2, 2)).astype(np.float32),
-    "scalar": np.float32(3.5),
-    "empty": np.zeros((0, 3), np.float32),
-    "zeros": np.zeros(100, np.float32),
-}
-CODINGS = {
-    "weights": TensorCoding(8, axis=0),
-    "conv": TensorCoding(5, axis=-3),
-    "scalar": TensorCoding(16),
-    "empty": TensorCoding(8, axis=0),
-    "zeros": TensorCoding(2),
-}
-ARRAYS = {
-    "times": np.arange(7),
-    "half": RNG.random((3, 4)).astype(np.float16),
-    "flags": np.array([True, False, True]),
-    "wide": RNG.random((2, 2)).astype(">f8"),
-    "none": np.zeros((2, 0), np.uint8),
-}
-FILE = codec.compress(HEADER, TENSORS, CODINGS, ARRAYS)
+GOLDEN = Path(__file__).parent / "codec" / "golden.linr"
 
-Contents = tuple[dict[str, Any], dict[str, np.ndarray], dict[str, np.ndarray]]
+ARCHITECTURE = Architecture(levels=(Level(8, 4, 3), Level(3, 2)), latent_dim=6, semantic_dim=4, bottleneck=5, hidden=12)
 
 
-def same(one: Contents, other: Contents) -> bool:
-    def equal(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
-        return list(a) == list(b) and all(
-            a[k].dtype == b[k].dtype and a[k].shape == b[k].shape and a[k].tobytes() == b[k].tobytes() for k in a
-        )
-
-    return one[0] == other[0] and equal(one[1], other[1]) and equal(one[2], other[2])
-
-
-def document() -> dict[str, Any]:
-    return bitstream.parse_header(FILE)[0]
-
-
-def views() -> list[memoryview]:
-    return bitstream.split_sections(bitstream.parse_header(FILE)[1], [s.num_bytes for s in codec.sections(FILE)])
+def networks(frames: int = 6, teacher: bool = True, seed: int = 0) -> LatentINR:
+    """A small model of 24 x 33 pixels with random numbers."""
+    torch.manual_seed(seed)
+    model = LatentINR(ARCHITECTURE.for_video(frames, 24, 33, 16 if teacher else 0))
+    with torch.no_grad():
+        model.latents.normal_(std=0.5)
+        if teacher:
+            model.embedding_weight.normal_()
+        for grid in model.field.grids:
+            grid.normal_(std=0.3)
+    return model
 
 
-def frame(text: bytes, payloads: list[bytes], declared: int | None = None) -> bytes:
-    """A file around any JSON and payloads."""
-    packed = entropy.deflate(text)
-    preamble = struct.pack("<4sHHII", b"LINR", 1, 0, len(packed), len(text) if declared is None else declared)
-    body = b"".join(payload + struct.pack("<I", zlib.crc32(payload)) for payload in payloads)
-    return preamble + struct.pack("<I", zlib.crc32(preamble + packed)) + packed + body
+def golden_model() -> tuple[LatentINR, dict[str, np.ndarray]]:
+    """What `golden.linr` was made of: smooth grids, dead rows, outliers, latents that move slowly; and its steps."""
+    rng = np.random.default_rng(7)
+    levels = (Level(8, 2, 2), Level(1.5, 1))
+    architecture = Architecture(levels=levels, latent_dim=6, semantic_dim=4, bottleneck=5, hidden=8)
+    model = LatentINR(architecture.for_video(40, 72, 96, 12))
+    views, steps = model_views(model), {}
+    for spec in tensor_specs(model.config):
+        values = rng.laplace(size=spec.shape)
+        if spec.kind == "grid":
+            for axis in (1, 2):
+                values = values + np.roll(values, 1, axis)
+        elif spec.kind == "sequence":
+            values = np.cumsum(values, 0)
+        elif spec.kind == "matrix":
+            values[::3] = 0
+        values.reshape(-1)[0] = 3000
+        views[spec.name].copy_(torch.from_numpy(values).float())
+        steps[spec.name] = rng.choice([0.5, 0.75, 1.0, 1.25], spec.step_shape).astype(np.float32).ravel()
+    return model, steps
 
 
-def table(tensors: Any = (), arrays: Any = (), payloads: Any = (), header: Any = None) -> bytes:
-    text = json.dumps({"header": {} if header is None else header, "tensors": tensors, "arrays": arrays})
-    return frame(text.encode(), list(payloads))
+def tensors(seed: int = 0) -> tuple[list[Layout], list[Quantised]]:
+    """Tensors of all kinds: codes small and large, rows and channels of zeros, a wild outlier."""
+    rng = np.random.default_rng(seed)
+    layouts = [
+        Layout("sequence", (37, 5)),
+        Layout("matrix", (5, 9)),
+        Layout("matrix", (5, 4)),
+        Layout("vector", (9,)),
+        Layout("grid", (4, 19, 26)),
+        Layout("grid", (1, 2, 3)),
+        Layout("sequence", (1, 2)),
+    ]
+    made = []
+    for layout in layouts:
+        codes = np.rint(rng.laplace(size=layout.shape) * rng.choice([0.3, 2, 40, 900])).astype(np.int16)
+        if layout.channels > 1:
+            layout.by_channel(codes)[1] = 0
+            codes[..., 1 if layout.kind == "sequence" else 0] = 0
+        codes.reshape(-1)[-1] = rng.choice([-32767, 32767])
+        steps = (2.0 ** rng.integers(-20, 20, layout.channels)).astype(np.float32)
+        live = layout.by_channel(codes).any(1)
+        made.append(Quantised(codes, np.where(live, steps, np.float32(0))))
+    return layouts, made
 
 
-def coded(codes: list[int], bits: int) -> bytes:
-    return entropy.encode(np.array(codes, np.int16), bits)
+class CountingSource(MemorySource):
+    """Bytes in memory that count what is read of them."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.reads: list[tuple[int, int]] = []
+
+    def read(self, offset: int, count: int) -> bytes:
+        found = super().read(offset, count)
+        self.reads.append((offset, len(found)))
+        return found
+
+    @property
+    def total(self) -> int:
+        """Bytes read so far."""
+        return sum(count for _, count in self.reads)
 
 
-def scale_bits(*scales: float) -> bytes:
-    return coded([int(np.float32(s).view(np.int32)) >> 16 for s in scales], 16)
-
-
-def tensor(shape: Any, bits: Any, axis: Any, scales: bytes, codes: bytes) -> bytes:
-    return table([["w", shape, bits, axis, len(scales), len(codes)]], [], [scales + codes])
-
-
-def array(dtype: str, data: bytes) -> bytes:
-    packed = entropy.deflate(data)
-    return table([], [["a", [1], dtype, len(packed)]], [packed])
+def sections() -> list[Section]:
+    """The sections of a file of two groups of frames, with a semantic one."""
+    return [Section(0, 5, 0, b"semantic"), Section(1, 3, 0, b"first"), Section(1, 2, 1, b"")]

@@ -1,26 +1,42 @@
 """Weights and latents to bytes and back: quantisation, entropy coding, the `.linr` container.
 
-    tensors --quantise--> codes, scales --entropy.encode--> sections --bitstream.assemble--> bytes
-    tensors <-dequantise- codes, scales <-entropy.decode--- sections <-bitstream.parse------ bytes
+    tensors --quantise--> codes, steps --payload.encode--> sections --bitstream.assemble--> bytes
+    tensors <-dequantise- codes, steps <-payload.decode--- sections <-bitstream.parse------ bytes, or a file
 
-Needs numpy and the standard library only, so that a `.linr` file can be read anywhere.
+    payload     a section: all its tensors in one string of bytes
+      channels    its side information: levels and steps
+      grids       planes of features, coarse to fine; `lattice` says in which order and from which neighbours
+      sequences   latents, predicted from their neighbours in time
+      coder       range coding of integers around predictions, with the tables of `distributions`
+
+Needs numpy, constriction and the standard library only, so that a `.linr` file can be read anywhere.
 """
 
 from __future__ import annotations
 
-from .container import compress, decompress, read_file, read_header, sections, write_file
-from .quantisation import TensorCoding, dequantise, optimal_scales, quantise, round_scales
+from .bitstream import GROUP, SEMANTIC, Entry, Section, assemble, parse, read_section
+from .payload import Layout, Quantised, decode, encode, measure
+from .quantisation import dequantise, peak_steps, quantise, round_steps
+from .source import FileSource, MemorySource, Source
 
 __all__ = [
-    "TensorCoding",
-    "compress",
-    "decompress",
+    "GROUP",
+    "SEMANTIC",
+    "Entry",
+    "FileSource",
+    "Layout",
+    "MemorySource",
+    "Quantised",
+    "Section",
+    "Source",
+    "assemble",
+    "decode",
     "dequantise",
-    "optimal_scales",
+    "encode",
+    "measure",
+    "parse",
+    "peak_steps",
     "quantise",
-    "read_file",
-    "read_header",
-    "round_scales",
-    "sections",
-    "write_file",
+    "read_section",
+    "round_steps",
 ]

@@ -1,18 +1,19 @@
-"""The frame of a `.linr` file: a magic number, a version, a JSON header and checked sections of bytes.
+"""The frame of a `.linr` file: a preamble, a JSON header, an index of sections and the sections.
 
     offset  bytes
     0       4      magic "LINR"
     4       2      format version, little-endian like all numbers here
-    6       2      reserved, zero
+    6       2      the oldest format version whose readers understand this file
     8       4      P, bytes of the packed header
     12      4      J, bytes of the JSON that the packed header inflates to
-    16      4      CRC-32 of the 16 bytes above and the packed header
-    20      P      the header: JSON, UTF-8, raw deflate
-    20 + P         the sections, each followed by its CRC-32 (4 bytes); their sizes stand in the header
-                   nothing after the last one
+    16      4      N, entries of the index
+    20      4      CRC-32 of the 20 bytes above, the packed header and the index
+    24      P      the header: JSON, raw deflate with the dictionary `DICTIONARY`
+    24 + P  16 N   the index: frames, bytes, CRC-32, model, kind, reserved; see `Entry`
+    ...            the sections, in the index's order, without gaps, up to the end of the file
 
-Nothing is allocated before the number that asks for it has been checked, so that files of strangers can be
-read.
+Nothing is allocated before the number that asks for it has been checked, so that files of strangers can be read. See
+`docs/format.md` for all of the format and its reasons.
 """
 
 from __future__ import annotations
@@ -21,25 +22,80 @@ import json
 import math
 import struct
 import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from ..errors import BitstreamError
-from .entropy import deflate, inflate
+from .source import Source
 
 MAGIC = b"LINR"
-VERSION = 1
-MAX_HEADER = 1 << 20  # bytes of JSON
+VERSION = 2
+MAX_HEADER = 1 << 18  # bytes of JSON
 MAX_DEPTH = 32  # nested objects and lists in the JSON
 MAX_DIGITS = 40  # of an integer in the JSON
+MAX_ENTRIES = 1 << 16
+MAX_FILE = 1 << 31
 
-_PREAMBLE = struct.Struct("<4sHHII")
+SEMANTIC, GROUP = 0, 1  # kinds of sections
+
+# What headers usually say, so that the usual header takes few bytes. Part of the format: never to be changed.
+DICTIONARY = (
+    b'"small"null,"teacher_id":"small-0ViT-B-32/laion2b_s34b_b79k"warnings":["source":"bunny.mp4","fingerprint":"'
+    b'"settings":"","quality":50.0,"bpp":0."rate":"lambda":"seed":0,"steps":10000"config":"fast","best"'
+    b'{"models":[{"num_frames":32,"height":180,"width":320,"latent_dim":64,"semantic_dim":32,"embedding_dim":64,'
+    b'"bottleneck":32,"levels":[{"rows":16,"cols":28,"channels":8,"copies":2},{"rows":46,"cols":81,"channels":4,'
+    b'"copies":1},{"rows":181,"cols":321,"channels":1,"copies":1}],"planes":2,"hidden":36,"layers":3,"warp_rows":5,'
+    b'"warp_cols":8,"warp_scale":0.05}],"fps":30.0,"preset":"balanced","teacher":null,"teacher_id":null,"metrics":'
+    b'{"psnr":35.,"ms_ssim":0.99,"psnr_unquantised":36.,"alignment":0.99,"seconds":100.},"metadata":{}}'
+)
+
+_PREAMBLE = struct.Struct("<4sHHIII")
 _CRC = struct.Struct("<I")
+_ENTRY = struct.Struct("<IIIHBB")
+HEAD = _PREAMBLE.size + _CRC.size
 
-Buffer = bytes | bytearray | memoryview
+
+@dataclass(frozen=True)
+class Entry:
+    """One section, as the index declares it.
+
+    Attributes:
+        kind: SEMANTIC or GROUP.
+        first: its first frame.
+        count: how many frames it covers.
+        model: which of the header's model configurations it is of.
+        offset: where its bytes begin in the file.
+        size: how many there are.
+        checksum: their CRC-32.
+    """
+
+    kind: int
+    first: int
+    count: int
+    model: int
+    offset: int
+    size: int
+    checksum: int
+
+    @property
+    def name(self) -> str:
+        """In words, for messages."""
+        return "semantic" if self.kind == SEMANTIC else f"frames {self.first} to {self.first + self.count - 1}"
 
 
-def assemble(document: dict[str, Any], sections: list[bytes]) -> bytes:
-    """Frames a JSON document and sections of bytes.
+@dataclass(frozen=True)
+class Section:
+    """One section to be written: kind, frames, model and bytes, as in `Entry`."""
+
+    kind: int
+    count: int
+    model: int
+    data: bytes
+
+
+def assemble(document: dict[str, Any], sections: Sequence[Section]) -> bytes:
+    """Frames a JSON document and sections.
 
     Raises:
         ValueError: the document is not JSON (NaN and infinity are not), is nested too deeply or is too large.
@@ -54,78 +110,101 @@ def assemble(document: dict[str, Any], sections: list[bytes]) -> bytes:
         _parse_json(text)
     except BitstreamError as error:  # what this refuses could not be read back
         raise ValueError(str(error)) from error
-    packed = deflate(text)
-    preamble = _PREAMBLE.pack(MAGIC, VERSION, 0, len(packed), len(text))
-    parts = [preamble, _CRC.pack(zlib.crc32(packed, zlib.crc32(preamble))), packed]
-    for section in sections:
-        parts += [section, _CRC.pack(zlib.crc32(section))]
-    return b"".join(parts)
+    packed = _deflate(text)
+    index = b"".join(
+        _ENTRY.pack(part.count, len(part.data), zlib.crc32(part.data), part.model, part.kind, 0) for part in sections
+    )
+    head = frame(packed, len(text), index)
+    return b"".join([head, *(part.data for part in sections)])
 
 
-def parse_header(data: Buffer) -> tuple[dict[str, Any], memoryview]:
-    """Reads the header.
+def frame(packed: bytes, text_size: int, index: bytes, version: int = VERSION, needs: int = VERSION) -> bytes:
+    """Preamble, header and index with their checksum."""
+    preamble = _PREAMBLE.pack(MAGIC, version, needs, len(packed), text_size, len(index) // _ENTRY.size)
+    checksum = zlib.crc32(index, zlib.crc32(packed, zlib.crc32(preamble)))
+    return preamble + _CRC.pack(checksum) + packed + index
 
-    Args:
-        data: a whole `.linr` file.
+
+def parse(source: Source) -> tuple[dict[str, Any], list[Entry]]:
+    """Reads and checks header and index, and nothing else.
 
     Returns:
-        the JSON document and the rest of the data, where the sections lie.
+        the JSON document and the sections.
 
     Raises:
         BitstreamError: not a `.linr` file, damaged, or of a version that this release does not read.
     """
-    view = memoryview(data).cast("B")
-    if view[:4] != MAGIC:
+    start = source.read(0, HEAD)
+    if start[:4] != MAGIC:
         raise BitstreamError("not a .linr file: it does not begin with LINR")
-    start = _PREAMBLE.size + _CRC.size
-    if len(view) < start:
+    if len(start) < HEAD:
         raise BitstreamError("the file is cut short: not even its preamble is whole")
-    _, version, reserved, packed_size, text_size = _PREAMBLE.unpack_from(view)
-    if version != VERSION:
-        advice = "update fiftyone_latent_inr" if version > VERSION else "encode the video again"
-        raise BitstreamError(f"the file is in format version {version}, this release reads {VERSION}: {advice}")
-    if text_size > MAX_HEADER or packed_size > MAX_HEADER + 1024:
+    _, version, needs, packed_size, text_size, entries = _PREAMBLE.unpack_from(start)
+    if version < 2:
+        raise BitstreamError(
+            f"the file is in format version {version}, which is no longer read: encode the video again"
+        )
+    if needs > VERSION:
+        raise BitstreamError(
+            f"the file needs a reader of format version {needs}, this release reads up to {VERSION}: "
+            "update fiftyone_latent_inr"
+        )
+    if source.size > MAX_FILE:
+        raise BitstreamError("the file is larger than any .linr file may be (2 GiB)")
+    if text_size > MAX_HEADER or packed_size > MAX_HEADER + 1024 or entries > MAX_ENTRIES:
         raise BitstreamError("the header is larger than any valid one")
-    if len(view) < start + packed_size:
+    size = packed_size + entries * _ENTRY.size
+    if source.size < HEAD + size:
         raise BitstreamError("the file is cut short in its header")
-    packed = view[start : start + packed_size]
-    expected = zlib.crc32(packed, zlib.crc32(view[: _PREAMBLE.size]))
-    if _CRC.unpack_from(view, _PREAMBLE.size)[0] != expected or reserved:
+    rest = source.read(HEAD, size)
+    if len(rest) != size:
+        raise BitstreamError("the file is cut short in its header")
+    if _CRC.unpack_from(start, _PREAMBLE.size)[0] != zlib.crc32(rest, zlib.crc32(start[: _PREAMBLE.size])):
         raise BitstreamError("the header is damaged (its checksum does not match)")
-    return _parse_json(inflate(bytes(packed), text_size)), view[start + packed_size :]
+    document = _parse_json(_inflate(rest[:packed_size], text_size))
+    return document, _parse_index(rest[packed_size:], HEAD + size, source.size)
 
 
-def split_sections(body: memoryview, sizes: list[int]) -> list[memoryview]:
-    """Cuts the rest of the file into its sections, unchecked; see `checked`.
-
-    Args:
-        body: what `parse_header` left.
-        sizes: bytes of each section, without its checksum.
-
-    Returns:
-        one view a section, its checksum included.
-
-    Raises:
-        BitstreamError: the sections do not fill the body exactly.
-    """
-    total = sum(sizes) + len(sizes) * _CRC.size
-    if len(body) != total:
-        what = "cut short" if len(body) < total else "followed by foreign data"
-        raise BitstreamError(f"the file is {what}: {len(body)} bytes of sections instead of {total}")
-    result, start = [], 0
-    for size in sizes:
-        end = start + size + _CRC.size
-        result.append(body[start:end])
-        start = end
-    return result
-
-
-def checked(section: memoryview, name: str) -> bytes:
+def read_section(source: Source, entry: Entry) -> bytes:
     """The bytes of a section, once its checksum has been found right."""
-    payload = bytes(section[: -_CRC.size])
-    if _CRC.unpack(section[-_CRC.size :])[0] != zlib.crc32(payload):
-        raise BitstreamError(f"the section {name!r} is damaged (its checksum does not match)")
-    return payload
+    data = source.read(entry.offset, entry.size)
+    if len(data) != entry.size or zlib.crc32(data) != entry.checksum:
+        raise BitstreamError(f"the section {entry.name!r} is damaged (its checksum does not match)")
+    return data
+
+
+def _parse_index(data: bytes, offset: int, total: int) -> list[Entry]:
+    entries: list[Entry] = []
+    first = 0
+    for count, size, checksum, model, kind, reserved in _ENTRY.iter_unpack(data):
+        if kind not in (SEMANTIC, GROUP) or reserved or not count or (kind == SEMANTIC and entries):
+            raise BitstreamError("the index of sections is malformed")
+        entries.append(Entry(kind, 0 if kind == SEMANTIC else first, count, model, offset, size, checksum))
+        offset += size
+        first += count if kind == GROUP else 0
+    if not first or any(entry.kind == SEMANTIC and entry.count != first for entry in entries):
+        raise BitstreamError("the index of sections is malformed: its frames do not add up")
+    if offset != total:
+        what = "cut short" if total < offset else "followed by foreign data"
+        raise BitstreamError(f"the file is {what}: {total} bytes instead of {offset}")
+    return entries
+
+
+def _deflate(text: bytes) -> bytes:
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, DICTIONARY)
+    return packer.compress(text) + packer.flush()
+
+
+def _inflate(data: bytes, size: int) -> bytes:
+    """Undoes `_deflate`, never making more than `size` bytes; anything but exactly `size` is an error."""
+    unpacker = zlib.decompressobj(-15, DICTIONARY)
+    try:
+        result = unpacker.decompress(data, size + 1)
+    except zlib.error as error:
+        raise BitstreamError(f"the header is damaged ({error})") from error
+    if len(result) != size or not unpacker.eof or unpacker.unused_data:
+        raise BitstreamError("the header has the wrong length")
+    return result
 
 
 def _parse_json(text: bytes) -> dict[str, Any]:

@@ -2,5 +2,18 @@
 
 from .config import Architecture, GridLevel, Level, ModelConfig
 from .inr import LatentINR, pixel_grid
+from .tensors import SEMANTIC, TensorSpec, model_views, tensor_specs, tensor_views
 
-__all__ = ["Architecture", "GridLevel", "LatentINR", "Level", "ModelConfig", "pixel_grid"]
+__all__ = [
+    "SEMANTIC",
+    "Architecture",
+    "GridLevel",
+    "LatentINR",
+    "Level",
+    "ModelConfig",
+    "TensorSpec",
+    "model_views",
+    "pixel_grid",
+    "tensor_specs",
+    "tensor_views",
+]

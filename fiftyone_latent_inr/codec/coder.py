@@ -1,0 +1,197 @@
+"""Range coding of integers around predictions: one interface to encode, to decode and to measure.
+
+    coder.code(mean, spread, shape, values) -> values
+
+A traversal that predicts from what it has already coded is written once, and run with an `Encoder`, a `Decoder` (which
+ignores the values and returns those it reads) or a `Meter` (which adds up what the tables say they cost).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import constriction
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import BitstreamError
+from .distributions import FIRST_WIDE, FRACTIONS, REACH, SYMBOLS, level_of, tables
+
+IntArray = npt.NDArray[np.int32]
+
+MAX_CODE = (1 << 15) - 1
+_CHUNK = 1 << 15  # codes whose tables are laid out at a time: 2 MiB
+_CLASSES = 20  # of what lies beyond the tables: class k holds 2 ** k values
+_ESCAPE = SYMBOLS - 1
+
+_stream = constriction.stream
+_TABLE = _stream.model.Categorical(perfect=False)
+# halving with each class: 1/2, 1/4, ... exact as float32
+_CLASS_MODEL = _stream.model.Categorical(
+    np.array([2.0 ** -min(k + 1, _CLASSES - 1) for k in range(_CLASSES)], np.float32), perfect=False
+)
+
+
+class Coder(Protocol):
+    """What a traversal needs of a coder."""
+
+    def code(self, mean: IntArray, spread: IntArray, shape: int, values: IntArray | None) -> IntArray:
+        """Codes integers.
+
+        Args:
+            mean: where each is expected, in 1/16.
+            spread: how far from there, in 1/64, at least 1.
+            shape: of `distributions.tables`.
+            values: the integers, within +-MAX_CODE; None when decoding.
+
+        Returns:
+            the integers, int32 of the same length.
+        """
+        ...
+
+
+class _Base:
+    def code(self, mean: IntArray, spread: IntArray, shape: int, values: IntArray | None) -> IntArray:
+        if mean.size <= _CHUNK:
+            return self._chunk(mean, spread, shape, values)
+        parts = [slice(k, k + _CHUNK) for k in range(0, mean.size, _CHUNK)]
+        return np.concatenate(
+            [self._chunk(mean[p], spread[p], shape, None if values is None else values[p]) for p in parts]
+        )
+
+    def _chunk(self, mean: IntArray, spread: IntArray, shape: int, values: IntArray | None) -> IntArray:
+        level = level_of(spread)
+        wide = int(level.max(initial=0)) > FIRST_WIDE
+        shift = level
+        if wide:
+            # a unit of the quotient is 2 ** shift integers, whose middle lies half of them less one half above
+            shift = (np.maximum(level - FIRST_WIDE, 0) + 3) >> 2
+            mean = ((mean + 8) >> shift) - 8
+            level = level - 4 * shift
+        eighths = (mean + 1) >> 1
+        nearest = (eighths + 4) >> 3
+        table = tables(shape).take((level - nearest) * FRACTIONS + eighths + 4, axis=0)
+        quotient = None if values is None else (values >> shift if wide else values)
+        symbols = None
+        if quotient is not None:
+            symbols = quotient - nearest
+            far = np.abs(symbols) > REACH
+            symbols = np.where(far, _ESCAPE, symbols + REACH).astype(np.int32)
+        symbols = self._symbols(table, symbols)
+        found: IntArray = symbols + (nearest - REACH)
+        escaped = np.flatnonzero(symbols == _ESCAPE)
+        if escaped.size:
+            far_values = None if quotient is None else (quotient - nearest)[escaped]
+            found[escaped] = nearest[escaped] + self._far(escaped.size, far_values)
+        if wide:
+            low = None if values is None or quotient is None else values - (quotient << shift)
+            found = (found << shift) + self._low(shift, low)
+        if found.size and (int(found.max()) > MAX_CODE or int(found.min()) < -MAX_CODE):
+            raise BitstreamError("a code is out of range")
+        return found
+
+    def _far(self, count: int, values: IntArray | None) -> IntArray:
+        """Signed distances beyond REACH: a class of halving probability, then the class's raw bits and the sign."""
+        if values is None:
+            classes: IntArray = self._classes(count, None)
+            bits = self._low(classes + 1, None)
+        else:
+            excess = np.abs(values) - REACH
+            classes = np.frexp(excess.astype(np.float64))[1].astype(np.int32) - 1
+            self._classes(count, classes)
+            bits = self._low(classes + 1, ((excess - (1 << classes)) << 1) | (values < 0))
+        return np.asarray(((1 << classes) + (bits >> 1) + REACH) * np.where(bits & 1, -1, 1), np.int32)
+
+    def _low(self, widths: IntArray, values: IntArray | None) -> IntArray:
+        """Raw bits, in order of their number."""
+        result = np.zeros(widths.size, np.int32)
+        for width in np.unique(widths[widths > 0]).tolist():
+            where = widths == width
+            result[where] = self._raw(width, int(where.sum()), None if values is None else values[where])
+        return result
+
+    def _symbols(self, table: Any, symbols: Any) -> Any:
+        raise NotImplementedError
+
+    def _classes(self, count: int, classes: IntArray | None) -> IntArray:
+        raise NotImplementedError
+
+    def _raw(self, width: int, count: int, values: Any) -> Any:
+        raise NotImplementedError
+
+
+class Encoder(_Base):
+    """Integers to bytes."""
+
+    def __init__(self) -> None:
+        self._coder = _stream.queue.RangeEncoder()
+
+    def data(self) -> bytes:
+        """What was coded so far."""
+        return bytes(np.asarray(self._coder.get_compressed()).astype("<u4").tobytes())
+
+    def _symbols(self, table: Any, symbols: Any) -> Any:
+        self._coder.encode(symbols, _TABLE, table)
+        return symbols
+
+    def _classes(self, count: int, classes: Any) -> Any:
+        self._coder.encode(classes, _CLASS_MODEL)
+        return classes
+
+    def _raw(self, width: int, count: int, values: Any) -> Any:
+        self._coder.encode(np.ascontiguousarray(values, np.int32), _stream.model.Uniform(1 << width))
+        return values
+
+
+class Meter(_Base):
+    """What the tables say that integers cost.
+
+    Attributes:
+        bits: so far.
+    """
+
+    def __init__(self) -> None:
+        self.bits = 0.0
+
+    def _symbols(self, table: Any, symbols: Any) -> Any:
+        self.bits -= float(np.log2(np.take_along_axis(table, symbols[:, None], 1)).sum())
+        return symbols
+
+    def _classes(self, count: int, classes: Any) -> Any:
+        self.bits += float(np.minimum(classes + 1, _CLASSES - 1).sum())
+        return classes
+
+    def _raw(self, width: int, count: int, values: Any) -> Any:
+        self.bits += float(width * count)
+        return values
+
+
+class Decoder(_Base):
+    """Bytes to integers.
+
+    Args:
+        data: what `Encoder.data` returned.
+
+    Raises:
+        BitstreamError: the bytes are not whole words; and later, what `Encoder` cannot have written.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        if len(data) % 4:
+            raise BitstreamError("coded data of a broken length")
+        self._coder = _stream.queue.RangeDecoder(np.frombuffer(data, "<u4").astype(np.uint32))
+
+    def _symbols(self, table: Any, symbols: Any) -> Any:
+        return self._decoded(_TABLE, table)
+
+    def _classes(self, count: int, classes: Any) -> Any:
+        return self._decoded(_CLASS_MODEL, count)
+
+    def _raw(self, width: int, count: int, values: Any) -> Any:
+        return self._decoded(_stream.model.Uniform(1 << width), count)
+
+    def _decoded(self, model: Any, argument: Any) -> Any:
+        try:
+            return self._coder.decode(model, argument)
+        except AssertionError as error:
+            raise BitstreamError("the coded data is not what an encoder writes") from error

@@ -1,0 +1,134 @@
+"""Sequences (frames, columns) to a coder and back: each frame is predicted from one before and one after it.
+
+The first frame comes first; then those half way between frames that are known, closer and closer, as in `lattice` but
+in time alone. A column follows its neighbours in time wholly, by half or not at all, whichever is shorter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from . import side
+from .coder import Coder, IntArray, Meter
+from .distributions import LEVELS, NUM_LEVELS
+
+Codes = npt.NDArray[np.int16]
+
+MAX_SLOPE = 4
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a sequence's living columns are coded.
+
+    Attributes:
+        slope: how many levels the spread of a following column grows when the distance in time doubles.
+        follow: for each living column 0, 1 or 2 halves of its neighbours' mean.
+    """
+
+    slope: int
+    follow: IntArray
+
+
+def halves(count: int) -> list[int]:
+    """The distances in time of the passes, in order."""
+    half = 1
+    while half * 2 < count:
+        half *= 2
+    found = []
+    while half >= 1 and count > 1:
+        found.append(half)
+        half //= 2
+    return found
+
+
+def code(coder: Coder, levels: IntArray, count: int, plan: Plan, codes: Codes | None) -> Codes:
+    """Codes a sequence.
+
+    Args:
+        coder: encoder, decoder or meter.
+        levels: (columns,) indices into `LEVELS` for the shortest distance, -1 for columns that are zero.
+        count: frames.
+        plan: how.
+        codes: (frames, columns), None when decoding.
+
+    Returns:
+        int16 (frames, columns).
+    """
+    result = np.zeros((count, levels.size), np.int16)
+    live = np.flatnonzero(levels >= 0)
+    if not live.size:
+        return result
+    frames = np.zeros((count, live.size), np.int32)
+    values = None if codes is None else codes[:, live].astype(np.int32)
+    growth = np.where(plan.follow > 0, plan.slope, 0)
+    steps = halves(count)
+
+    def spread(doublings: int, rows: int) -> IntArray:
+        level = np.minimum(levels[live] + growth * doublings, NUM_LEVELS - 1)
+        return np.broadcast_to(LEVELS[level], (rows, live.size)).ravel()
+
+    first = coder.code(np.zeros(live.size, np.int32), spread(len(steps), 1), 0, None if values is None else values[0])
+    frames[0] = first
+    for half in steps:
+        here = frames[half :: 2 * half]
+        before = frames[:: 2 * half][: len(here)]
+        after = before.copy()
+        after[: len(frames[2 * half :: 2 * half])] = frames[2 * half :: 2 * half]
+        mean = (4 * plan.follow * (before + after)).ravel()
+        wanted = None if values is None else values[half :: 2 * half].ravel()
+        here[...] = coder.code(mean, spread(half.bit_length() - 1, len(here)), 0, wanted).reshape(here.shape)
+    result[:, live] = frames
+    return result
+
+
+def code_plan(coder: Coder, levels: IntArray, plan: Plan | None) -> Plan:
+    """Codes a plan; None when decoding."""
+    wanted = None if plan is None else np.array([plan.slope], np.int32)
+    slope = int(side.code_fixed(coder, 1, 64, wanted)[0])
+    follow = side.code_numbers(coder, int((levels >= 0).sum()), None if plan is None else plan.follow)
+    side.check(0 <= slope <= MAX_SLOPE and bool(((follow >= 0) & (follow <= 2)).all()))
+    return Plan(slope, follow)
+
+
+def choose(codes: Codes) -> tuple[IntArray, Plan]:
+    """Levels (columns,) and the plan with the fewest bits."""
+    values = codes.astype(np.int32)
+    count, columns = values.shape
+    live = np.flatnonzero(values.any(0))
+    best: tuple[float, IntArray, Plan] | None = None
+    for slope in range(MAX_SLOPE + 1):
+        bits = np.zeros((3, live.size))
+        found = np.zeros((3, live.size), np.int32)
+        for follow in range(3):
+            for k, column in enumerate(live):
+                own = codes[:, column : column + 1]
+                found[follow, k] = side.even_level(_residuals(own.astype(np.int32), follow, slope))
+                meter = Meter()
+                code(meter, found[follow, k : k + 1], count, Plan(slope, np.array([follow], np.int32)), own)
+                bits[follow, k] = meter.bits + follow
+        pick = bits.argmin(0).astype(np.int32)
+        total = float(bits.min(0).sum()) if live.size else 0.0
+        if best is None or total < best[0]:
+            levels = np.full(columns, -1, np.int32)
+            levels[live] = found[pick, np.arange(live.size)]
+            best = total, levels, Plan(slope, pick)
+    assert best is not None
+    return best[1], best[2]
+
+
+def _residuals(values: IntArray, follow: int, slope: int) -> npt.NDArray[np.float64]:
+    """What is left of a column (frames, 1), shrunk to the shortest distance in time."""
+    count = len(values)
+    parts = [np.abs(values[:1]) / 2 ** (slope * len(halves(count)) / 4 if follow else 0)]
+    for half in halves(count):
+        here, before = values[half :: 2 * half], values[:: 2 * half]
+        before = before[: len(here)]
+        after = before.copy()
+        after[: len(values[2 * half :: 2 * half])] = values[2 * half :: 2 * half]
+        off = np.abs(here - follow * (before + after) / 4)
+        parts.append(off / 2 ** (slope * (half.bit_length() - 1) / 4 if follow else 0))
+    return np.concatenate(parts)
