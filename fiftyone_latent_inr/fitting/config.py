@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -11,10 +12,27 @@ from ..errors import InputError
 from ..model import Architecture, Level
 
 # Counted into `FitConfig.digest`: raise it whenever the same settings and seed would give another result.
-FIT_VERSION = 1
+FIT_VERSION = 2
 
 # pixels (T * H * W) of the clip at which a preset's `steps` are meant: 160x90, 16 frames
 REFERENCE_PIXELS = 16 * 90 * 160
+# the quality at which a configuration is as its preset says
+QUALITY = 50
+MAX_BPP = 24
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What the last part of a fit aims at.
+
+    Attributes:
+        weight: lambda of D + lambda * R, mean squared error (colours 0 to 1) for a bit per pixel; 0 leaves the rate
+            out, and numbers are then stored in `FitConfig.bits`.
+        bpp: bits per pixel to reach; lambda, which then only says where to start, is steered to it.
+    """
+
+    weight: float
+    bpp: float | None = None
 
 
 @dataclass(frozen=True)
@@ -31,19 +49,25 @@ class FitConfig:
         learning_rate: peak rate of SOAP; linear warm-up, then a cosine to zero.
         warmup: share of the steps spent warming up.
         alignment_weight: lambda of the alignment loss (Latent-INR uses 0.01 on the cosine distance).
-        bits: bits of a stored number (grids, networks, latents); see `stored.to_tensors` for what takes more.
+        bits: bits of a stored number where the rate is not part of the fit (`rate_weight` 0).
+        rate_weight: lambda of the last part, see `Rate`.
+        rate_start: share of the steps before the rate begins to count.
+        bpp: bits per pixel to reach, see `Rate`; None to keep lambda as it is.
     """
 
     preset: str
     architecture: Architecture
     steps: int
-    steps_growth: float = 0.5
+    steps_growth: float = 0.32
     max_frames_per_step: int = 32
     points_per_step: int = 8192
-    learning_rate: float = 2e-2
+    learning_rate: float = 3e-2
     warmup: float = 0.05
     alignment_weight: float = 1e-2
     bits: int = 8
+    rate_weight: float = 5e-4
+    rate_start: float = 0.2
+    bpp: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("steps", "max_frames_per_step", "points_per_step"):
@@ -51,6 +75,10 @@ class FitConfig:
                 raise InputError(f"fit configuration: {name} must be at least 1, not {getattr(self, name)}")
         if not 4 <= self.bits <= 16:
             raise InputError(f"fit configuration: bits must be from 4 to 16, not {self.bits}")
+        if not 0 <= self.rate_weight <= 1:
+            raise InputError(f"fit configuration: rate_weight must be in [0, 1], not {self.rate_weight}")
+        if not 0 < self.rate_start < 1:
+            raise InputError(f"fit configuration: rate_start must be in (0, 1), not {self.rate_start}")
         if not 0 < self.learning_rate <= 1:
             raise InputError(f"fit configuration: learning_rate must be in (0, 1], not {self.learning_rate}")
 
@@ -59,6 +87,37 @@ class FitConfig:
         ratio = num_frames * height * width / REFERENCE_PIXELS
         scale: float = min(max(ratio, 1 / 16), 64) ** self.steps_growth
         return max(1, round(self.steps * scale))
+
+    @property
+    def rate(self) -> Rate:
+        """What the last part aims at."""
+        return Rate(self.rate_weight, self.bpp)
+
+    def at(self, quality: float | None = None, bpp: float | None = None) -> FitConfig:
+        """The same configuration with another aim for its last part.
+
+        Args:
+            quality: 0 to 100. `QUALITY` (50) leaves lambda as it is, ten more halve it: finer, and more bytes.
+            bpp: bits per pixel of the file to reach instead, above 0; lambda is steered to it.
+
+        Raises:
+            InputError: both are given, one is out of range, or this configuration leaves the rate out.
+        """
+        if quality is None and bpp is None:
+            return self
+        if quality is not None and bpp is not None:
+            raise InputError("choose a quality or a number of bits per pixel (bpp), not both")
+        if self.rate_weight == 0:
+            raise InputError(
+                "this configuration leaves the rate out (rate_weight 0): it has no quality or bpp to choose"
+            )
+        if bpp is not None:
+            if not (_is_number(bpp) and 0 < bpp <= MAX_BPP):
+                raise InputError(f"bpp must be a number above 0, up to {MAX_BPP}, not {bpp!r}")
+            return replace(self, bpp=float(bpp))
+        if not (_is_number(quality) and 0 <= quality <= 100):  # type: ignore[operator]
+            raise InputError(f"quality must be a number from 0 to 100, not {quality!r}")
+        return replace(self, rate_weight=self.rate_weight * 2 ** ((QUALITY - quality) / 10), bpp=None)  # type: ignore[operator]
 
     def digest(self) -> str:
         """Twelve hexadecimal digits that change with any setting that changes the result."""
@@ -71,26 +130,34 @@ def _levels(*rows: tuple[float, int, int]) -> tuple[Level, ...]:
     return tuple(Level(*row) for row in rows)
 
 
-# Few channels on fine grids reach what more do on coarse ones, with fewer parameters (`benchmarks/notes.md`).
-_BASE = Architecture(levels=_levels((12, 8, 2), (4, 4, 1), (1, 1, 1)))
+# With the rate in the loss a number that does not help is rounded to zero and costs next to nothing: many planes and a
+# whole pyramid of few channels beat few of many (`benchmarks/notes.md`). What they cost is time.
+_SMALL = Architecture(planes=2, levels=_levels((16, 8, 2), (8, 4, 1), (4, 4, 1), (2, 1, 1), (1, 1, 1)))
+_BASE = Architecture(planes=4, levels=_levels((16, 6, 2), (8, 3, 1), (4, 3, 1), (2, 2, 1), (1, 1, 1)))
 
 PRESETS: dict[str, FitConfig] = {
-    "fast": FitConfig("fast", _BASE, steps=2000),
-    "balanced": FitConfig("balanced", _BASE, steps=5000),
-    "best": FitConfig("best", replace(_BASE, levels=_levels((12, 8, 3), (4, 4, 1), (1, 2, 1))), steps=10000),
+    "fast": FitConfig("fast", _SMALL, steps=2000, rate_weight=3e-4),
+    "balanced": FitConfig("balanced", _BASE, steps=4000),
+    "best": FitConfig("best", _BASE, steps=10000, rate_weight=1.5e-4),
 }
 
 
-def resolve(preset: str, config: FitConfig | None = None) -> FitConfig:
-    """The configuration to fit with: `config` where one is given, else the named preset.
+def resolve(
+    preset: str, config: FitConfig | None = None, quality: float | None = None, bpp: float | None = None
+) -> FitConfig:
+    """The configuration to fit with: `config` where one is given, else the named preset, at a quality or rate.
 
     Raises:
-        InputError: there is no such preset, or `config` is not a `FitConfig`.
+        InputError: there is no such preset, `config` is not a `FitConfig`, or see `FitConfig.at`.
     """
     if config is not None:
         if not isinstance(config, FitConfig):
             raise InputError(f"config must be a FitConfig, not {type(config).__name__}")
-        return config
+        return config.at(quality, bpp)
     if preset not in PRESETS:
         raise InputError(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
-    return PRESETS[preset]
+    return PRESETS[preset].at(quality, bpp)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

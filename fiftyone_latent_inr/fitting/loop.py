@@ -1,18 +1,27 @@
-"""The fit loop: one video, from random networks to fitted ones. It yields progress and prints nothing."""
+"""The fit loop: one video, from random networks to fitted ones. It yields progress and prints nothing.
+
+all parameters free  --rate_start-->  rounded to learned steps, distortion + lambda * rate  -->  one result
+                                 |->  the same again for every further rate that is asked for
+"""
 
 from __future__ import annotations
 
+import copy
 import math
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from ..model import LatentINR
 from ..progress import FitProgress
-from .config import FitConfig
+from .config import FitConfig, Rate
 from .losses import alignment_loss, reconstruction_loss
+from .rate import RateTerm, SizeOf
 from .sampling import PixelSampler
 from .soap import SOAP
 
@@ -23,6 +32,21 @@ _LEAST_SPREAD = 1e-4
 _REPORT_EVERY = 20
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit ends with.
+
+    Attributes:
+        model: on the device it was fitted on; rounded to its steps, where it has any.
+        steps: quantisation steps by tensor name, flat; None where the rate was not part of the fit.
+        bits: what the fit's own distributions assign to the rounded numbers; None without a rate.
+    """
+
+    model: LatentINR
+    steps: dict[str, npt.NDArray[np.float32]] | None
+    bits: float | None
+
+
 def fit_frames(
     frames: Tensor,
     config: FitConfig,
@@ -30,7 +54,9 @@ def fit_frames(
     targets: Tensor | None = None,
     seed: int = 0,
     device: torch.device | str = "cpu",
-) -> Generator[FitProgress, None, LatentINR]:
+    rates: Sequence[Rate] | None = None,
+    size_of: SizeOf | None = None,
+) -> Generator[FitProgress, None, list[Fitted]]:
     """Fits a LatentINR to a video, jointly with its alignment to a teacher.
 
     Deterministic on the CPU for a seed and a number of torch threads.
@@ -41,60 +67,111 @@ def fit_frames(
         targets: (T, E) unit-norm teacher embeddings of the frames, or None.
         seed: of the initial networks and of the pixels sampled.
         device: where to fit.
+        rates: what the last part of the fit aims at, once for each result; by default the configuration's one.
+        size_of: bytes of the file that a model and its steps make; a rate given in bits per pixel is steered by it, or
+            without it by the fit's own estimate.
 
     Yields:
         Progress events of stage `fit`.
 
     Returns:
-        The fitted model, on `device`.
+        The fitted models, one a rate, on `device`.
     """
-    num_frames, height, width, _ = frames.shape
-    shape = config.architecture.for_video(num_frames, height, width, 0 if targets is None else targets.shape[1])
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = LatentINR(shape)
-    spread = None
-    if targets is not None:
-        model.align_to(targets)
-        spread = (targets - targets.mean(0)).square().sum(-1).mean().clamp(min=_LEAST_SPREAD)
-        targets, spread = targets.to(device), spread.to(device)
-    model.to(device)
-    sampler = PixelSampler(
-        frames.to(device),
-        config.max_frames_per_step,
-        config.points_per_step,
-        torch.Generator().manual_seed(seed),
-    )
-    total = config.steps_for(num_frames, height, width)
-    optimiser, schedule = _optimiser(model, config, total)
+    state = _Fit(frames, config, targets, seed, device)
+    aims = [config.rate] if rates is None else list(rates)
+    total = config.steps_for(*frames.shape[:3])
+    shared = round(config.rate_start * total)
+    work = shared + len(aims) * (total - shared)
     start = time.monotonic()
-    running: float | None = None
-    for step in range(1, total + 1):
-        index, points, colours = sampler.draw()
-        latents = model.latents[index]
-        error = reconstruction_loss(model.render(latents, points), colours)
+
+    def progress(done: int) -> FitProgress:
+        seconds = time.monotonic() - start
+        return FitProgress("fit", done, work, state.psnr, seconds, seconds / done * (work - done))
+
+    for step in state.run(0, shared, total):
+        yield progress(step)
+    results = []
+    for k, aim in enumerate(aims):
+        branch = state if k == len(aims) - 1 else state.fork()
+        branch.begin_rate(aim, total - shared, size_of)
+        for step in branch.run(shared, total, total):
+            state.psnr = branch.psnr
+            yield progress(k * (total - shared) + step)
+        results.append(branch.result())
+    return results
+
+
+class _Fit:
+    """A fit under way: model, optimiser, sampler and, in its last part, the rate."""
+
+    def __init__(
+        self, frames: Tensor, config: FitConfig, targets: Tensor | None, seed: int, device: torch.device | str
+    ) -> None:
+        num_frames, height, width, _ = frames.shape
+        shape = config.architecture.for_video(num_frames, height, width, 0 if targets is None else targets.shape[1])
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.model = LatentINR(shape)
+        self.targets = self.spread = None
+        if targets is not None:
+            self.model.align_to(targets)
+            spread = (targets - targets.mean(0)).square().sum(-1).mean().clamp(min=_LEAST_SPREAD)
+            self.targets, self.spread = targets.to(device), spread.to(device)
+        self.model.to(device)
+        self.config, self.num_pixels = config, num_frames * height * width
+        generator = torch.Generator().manual_seed(seed)
+        self.sampler = PixelSampler(frames.to(device), config.max_frames_per_step, config.points_per_step, generator)
+        self.optimiser = SOAP(self.model.parameters(), lr=config.learning_rate)
+        self.rate: RateTerm | None = None
+        self.psnr: float | None = None
+        self._mse: float | None = None
+
+    def fork(self) -> _Fit:
+        """The same once more, to be fitted on in another way; the video stays one in memory."""
+        pixels = self.sampler.pixels
+        return copy.deepcopy(self, {id(pixels): pixels})
+
+    def begin_rate(self, aim: Rate, num_steps: int, size_of: SizeOf | None) -> None:
+        """From here on, `num_steps` steps before the end, the rate counts."""
+        if aim.weight > 0:
+            self.rate = RateTerm(self.model, aim, self.num_pixels, num_steps, size_of)
+
+    def run(self, first: int, last: int, total: int) -> Iterator[int]:
+        """Optimiser steps `first + 1` to `last` of `total`; gives the number of steps done, now and then."""
+        warmup = max(1, round(self.config.warmup * total))
+        for step in range(first, last):
+            factor = min(1.0, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * step / total))
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.config.learning_rate * factor
+            if self.rate is None:
+                self.optimiser.zero_grad()
+                error = self._backward()
+            else:
+                self.rate.round()
+                error = self._backward()
+                self.rate.restore(factor)
+            self.optimiser.step()
+            if (step + 1) % _REPORT_EVERY == 0 or step + 1 == total:
+                mse = max(error.item(), 1e-10)
+                self._mse = mse if self._mse is None else 0.8 * self._mse + 0.2 * mse
+                self.psnr = -10 * math.log10(self._mse)
+                yield step + 1
+
+    def _backward(self) -> Tensor:
+        """Gradients of one step; returns its mean squared error."""
+        index, points, colours = self.sampler.draw()
+        latents = self.model.latents[index]
+        error = reconstruction_loss(self.model.render(latents, points), colours)
         loss = error
-        if targets is not None and spread is not None:
-            aligned = alignment_loss(model.embed(latents, normalise=False), targets[index], spread)
-            loss = loss + config.alignment_weight * aligned
-        optimiser.zero_grad()
+        if self.targets is not None and self.spread is not None:
+            aligned = alignment_loss(self.model.embed(latents, normalise=False), self.targets[index], self.spread)
+            loss = loss + self.config.alignment_weight * aligned
         loss.backward()
-        optimiser.step()
-        schedule.step()
-        if step % _REPORT_EVERY == 0 or step == total:
-            mse = max(error.item(), 1e-10)
-            running = mse if running is None else 0.8 * running + 0.2 * mse
-            seconds = time.monotonic() - start
-            yield FitProgress("fit", step, total, -10 * math.log10(running), seconds, seconds / step * (total - step))
-    return model
+        return error.detach()
 
-
-def _optimiser(model: LatentINR, config: FitConfig, steps: int) -> tuple[SOAP, torch.optim.lr_scheduler.LRScheduler]:
-    """SOAP with a linear warm-up and a cosine to zero."""
-    optimiser = SOAP(model.parameters(), lr=config.learning_rate)
-    warmup = max(1, round(config.warmup * steps))
-
-    def rate(step: int) -> float:
-        return min(1.0, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * step / steps))
-
-    return optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, rate)
+    def result(self) -> Fitted:
+        """What has been fitted."""
+        if self.rate is None:
+            return Fitted(self.model, None, None)
+        self.rate.round()
+        return Fitted(self.model, self.rate.steps(), self.rate.bits)

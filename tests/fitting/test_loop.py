@@ -29,7 +29,8 @@ def run(frames: torch.Tensor, config: FitConfig = QUICK, **options: object) -> t
         try:
             events.append(next(running))
         except StopIteration as stop:
-            return stop.value, events
+            (fitted,) = stop.value
+            return fitted.model, events
 
 
 def test_it_learns_and_says_how_far_it_is() -> None:

@@ -1,0 +1,227 @@
+"""The rate of a fit: rounding to learned steps inside the loop, and what the rounded numbers cost in bits.
+
+    parameters --/ step, round--> codes --x step--> what the model draws with (straight-through gradient)
+                                    |
+                                    entropy model: Laplace, its scale from the codes around --> bits
+
+The loss of the fit's last part is D + lambda * R: the mean squared error and the bits for each pixel of a frame. As in
+NIRVANA (Maiya et al., CVPR 2023) what is rounded is what is fitted; steps and distributions are learned per channel as
+in NVRC (Kwan et al., NeurIPS 2024). Codes move slowly, so that the gradient of the rate is made anew only every few
+steps of the optimiser and added to each of them: the rate costs next to nothing to fit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..codec import round_steps
+from ..model import LatentINR, TensorSpec, tensor_specs, tensor_views
+from .config import Rate
+
+# Steps at the start, in units of the root mean square of what shares a step. They only set where learning starts.
+_FIRST_STEP = {"grid": 0.25, "sequence": 0.05, "matrix": 0.05, "vector": 0.02}
+_LN2 = math.log(2)
+# Added to the scale of every distribution: a code that has always been zero can still be another.
+_LEAST_SCALE = 0.02
+# Where bits are asked for: how far lambda follows, at each look, the logarithm of what is too much; and how often in a
+# fit the file's real size is measured.
+_STEERING = 0.05
+_MEASUREMENTS = 10
+# Share of the steps before lambda is steered: at first the codes shrink by themselves.
+_SETTLING = 0.15
+# Looks at the rate in short fits, so that the steps have time to be learned.
+_LOOKS = 500
+# Smallest and largest step, far outside what a fit that converges uses.
+_STEP_RANGE = (1e-7, 1e4)
+
+
+SizeOf = Callable[[LatentINR, dict[str, npt.NDArray[np.float32]]], int]
+
+
+class RateTerm:
+    """Rounds a model's parameters for each optimiser step, and adds the gradient of their rate.
+
+    Takes the place of the parameters' memory: afterwards they are views of one buffer, and so are their gradients.
+
+        term.round()        before the model draws
+        loss.backward()
+        term.restore()      parameters are the unrounded ones again, gradients include the rate's
+        optimiser.step()
+
+    Args:
+        model: the model; every parameter float32.
+        aim: lambda, or the bits per pixel that it is steered to.
+        num_pixels: pixels (T * H * W) of the video.
+        num_steps: optimiser steps to come.
+        size_of: bytes of the file that the rounded model and its steps make, asked for now and then where a rate is to
+            be reached.
+        step_rate: learning rate of the steps, in e-folds.
+        every: optimiser steps between two looks at the rate; by default 16, fewer in short fits.
+        locality: share of a grid code's scale that comes from the codes around it, the rest from its whole channel.
+    """
+
+    def __init__(
+        self,
+        model: LatentINR,
+        aim: Rate,
+        num_pixels: int,
+        num_steps: int,
+        size_of: SizeOf | None = None,
+        step_rate: float = 0.05,
+        every: int | None = None,
+        locality: float = 0.5,
+    ) -> None:
+        self.weight, self.num_pixels, self.locality = aim.weight, num_pixels, locality
+        self.every = every or min(max(num_steps // _LOOKS, 1), 16)
+        self._settled = self._next_measure = _SETTLING * num_steps
+        self._measure_every = (num_steps - self._settled) / _MEASUREMENTS
+        self._target = None if aim.bpp is None else aim.bpp * num_pixels
+        self._model, self._size_of, self._rest = model, size_of, 0.0
+        self.bits = math.nan  # of all codes, at the last look
+        self._specs: tuple[TensorSpec, ...] = tensor_specs(model.config)
+        self._config = model.config
+        self._parameters = dict(model.named_parameters())
+        self._values = torch.cat([p.detach().flatten() for p in self._parameters.values()])
+        self._gradients = torch.zeros_like(self._values)
+        for parameter, value, gradient in zip(
+            self._parameters.values(), self._parts(self._values), self._parts(self._gradients), strict=True
+        ):
+            parameter.data, parameter.grad = value, gradient
+        self._steps = torch.empty_like(self._values)
+        self._codes = torch.empty_like(self._values)
+        self._unrounded = torch.empty_like(self._values)
+        self._rate_gradient = torch.zeros_like(self._values)
+        self._views = {
+            name: self._named(getattr(self, name))
+            for name in ("_values", "_gradients", "_steps", "_codes", "_unrounded", "_rate_gradient")
+        }
+        self._log_steps = {spec.name: self._first_log_step(spec) for spec in self._specs}
+        self._learner = torch.optim.Adam(self._log_steps.values(), lr=step_rate, betas=(0.9, 0.99))
+        self._step_rate = step_rate
+        self._count = 0
+        self._spread_steps()
+
+    def round(self) -> None:
+        """Puts the rounded parameters in the place of the parameters, and clears the gradients."""
+        self._unrounded.copy_(self._values)
+        torch.div(self._values, self._steps, out=self._codes).round_()
+        torch.mul(self._codes, self._steps, out=self._values)
+        self._gradients.zero_()
+
+    def restore(self, progress: float = 1.0) -> None:
+        """Puts the unrounded parameters back, learns the steps, and adds the rate's gradient to the parameters'.
+
+        Args:
+            progress: 0 to 1, the schedule's factor on the learning rate of the steps.
+        """
+        looks = self._count % self.every == 0
+        if looks:
+            self._look(progress)
+        self._values.copy_(self._unrounded)
+        self._gradients.add_(self._rate_gradient)
+        if looks:
+            self._spread_steps()
+        self._count += 1
+
+    def steps(self) -> dict[str, npt.NDArray[np.float32]]:
+        """The steps by tensor name, flat, exactly as they are stored."""
+        return {spec.name: self._stored_step(spec).flatten().cpu().numpy() for spec in self._specs}
+
+    @torch.no_grad()
+    def _look(self, progress: float) -> None:
+        """Bits of the codes, their gradient, and a step of the steps."""
+        bits = torch.zeros((), device=self._values.device)
+        factor = self.weight / self.num_pixels
+        views = self._views
+        for spec in self._specs:
+            codes, step, log_step = views["_codes"][spec.name], views["_steps"][spec.name], self._log_steps[spec.name]
+            exact = views["_unrounded"][spec.name] / step
+            costs, slope = laplace_bits(codes, self._scales(spec, codes))
+            bits += costs.sum()
+            torch.mul(slope / step, factor, out=views["_rate_gradient"][spec.name])
+            # a longer step moves the value by its rounding error, and shrinks the code
+            moved = views["_gradients"][spec.name] * (codes - exact) * step - factor * slope * exact
+            log_step.grad = _sum_to(moved, spec.step_shape)
+        self.bits = float(bits)
+        self._steer()
+        for group in self._learner.param_groups:
+            group["lr"] = self._step_rate * progress
+        self._learner.step()
+
+    def _steer(self) -> None:
+        """Moves lambda towards the bits that are asked for."""
+        if self._target is None or self._count < self._settled:
+            return
+        if self._size_of is not None and self._count >= self._next_measure:
+            # the rest of a file hardly changes while the codes do
+            self._rest = 8 * self._size_of(self._model, self.steps()) - self.bits
+            self._next_measure += self._measure_every
+        excess = math.log(max(self.bits + self._rest, 1.0) / self._target)
+        self.weight *= math.exp(min(max(_STEERING * excess, -_STEERING), _STEERING))
+
+    def _scales(self, spec: TensorSpec, codes: Tensor) -> Tensor:
+        """The Laplace scale of each code, in codes: for a Laplace distribution the mean magnitude is the best guess."""
+        size = codes.abs()
+        if spec.kind == "grid":
+            channel = size.mean((1, 2), keepdim=True)
+            around = F.avg_pool2d(F.pad(size[None], (2, 2, 2, 2), mode="replicate"), 5, 1)[0]
+            around = (25 * around - size) / 24  # without the code itself
+            return torch.lerp(channel, around, self.locality) + _LEAST_SCALE
+        dims = {"sequence": 0, "matrix": 1, "vector": 0}[spec.kind]
+        return size.mean(dims, keepdim=True) + _LEAST_SCALE
+
+    def _first_log_step(self, spec: TensorSpec) -> Tensor:
+        square = self._views["_values"][spec.name].square()
+        mean = _sum_to(square, spec.step_shape) * (math.prod(spec.step_shape) / square.numel())
+        return (_FIRST_STEP[spec.kind] * mean.sqrt()).clamp(*_STEP_RANGE).log().requires_grad_()
+
+    def _stored_step(self, spec: TensorSpec) -> Tensor:
+        step = self._log_steps[spec.name].detach().exp().clamp(*_STEP_RANGE)
+        return torch.from_numpy(round_steps(step.cpu().numpy())).to(step.device)
+
+    def _spread_steps(self) -> None:
+        for spec in self._specs:
+            self._views["_steps"][spec.name].copy_(self._stored_step(spec).expand(spec.shape))
+
+    def _parts(self, flat: Tensor) -> list[Tensor]:
+        sizes = [p.numel() for p in self._parameters.values()]
+        return [part.view(p.shape) for part, p in zip(flat.split(sizes), self._parameters.values(), strict=True)]
+
+    def _named(self, flat: Tensor) -> dict[str, Tensor]:
+        return tensor_views(self._config, dict(zip(self._parameters, self._parts(flat), strict=True)))
+
+
+def laplace_bits(codes: Tensor, scales: Tensor) -> tuple[Tensor, Tensor]:
+    """What integers cost under a Laplace distribution, -log2 of its mass within half a unit, and the derivative.
+
+    Args:
+        codes: any shape; integers, or values in between.
+        scales: positive, broadcastable to the codes: the mean magnitude.
+
+    Returns:
+        bits of each code, and their derivative by the code, both of the codes' shape.
+    """
+    size = codes.abs()
+    half = torch.exp(-0.5 / scales)
+    # the bin lies on one side of zero: e^(-|x| / b) * sinh(1 / 2b)
+    mass = (0.5 * (1 / half - half)).clamp(min=1e-30)
+    outer, outer_slope = size / scales - mass.log(), 1 / scales
+    # the bin holds zero: 1 - e^(-1 / 2b) * cosh(x / b)
+    inside = size < 0.5
+    reach = torch.where(inside, size / scales, 0).clamp(max=30)
+    rest = (1 - half * reach.cosh()).clamp(min=1e-9)
+    inner, inner_slope = -rest.log(), half * reach.sinh() / scales / rest
+    bits = torch.where(inside, inner, outer) / _LN2
+    return bits, torch.where(inside, inner_slope, outer_slope) * codes.sign() / _LN2
+
+
+def _sum_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    dims = [k for k, size in enumerate(shape) if size == 1]
+    return x.sum(dims, keepdim=True) if dims else x
