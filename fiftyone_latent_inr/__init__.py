@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 # public name -> module that defines it
 _PUBLIC = {
     "fit": "encode",
+    "fit_rates": "encode",
     "load": "latent_video",
     "LatentVideo": "latent_video",
     "InputError": "errors",
@@ -38,13 +39,14 @@ __all__ = [
     "__version__",
     "fit",
     "fit_dataset",
+    "fit_rates",
     "load",
     "load_teacher",
 ]
 
 if TYPE_CHECKING:
     from .datasets.fit import fit_dataset
-    from .encode import fit
+    from .encode import fit, fit_rates
     from .errors import BitstreamError, InputError, TeacherUnavailableError
     from .latent_video import LatentVideo, load
     from .progress import FitProgress

@@ -95,6 +95,11 @@ def _add_encode(commands: Any) -> None:
     p.add_argument("input", type=Path, metavar="IN", help="a video file")
     p.add_argument("output", type=Path, metavar="OUT.linr", help="the file to write")
     p.add_argument("--preset", default="balanced", help=f"{', '.join(PRESETS)} (default: balanced)")
+    rate = p.add_mutually_exclusive_group()
+    rate.add_argument(
+        "--quality", type=arg.quality, metavar="Q", help="0 to 100: better pictures or fewer bytes (default: 50)"
+    )
+    rate.add_argument("--bpp", type=arg.positive, metavar="R", help="aim at this many bits per pixel of the file")
     p.add_argument("--size", type=arg.size, metavar="HxW", help="resize by area averaging first, e.g. 180x320")
     p.add_argument("--frames", type=arg.count, metavar="N", help="take the first N frames")
     p.add_argument("--teacher", metavar="NAME", help="small, ARCH/PRETRAINED of OpenCLIP, or a directory")
@@ -119,6 +124,8 @@ def _encode(args: argparse.Namespace) -> None:
     video = fit(
         args.input,
         preset=args.preset,
+        quality=args.quality,
+        bpp=args.bpp,
         teacher=args.teacher,
         prior=args.prior,
         size=args.size,
@@ -197,7 +204,7 @@ def _info(args: argparse.Namespace) -> None:
     from .latent_video import load
 
     video = load(args.input)
-    (height, width), (_, latent_dim) = video.size, video.latents.shape
+    height, width = video.size
     facts: dict[str, Any] = {
         "file": str(args.input),
         "bytes": args.input.stat().st_size,
@@ -207,8 +214,8 @@ def _info(args: argparse.Namespace) -> None:
         "width": width,
         "preset": video.preset,
         "num_parameters": video.num_parameters,
-        "latent_dim": latent_dim,
-        "embedding_dim": None if video.embedding is None else len(video.embedding),
+        "latent_dim": video.latent_dim,
+        "embedding_dim": video.config.embedding_dim or None,
         "teacher": video.teacher,
         "teacher_id": video.teacher_id,
         "metrics": dict(video.metrics),

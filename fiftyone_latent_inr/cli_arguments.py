@@ -46,6 +46,17 @@ def positive(text: str) -> float:
     return value
 
 
+def quality(text: str) -> float:
+    """A number from 0 to 100."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a quality from 0 to 100")
+    return value
+
+
 def span(text: str) -> tuple[int | None, int | None]:
     """`A:B`, either end may be missing."""
     first, colon, last = text.partition(":")

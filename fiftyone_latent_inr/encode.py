@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,9 +16,8 @@ import torch
 
 from . import metrics, video
 from .errors import InputError
-from .fitting import FitConfig, fit_frames, resolve
+from .fitting import FitConfig, Fitted, fit_frames, resolve
 from .latent_video import LatentVideo, draw, from_bytes, pick_device, to_bytes
-from .model import LatentINR
 from .progress import FitProgress, ProgressCallback
 
 if TYPE_CHECKING:
@@ -27,13 +26,19 @@ if TYPE_CHECKING:
 # The steps' tensors are small: on a busy machine a second thread gained nothing, and where waiting threads spin it cost
 # many times the work. One thread also makes a fit independent of the number of cores (`benchmarks/notes.md`).
 _THREADS = 1
+# What the metrics, which are measured last, add to a file.
+_METRICS_BYTES = 120
+
+Source = str | os.PathLike[str] | npt.NDArray[np.uint8]
 
 
 def fit(
-    source: str | os.PathLike[str] | npt.NDArray[np.uint8],
+    source: Source,
     *,
     preset: str = "balanced",
     config: FitConfig | None = None,
+    quality: float | None = None,
+    bpp: float | None = None,
     teacher: str | Teacher | None = None,
     prior: str | None = None,
     size: tuple[int, int] | None = None,
@@ -50,6 +55,8 @@ def fit(
         source: path of a video, or its frames, uint8 (T, H, W, 3) RGB.
         preset: `fast`, `balanced` or `best`.
         config: settings to use instead of the preset's.
+        quality: 0 to 100; 50 is the preset as it is, ten more halve the weight of the bytes.
+        bpp: bits per pixel that the file should take (8 * bytes / (T * H * W)), instead of a quality.
         teacher: what the latents are aligned with: a name (`small`, `ARCH/PRETRAINED`), a directory, or a loaded
             teacher; None for no alignment.
         prior: reserved for pretrained hypernetworks.
@@ -72,9 +79,61 @@ def fit(
         >>> video = linr.fit("clip.mp4", preset="fast", size=(90, 160))  # doctest: +SKIP
         >>> video.metrics["psnr"], video.save("clip.linr")               # doctest: +SKIP
     """
+    settings = resolve(preset, config, quality, bpp)
+    return _fit(source, [settings], teacher, prior, size, max_frames, device, seed, progress, fps, metadata)[0]
+
+
+def fit_rates(
+    source: Source,
+    *,
+    qualities: Sequence[float],
+    preset: str = "balanced",
+    config: FitConfig | None = None,
+    teacher: str | Teacher | None = None,
+    prior: str | None = None,
+    size: tuple[int, int] | None = None,
+    max_frames: int | None = None,
+    device: str | None = None,
+    seed: int = 0,
+    progress: bool | ProgressCallback = True,
+    fps: float = 30.0,
+    metadata: Mapping[str, Any] | None = None,
+) -> list[LatentVideo]:
+    """Fits a video once and stores it at several qualities: only the last part of the fit is done for each.
+
+    Args:
+        qualities: as `quality` of `fit`, at least one.
+        source: as in `fit`, like all others.
+
+    Returns:
+        The fitted videos, in the order of the qualities; each is what `fit` gives at that quality.
+
+    Raises:
+        InputError: a bad video or argument.
+        TeacherUnavailableError: the teacher's weights cannot be had.
+    """
+    if not qualities:
+        raise InputError("qualities must name at least one")
+    settings = [resolve(preset, config, quality) for quality in qualities]
+    return _fit(source, settings, teacher, prior, size, max_frames, device, seed, progress, fps, metadata)
+
+
+def _fit(
+    source: Source,
+    settings: Sequence[FitConfig],
+    teacher: str | Teacher | None,
+    prior: str | None,
+    size: tuple[int, int] | None,
+    max_frames: int | None,
+    device: str | None,
+    seed: int,
+    progress: bool | ProgressCallback,
+    fps: float,
+    metadata: Mapping[str, Any] | None,
+) -> list[LatentVideo]:
+    """One fit, stored once for each of the settings, which differ in their rate only."""
     if prior is not None:
         raise InputError("pretrained hypernetworks (prior=...) are not there yet in this version")
-    settings = resolve(preset, config)
     where = pick_device(device)
     start = time.monotonic()
     with _reporting(progress, start) as report, _threads(where):
@@ -85,21 +144,32 @@ def fit(
         if teacher is not None:
             report(FitProgress("embed", 0, 1))
             targets = torch.from_numpy(teacher.embed_frames(frames))
-        running = fit_frames(torch.from_numpy(frames), settings, targets=targets, seed=seed, device=where)
-        model = _drive(running, report)
-        seconds = time.monotonic() - start
-        config_notes = {"config": settings.digest(), "seed": seed, "steps": settings.steps_for(*frames.shape[:3])}
         notes: dict[str, Any] = {
             "fps": fps,
-            "preset": settings.preset,
+            "preset": settings[0].preset,
             "teacher": None if teacher is None else teacher.name,
             "teacher_id": None if teacher is None else teacher.id,
-            "metadata": {**config_notes, **({"warnings": list(warnings)} if warnings else {}), **(metadata or {})},
         }
-        stored = from_bytes(to_bytes(model, bits=settings.bits, **notes))
-        measured = _measure(model, stored, frames, targets, where, report)
-        measured["seconds"] = seconds
-        return from_bytes(to_bytes(model, bits=settings.bits, metrics=measured, **notes))
+        running = fit_frames(
+            torch.from_numpy(frames),
+            settings[0],
+            targets=targets,
+            seed=seed,
+            device=where,
+            rates=[one.rate for one in settings],
+            size_of=lambda model, steps: len(to_bytes(model, steps=steps, **notes)) + _METRICS_BYTES,
+        )
+        fitted = _drive(running, report)
+        seconds = time.monotonic() - start
+        results = []
+        for one, aim in zip(fitted, settings, strict=True):
+            kept = {"config": aim.digest(), "seed": seed, "steps": aim.steps_for(*frames.shape[:3])}
+            notes["metadata"] = {**kept, **({"warnings": list(warnings)} if warnings else {}), **(metadata or {})}
+            stored = from_bytes(to_bytes(one.model, steps=one.steps, bits=aim.bits, **notes))
+            measured = _measure(one, stored, frames, targets, where, report)
+            measured["seconds"] = seconds
+            results.append(from_bytes(to_bytes(one.model, steps=one.steps, bits=aim.bits, metrics=measured, **notes)))
+        return results
 
 
 def estimate_seconds(
@@ -123,8 +193,9 @@ def estimate_seconds(
     settings = resolve(preset, config)
     steps = settings.steps_for(num_frames, height, width)
     on_gpu = pick_device(device).type != "cpu"
-    # the optimiser's share grows with the grids, the rest with the points of a step
-    step = 0.008 if on_gpu else 1.2e-6 * settings.points_per_step + 4e-8 * height * width
+    # drawing grows with the points of a step and the planes, the optimiser and the rate with the grids
+    planes = settings.architecture.planes
+    step = 0.008 if on_gpu else 4e-7 * settings.points_per_step * (1 + planes) + 3e-8 * planes * height * width
     drawing = num_frames * height * width * (5e-9 if on_gpu else 6e-7)
     return steps * step + 2 * drawing
 
@@ -137,7 +208,7 @@ def describe_device(device: torch.device) -> str:
 
 
 def _frames(
-    source: str | os.PathLike[str] | npt.NDArray[np.uint8],
+    source: Source,
     size: tuple[int, int] | None,
     max_frames: int | None,
     fps: float,
@@ -168,36 +239,40 @@ def _teacher(teacher: str | Teacher | None, device: torch.device) -> Teacher | N
     return load_teacher(teacher, device=str(device))
 
 
-def _drive(running: Generator[FitProgress, None, LatentINR], report: ProgressCallback) -> LatentINR:
+def _drive(running: Generator[FitProgress, None, list[Fitted]], report: ProgressCallback) -> list[Fitted]:
     """Runs a fit to its end, reporting each event."""
     while True:
         try:
             event = next(running)
         except StopIteration as stop:
-            model: LatentINR = stop.value
-            return model
+            fitted: list[Fitted] = stop.value
+            return fitted
         report(event)
 
 
 def _measure(
-    model: LatentINR,
+    fitted: Fitted,
     stored: LatentVideo,
     frames: npt.NDArray[np.uint8],
     targets: torch.Tensor | None,
     device: torch.device,
     report: ProgressCallback,
 ) -> dict[str, float]:
-    """PSNR and MS-SSIM of the stored video, PSNR before storing, and how well its embeddings follow the teacher."""
+    """PSNR and MS-SSIM of the stored video, and how well its embeddings follow the teacher.
+
+    Where numbers were rounded after the fit only, the PSNR before that as well.
+    """
     count, height, width, _ = frames.shape
     times = np.arange(count, dtype=np.float32)
-    sums = np.zeros(3)
-    pairs = zip(draw(stored.model(device), times, height, width), draw(model, times, height, width), strict=True)
-    for k, (after, before) in enumerate(pairs):
+    sums = np.zeros(2)
+    for k, drawn in enumerate(draw(stored.model(device), times, height, width)):
         true = frames[k : k + 1]
-        sums += metrics.psnr(true, after[None]), metrics.ms_ssim(true, after[None]), metrics.psnr(true, before[None])
+        sums += metrics.psnr(true, drawn[None]), metrics.ms_ssim(true, drawn[None])
         report(FitProgress("measure", k + 1, count, float(sums[0]) / (k + 1)))
-    psnr, ms_ssim, unquantised = (float(n) / count for n in sums)
-    measured = {"psnr": psnr, "ms_ssim": ms_ssim, "psnr_unquantised": unquantised}
+    measured = {"psnr": float(sums[0]) / count, "ms_ssim": float(sums[1]) / count}
+    if fitted.steps is None:
+        before = zip(frames, draw(fitted.model, times, height, width), strict=True)
+        measured["psnr_unquantised"] = sum(metrics.psnr(true[None], drawn[None]) for true, drawn in before) / count
     embeddings = stored.embeddings
     if targets is not None and embeddings is not None and count > 1:
         from .semantics.retrieval import centred_cosine

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,10 @@ from torch import Tensor
 
 from . import codec
 from .errors import BitstreamError, InputError
-from .model import LatentINR, ModelConfig, pixel_grid
-from .stored import FloatArray, check_tensors, to_model, to_tensors
+from .files import atomic_target
+from .model import LatentINR, pixel_grid
+from .model.tensors import SEMANTIC
+from .stored import FloatArray, Steps, Stored, to_sections
 
 # Points drawn at once. On a CPU their features should stay in the cache; a GPU wants enough to keep busy.
 _POINTS_CPU = 16_384
@@ -24,15 +25,14 @@ _POINTS_GPU = 1_048_576
 _MAX_SIDE = 16_384
 
 
-@dataclass(frozen=True)
 class LatentVideo:
     """A video as latents and networks, exactly as its `.linr` file holds it.
 
-    Made by `fit` or `load`. Whatever it says or draws comes from the stored, quantised numbers.
+    Made by `fit` or `load`. Whatever it says or draws comes from the stored, quantised numbers, which are read when
+    they are needed: embeddings need a small section of the file, a frame that of its group of frames.
 
     Attributes:
-        config: the model's configuration.
-        tensors: the stored tensors, dequantised, float32, by name.
+        config: the model's configuration; of several groups of frames, the first one's.
         fps: frames a second.
         preset: the preset it was fitted with.
         teacher: name of the teacher its latents are aligned with, or None.
@@ -46,20 +46,51 @@ class LatentVideo:
         >>> frames = video.render(times=[0, 0.5, 1], size=(360, 640))   # doctest: +SKIP
     """
 
-    config: ModelConfig
-    tensors: Mapping[str, FloatArray]
-    fps: float
-    preset: str
-    teacher: str | None
-    teacher_id: str | None
-    metrics: Mapping[str, float]
-    metadata: Mapping[str, Any]
-    data: bytes = field(repr=False)
+    def __init__(self, source: codec.Source) -> None:
+        self._source = source
+        self._stored = stored = Stored(source)
+        header = stored.header
+        try:
+            self.fps = float(header["fps"])
+            measured = {str(k): float(v) for k, v in header["metrics"].items()}
+            self.metadata: Mapping[str, Any] = dict(header["metadata"])
+            names = [header[key] for key in ("preset", "teacher", "teacher_id")]
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+            raise BitstreamError(f"its header is not that of a Latent-INR video: {error}") from error
+        if not (math.isfinite(self.fps) and self.fps > 0) or not all(n is None or isinstance(n, str) for n in names):
+            raise BitstreamError("its header is not that of a Latent-INR video: a value is out of range")
+        self.config = stored.groups[0].config
+        height, width = self.size
+        measured["bytes"] = float(source.size)
+        measured["bpp"] = 8 * source.size / (self.num_frames * height * width)
+        measured["num_parameters"] = float(self.num_parameters)
+        self.metrics: Mapping[str, float] = measured
+        self.preset: str = names[0] or ""
+        self.teacher: str | None = names[1]
+        self.teacher_id: str | None = names[2]
+
+    def __repr__(self) -> str:
+        height, width = self.size
+        origin = self._source.name or "in memory"
+        return f"LatentVideo({origin}: {self.num_frames} frames of {width}x{height}, {self._source.size} bytes)"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return from_bytes, (self.data,)
+
+    @property
+    def data(self) -> bytes:
+        """The file's bytes; read whole if it was loaded from a path."""
+        return self._source.read(0, self._source.size)
 
     @property
     def num_frames(self) -> int:
         """T."""
-        return self.config.num_frames
+        return self._stored.num_frames
+
+    @property
+    def num_groups(self) -> int:
+        """Groups of frames, each with a model of its own."""
+        return len(self._stored.groups)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -67,22 +98,47 @@ class LatentVideo:
         return self.config.height, self.config.width
 
     @property
+    def latent_dim(self) -> int:
+        """D, of the widest latent."""
+        return max(group.config.latent_dim for group in self._stored.groups)
+
+    @property
     def num_parameters(self) -> int:
         """All stored numbers, the embedding head included."""
-        return self.config.num_parameters
+        configs = [group.config for group in self._stored.groups]
+        head = (configs[0].semantic_dim + 1) * configs[0].embedding_dim
+        return sum(config.num_parameters - head for config in configs) + head
+
+    @property
+    def tensors(self) -> Mapping[str, FloatArray]:
+        """The stored tensors, float32, by name; of several groups of frames, with the group's number before it."""
+        found = dict(self._stored.semantic())
+        for k in range(self.num_groups):
+            prefix = f"{k}." if self.num_groups > 1 else ""
+            found.update({prefix + name: tensor for name, tensor in self._stored.group(k).items()})
+        return found
 
     @property
     def latents(self) -> FloatArray:
-        """(T, D) float32, the dictionary."""
-        return self.tensors["latents"]
+        """(T, D) float32, the dictionary; narrower ones of a group end in zeros."""
+        semantic = self.config.semantic_dim
+        latents = np.zeros((self.num_frames, self.latent_dim), np.float32)
+        if semantic:
+            latents[:, :semantic] = self._stored.semantic()["latents.semantic"]
+        for k, group in enumerate(self._stored.groups):
+            free = self._stored.group(k).get("latents.free")
+            if free is not None:
+                latents[group.first : group.first + len(free), semantic : semantic + free.shape[1]] = free
+        return latents
 
     @property
     def embeddings(self) -> FloatArray | None:
         """(T, E) float32, a unit-norm embedding of each frame in the teacher's space; None without a teacher."""
         if not self.config.embedding_dim:
             return None
-        weight, bias = self.tensors["embedding.weight"], self.tensors["embedding.bias"]
-        return _unit(self.latents[:, : self.config.semantic_dim] @ weight + bias)
+        # in float64, for the same embeddings on every machine, and finite ones whatever a file holds
+        latents, weight, bias = (self._stored.semantic()[name].astype(np.float64) for name in SEMANTIC)
+        return _unit(latents @ weight + bias)
 
     @property
     def embedding(self) -> FloatArray | None:
@@ -130,12 +186,30 @@ class LatentVideo:
         instants = _checked_times(times, self.num_frames)
         height, width = _checked_size(size or self.size)
         where = pick_device(device)
-        model = self.model(where)
-        yield from draw(model, instants, height, width)
+        starts = np.array([group.first for group in self._stored.groups])
+        owners = np.searchsorted(starts, instants, side="right") - 1
+        for run in np.split(np.arange(len(instants)), np.flatnonzero(np.diff(owners)) + 1):
+            if not len(run):
+                continue
+            group = self._stored.groups[owners[run[0]]]
+            # between two groups the earlier one's last frame holds
+            inside = np.minimum(instants[run] - group.first, group.config.num_frames - 1).astype(np.float32)
+            yield from draw(self.model(where, int(owners[run[0]])), inside, height, width)
 
-    def model(self, device: torch.device | str = "cpu") -> LatentINR:
-        """The networks, rebuilt from the stored tensors, on a device."""
-        return to_model(self.config, self.tensors).to(device)
+    def model(self, device: torch.device | str = "cpu", group: int = 0) -> LatentINR:
+        """The networks of a group of frames, rebuilt from the stored tensors, on a device."""
+        return self._stored.model(group).to(device)
+
+    def check(self) -> None:
+        """Reads the whole file and compares all checksums, without decoding.
+
+        Raises:
+            BitstreamError: a part of the file is damaged; the message says which.
+        """
+        try:
+            self._stored.check()
+        except BitstreamError as error:
+            raise _naming(self._source, error) from error
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the `.linr` file, whole or not at all.
@@ -143,27 +217,33 @@ class LatentVideo:
         Raises:
             InputError: the file cannot be written there.
         """
-        codec.write_file(path, self.data)
+        data = self.data
+        with atomic_target(path) as temporary, open(temporary, "wb") as handle:
+            handle.write(data)
 
 
 def load(path: str | os.PathLike[str]) -> LatentVideo:
     """Reads a `.linr` file, which may come from a stranger: nothing in it is executed.
 
+    Only its header is read at once, and checked; the rest when it is asked for, so the file must stay where it is.
+    Damage there is found then, or by `LatentVideo.check`.
+
     Raises:
         InputError: there is no such file, or it cannot be read.
-        BitstreamError: the file is damaged, foreign, or of a newer version.
+        BitstreamError: the file is damaged, foreign, or of another version.
     """
-    data = codec.read_file(path)
+    source = codec.FileSource(path)
     try:
-        return from_bytes(data)
+        return LatentVideo(source)
     except BitstreamError as error:
-        raise BitstreamError(f"{os.fspath(path)}: {error}") from error
+        raise _naming(source, error) from error
 
 
 def to_bytes(
-    model: LatentINR,
+    model: LatentINR | Sequence[LatentINR],
     *,
-    bits: int,
+    steps: Steps | Sequence[Steps] | None = None,
+    bits: int = 8,
     fps: float,
     preset: str,
     teacher: str | None = None,
@@ -171,43 +251,47 @@ def to_bytes(
     metrics: Mapping[str, float] | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> bytes:
-    """The bytes of a `.linr` file; `from_bytes` is the way back. Arguments as the attributes of `LatentVideo`."""
-    tensors, codings = to_tensors(model, bits)
+    """The bytes of a `.linr` file; `from_bytes` is the way back.
+
+    Args:
+        model: the networks, on any device; or those of several groups of frames, in their order.
+        steps: quantisation steps of every tensor of `model.tensors.tensor_specs`, flat, as `codec.round_steps` leaves
+            them, for each model; None takes the smallest that store every value in `bits`.
+        bits: bits of a stored number, where no steps are given.
+        fps: and the rest, as the attributes of `LatentVideo`.
+
+    Raises:
+        InputError: the models are not of one video.
+        ValueError: metadata that JSON cannot say or that is too large, or numbers that are not finite.
+    """
+    models = [model] if isinstance(model, LatentINR) else list(model)
+    given = [steps] * len(models) if steps is None or isinstance(steps, Mapping) else list(steps)
+    documents, sections = to_sections(models, given, bits)
     header = {
-        "model": model.config.to_json(),
+        "models": documents,
         "fps": fps,
         "preset": preset,
         "teacher": teacher,
         "teacher_id": teacher_id,
-        "metrics": dict(metrics or {}),
+        "metrics": {name: float(f"{value:.8g}") for name, value in (metrics or {}).items()},
         "metadata": dict(metadata or {}),
     }
-    return codec.compress(header, tensors, codings, {})
+    return codec.assemble(header, sections)
 
 
 def from_bytes(data: bytes) -> LatentVideo:
-    """Reads the bytes of a `.linr` file.
+    """Reads the bytes of a `.linr` file, as `load` reads a path.
 
     Raises:
-        BitstreamError: they are damaged, foreign, or of a newer version.
+        BitstreamError: they are damaged, foreign, or of another version.
     """
-    header, tensors, _ = codec.decompress(data)
-    try:
-        config = ModelConfig.from_json(header["model"])
-        fps = float(header["fps"])
-        measured = {str(k): float(v) for k, v in header["metrics"].items()}
-        metadata = dict(header["metadata"])
-        names = [header[key] for key in ("preset", "teacher", "teacher_id")]
-    except (InputError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BitstreamError(f"its header is not that of a Latent-INR video: {error}") from error
-    if not (math.isfinite(fps) and fps > 0) or not all(n is None or isinstance(n, str) for n in names):
-        raise BitstreamError("its header is not that of a Latent-INR video: a value is out of range")
-    check_tensors(config, tensors)
-    measured["bytes"] = float(len(data))
-    measured["bpp"] = 8 * len(data) / (config.num_frames * config.height * config.width)
-    measured["num_parameters"] = float(config.num_parameters)
-    preset, teacher, teacher_id = names
-    return LatentVideo(config, tensors, fps, preset or "", teacher, teacher_id, measured, metadata, data)
+    return LatentVideo(codec.MemorySource(data))
+
+
+def _naming(source: codec.Source, error: BitstreamError) -> BitstreamError:
+    """The error with the file's name before it, once."""
+    text = str(error)
+    return BitstreamError(text if not source.name or text.startswith(source.name) else f"{source.name}: {text}")
 
 
 @torch.inference_mode()

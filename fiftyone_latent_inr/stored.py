@@ -1,8 +1,14 @@
-"""Between a model and what is stored of it: which tensors, under which names, in how many bits."""
+"""Between models and what a `.linr` file holds of them: sections of quantised tensors, read when they are needed.
+
+A video is one group of frames or several. What embeddings need, the semantic latents of all frames and the head, lies
+in one section; everything else of a group lies in the group's own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +16,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from .codec import TensorCoding
-from .errors import BitstreamError
+from . import codec
+from .errors import BitstreamError, InputError
 from .model import LatentINR, ModelConfig
+from .model.tensors import SEMANTIC, TensorSpec, model_views, tensor_specs
 
 FloatArray = npt.NDArray[np.float32]
+Steps = Mapping[str, npt.ArrayLike]
 
 # Offsets and biases are few and shift everything that comes after them: sixteen bits cost next to nothing.
 _FINE_BITS = 16
@@ -22,86 +30,170 @@ _FINE_BITS = 16
 # they alone caused two thirds of what storing cost.
 _MORE_BITS_FOR_WEIGHTS = 2
 
+# What a file may make its reader do. In numbers decoded, a section counting as many as take its constant time: enough
+# for two planes of 1080p in a file of any size, and 12 for each byte beyond the first MiB.
+_FREE_WORK = 4_400_000
+_WORK_PER_BYTE = 12
+_WORK_PER_SECTION = 24_576
+_FREE_BYTES = 1 << 20
 
-def to_tensors(model: LatentINR, bits: int) -> tuple[dict[str, FloatArray], dict[str, TensorCoding]]:
-    """The tensors that stand for a model, and how each is quantised.
 
-    The hypernetwork's heads are stored one by one, so that a warp's small numbers have a step of their own.
+@dataclass(frozen=True)
+class Group:
+    """A run of frames that share a model.
+
+    Attributes:
+        first: its first frame.
+        config: the model's configuration, whose `num_frames` is the number of frames.
+        entry: where its section is.
+    """
+
+    first: int
+    config: ModelConfig
+    entry: codec.Entry
+
+
+def to_sections(
+    models: Sequence[LatentINR], steps: Sequence[Steps | None], bits: int
+) -> tuple[list[dict[str, Any]], list[codec.Section]]:
+    """The sections that stand for the models of a video's groups of frames, and their configurations.
+
+    The semantic latents and the head are those of all groups; the head is the first model's.
 
     Args:
-        model: a fitted model, on any device.
+        models: fitted models, on any device, in the order of their frames.
+        steps: for each model the steps of its tensors by name, flat, or None for the smallest that `bits` allow.
         bits: bits of a stored number; the field's weights take two more, offsets and biases 16.
 
-    Returns:
-        Two dicts with the same names: float32 tensors and their codings.
+    Raises:
+        InputError: the models do not fit together.
     """
-    tensors: dict[str, FloatArray] = {}
-    codings: dict[str, TensorCoding] = {}
-
-    def put(name: str, value: Tensor, axis: int | None, bits: int = bits) -> None:
-        tensors[name] = value.detach().float().cpu().numpy()
-        codings[name] = TensorCoding(bits, axis)
-
-    hyper, field = model.hypernetwork, model.field
-    put("latents", model.latents, 1)
-    put("trunk", hyper.trunk, 0)
-    sizes = list(hyper.layout.values())
-    for name, part in zip(hyper.layout, hyper.heads.split(sizes, dim=1), strict=True):
-        put(f"heads.{name}", part, 0)
-    for name, part in zip(hyper.layout, hyper.offsets.split(sizes), strict=True):
-        put(f"offsets.{name}", part, None, _FINE_BITS)
-    for k, grid in enumerate(field.grids):
-        put(f"grids.{k}", grid.flatten(0, 1), 0)
-    for k, (weight, bias) in enumerate(zip(field.weights, field.biases, strict=True)):
-        put(f"weights.{k}", weight, 0, min(bits + _MORE_BITS_FOR_WEIGHTS, 16))
-        put(f"biases.{k}", bias, None, _FINE_BITS)
-    if model.config.embedding_dim:
-        put("embedding.weight", model.embedding_weight, 0)
-        put("embedding.bias", model.embedding_bias, None, _FINE_BITS)
-    return tensors, codings
-
-
-def tensor_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every stored tensor of a model of this configuration."""
-    shapes: dict[str, tuple[int, ...]] = {
-        "latents": (config.num_frames, config.latent_dim),
-        "trunk": (config.latent_dim, config.bottleneck),
-    }
-    for name, size in config.heads.items():
-        shapes[f"heads.{name}"] = (config.bottleneck, size)
-        shapes[f"offsets.{name}"] = (size,)
-    for k, level in enumerate(config.levels):
-        shapes[f"grids.{k}"] = (config.planes * level.channels * level.copies, level.rows, level.cols)
-    for k, (inputs, outputs) in enumerate(config.layer_sizes):
-        shapes[f"weights.{k}"] = (outputs, inputs)
-        shapes[f"biases.{k}"] = (outputs,)
-    if config.embedding_dim:
-        shapes["embedding.weight"] = (config.semantic_dim, config.embedding_dim)
-        shapes["embedding.bias"] = (config.embedding_dim,)
-    return shapes
+    configs = [model.config for model in models]
+    _check_groups(configs)
+    quantised = []
+    for model, given in zip(models, steps, strict=True):
+        values = {name: view.detach().float().cpu().numpy() for name, view in model_views(model).items()}
+        quantised.append({s.name: _quantise(s, values[s.name], given, bits) for s in tensor_specs(model.config)})
+    count = sum(config.num_frames for config in configs)
+    sections = []
+    if configs[0].semantic_dim:
+        tensors = {name: quantised[0][name] for name in SEMANTIC}
+        if len(models) > 1:
+            tensors["latents.semantic"] = _joined([own["latents.semantic"] for own in quantised])
+        data = _encode(semantic_specs(replace(configs[0], num_frames=count)), tensors)
+        sections.append(codec.Section(codec.SEMANTIC, count, 0, data))
+    documents: list[dict[str, Any]] = []
+    for config, own in zip(configs, quantised, strict=True):
+        document = config.to_json()
+        if document not in documents:
+            documents.append(document)
+        data = _encode(group_specs(config), own)
+        sections.append(codec.Section(codec.GROUP, config.num_frames, documents.index(document), data))
+    missing = _work(configs) - _FREE_WORK - _WORK_PER_BYTE * (sum(len(s.data) for s in sections) - _FREE_BYTES)
+    if missing > 0 and _work(configs) > _FREE_WORK:  # a long or large video of next to nothing
+        last = sections[-1]
+        sections[-1] = replace(last, data=last.data + bytes(missing // _WORK_PER_BYTE // 4 * 4 + 4))
+    return documents, sections
 
 
-def check_tensors(config: ModelConfig, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Checks that a file holds exactly the tensors that its configuration needs.
+def semantic_specs(config: ModelConfig) -> list[TensorSpec]:
+    """The tensors of the semantic section; `num_frames` counts those of all groups."""
+    return [spec for spec in tensor_specs(config) if spec.name in SEMANTIC]
+
+
+def group_specs(config: ModelConfig) -> list[TensorSpec]:
+    """The tensors of a group's section."""
+    return [spec for spec in tensor_specs(config) if spec.name not in SEMANTIC]
+
+
+class Stored:
+    """A file's header, and its tensors as they are asked for; what was read once is kept.
+
+    Args:
+        source: the file or its bytes.
 
     Raises:
-        BitstreamError: a tensor is missing, unknown or of another shape.
+        BitstreamError: it is damaged or foreign.
+
+    Attributes:
+        header: the JSON header.
+        groups: the groups of frames, in order.
+        num_frames: of all groups.
     """
-    expected = tensor_shapes(config)
-    if set(expected) != set(tensors):
-        odd = sorted(set(expected) ^ set(tensors))[:3]
-        raise BitstreamError(f"its tensors do not fit its configuration (see {', '.join(odd)})")
-    for name, shape in expected.items():
-        if tensors[name].shape != shape:
-            raise BitstreamError(f"tensor {name} has shape {tensors[name].shape}, its configuration says {shape}")
+
+    def __init__(self, source: codec.Source) -> None:
+        self.source = source
+        self.header, entries = codec.parse(source)
+        configs = _configs(self.header.get("models"))
+        self.groups: list[Group] = []
+        self._semantic = next((e for e in entries if e.kind == codec.SEMANTIC), None)
+        for entry in entries:
+            if entry.model >= len(configs):
+                raise BitstreamError("the index names a model configuration that is not there")
+            if entry.kind == codec.GROUP:
+                if configs[entry.model].num_frames != entry.count:
+                    raise BitstreamError("the index and a model's configuration differ in the number of frames")
+                self.groups.append(Group(entry.first, configs[entry.model], entry))
+        try:
+            _check_groups([group.config for group in self.groups])
+        except InputError as error:
+            raise BitstreamError(str(error)) from error
+        self.num_frames = sum(group.config.num_frames for group in self.groups)
+        if (self._semantic is None) != (self.groups[0].config.semantic_dim == 0):
+            raise BitstreamError("its sections do not fit its configuration: the semantic one is missing or extra")
+        work = _work([group.config for group in self.groups])
+        if work > _FREE_WORK + _WORK_PER_BYTE * max(0, source.size - _FREE_BYTES):
+            raise BitstreamError("it declares more numbers than a file of its size may hold")
+        self._lock = threading.Lock()
+        self._kept: dict[int, dict[str, FloatArray]] = {}
+
+    def semantic(self) -> dict[str, FloatArray]:
+        """The semantic latents (T, S) and the head, by name; empty without a teacher."""
+        if self._semantic is None:
+            return {}
+        specs = semantic_specs(replace(self.groups[0].config, num_frames=self.num_frames))
+        return self._read(-1, self._semantic, specs)
+
+    def group(self, index: int) -> dict[str, FloatArray]:
+        """A group's own tensors by name."""
+        found = self.groups[index]
+        return self._read(index, found.entry, group_specs(found.config))
+
+    def model(self, index: int) -> LatentINR:
+        """A group's model, rebuilt on the CPU, in evaluation mode, without gradients."""
+        group = self.groups[index]
+        semantic = dict(self.semantic())
+        if semantic:
+            stop = group.first + group.config.num_frames
+            semantic["latents.semantic"] = semantic["latents.semantic"][group.first : stop]
+        return to_model(group.config, {**semantic, **self.group(index)})
+
+    def check(self) -> None:
+        """Reads every section and compares its checksum, without decoding.
+
+        Raises:
+            BitstreamError: one is damaged.
+        """
+        for entry in [*([self._semantic] if self._semantic else []), *(group.entry for group in self.groups)]:
+            codec.read_section(self.source, entry)
+
+    def _read(self, key: int, entry: codec.Entry, specs: list[TensorSpec]) -> dict[str, FloatArray]:
+        with self._lock:
+            if key not in self._kept:
+                try:
+                    data = codec.read_section(self.source, entry)
+                    self._kept[key] = _decode(specs, data, entry.name)
+                except BitstreamError as error:
+                    raise BitstreamError(f"{self.source.name}: {error}" if self.source.name else str(error)) from error
+            return self._kept[key]
 
 
 def to_model(config: ModelConfig, tensors: Mapping[str, FloatArray]) -> LatentINR:
-    """Rebuilds a model from its stored tensors; the inverse of `to_tensors` but for the rounding.
+    """Rebuilds a model from its stored tensors.
 
     Args:
         config: the model's configuration.
-        tensors: dequantised tensors that passed `check_tensors`.
+        tensors: all of `tensor_specs`, by name.
 
     Returns:
         The model on the CPU, in evaluation mode, without gradients.
@@ -112,8 +204,9 @@ def to_model(config: ModelConfig, tensors: Mapping[str, FloatArray]) -> LatentIN
     def joined(prefix: str) -> Tensor:
         return torch.cat([torch.from_numpy(tensors[f"{prefix}.{name}"]) for name in config.heads], dim=-1)
 
+    latents = [tensors[name] for name in ("latents.semantic", "latents.free") if name in tensors]
     state = {
-        "latents": torch.from_numpy(tensors["latents"]),
+        "latents": torch.from_numpy(np.concatenate(latents, axis=1)),
         "hypernetwork.trunk": torch.from_numpy(tensors["trunk"]),
         "hypernetwork.heads": joined("heads"),
         "hypernetwork.offsets": joined("offsets"),
@@ -129,3 +222,63 @@ def to_model(config: ModelConfig, tensors: Mapping[str, FloatArray]) -> LatentIN
         state["embedding_bias"] = torch.from_numpy(tensors["embedding.bias"])
     model.load_state_dict(state, assign=True)
     return model.requires_grad_(False).eval()
+
+
+def _quantise(spec: TensorSpec, values: FloatArray, steps: Steps | None, bits: int) -> codec.Quantised:
+    if steps is None:
+        more = _MORE_BITS_FOR_WEIGHTS if spec.name.startswith("weights.") else 0
+        own = _FINE_BITS if spec.kind == "vector" else min(bits + more, 16)
+        return codec.Quantised(*codec.quantise(values, codec.peak_steps(values, spec.axis, own), spec.axis))
+    return codec.Quantised(*codec.quantise(values, steps[spec.name], spec.axis))
+
+
+def _joined(parts: Sequence[codec.Quantised]) -> codec.Quantised:
+    """Semantic latents of all groups under the finest of their steps."""
+    steps = np.min([np.where(part.steps > 0, part.steps, np.inf) for part in parts], axis=0)
+    steps = np.where(np.isfinite(steps), steps, 0)
+    values = np.concatenate([codec.dequantise(part.codes, part.steps, 1) for part in parts])
+    return codec.Quantised(*codec.quantise(values, steps, 1))
+
+
+def _layouts(specs: Sequence[TensorSpec]) -> list[codec.Layout]:
+    return [codec.Layout(spec.kind, spec.shape) for spec in specs]
+
+
+def _encode(specs: Sequence[TensorSpec], tensors: Mapping[str, codec.Quantised]) -> bytes:
+    return codec.encode(_layouts(specs), [tensors[spec.name] for spec in specs])
+
+
+def _decode(specs: Sequence[TensorSpec], data: bytes, section: str) -> dict[str, FloatArray]:
+    try:
+        found = codec.decode(_layouts(specs), data)
+    except BitstreamError as error:
+        raise BitstreamError(f"the section {section!r} is damaged: {error}") from error
+    tensors = {}
+    for spec in specs:
+        one = found.pop(0)  # codes go as their values come, so that both are never there in full
+        tensors[spec.name] = codec.dequantise(one.codes, one.steps, spec.axis)
+    return tensors
+
+
+def _configs(documents: Any) -> list[ModelConfig]:
+    if not isinstance(documents, list):
+        raise BitstreamError("its header lacks the model configurations")
+    try:
+        return [ModelConfig.from_json(document) for document in documents]
+    except (InputError, TypeError, ValueError, OverflowError) as error:
+        raise BitstreamError(f"its header is not that of a Latent-INR video: {error}") from error
+
+
+def _check_groups(configs: Sequence[ModelConfig]) -> None:
+    """Checks that groups are of one video, and that their work is bounded."""
+    first = configs[0]
+    for config in configs:
+        for name in ("height", "width", "semantic_dim", "embedding_dim"):
+            if getattr(config, name) != getattr(first, name):
+                raise InputError(f"model configuration: groups of frames differ in {name}")
+
+
+def _work(configs: Sequence[ModelConfig]) -> int:
+    """The numbers that a reader decodes, the head once, and a constant for each section."""
+    heads = (len(configs) - 1) * (configs[0].semantic_dim + 1) * configs[0].embedding_dim
+    return sum(config.num_parameters + _WORK_PER_SECTION for config in configs) - heads

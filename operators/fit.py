@@ -44,7 +44,7 @@ class FitLatentINR(foo.Operator):
             samples: a dataset or view of videos.
             delegate: schedule the fit for `fiftyone delegated launch` instead of running it here.
             **options: those of `fiftyone_latent_inr.fit_dataset`; for a delegated run, those of the form:
-                `preset`, `teacher`, `device`, `embeddings_field`, `brain_key`, `overwrite`.
+                `preset`, `quality`, `teacher`, `device`, `embeddings_field`, `brain_key`, `overwrite`.
 
         Returns:
             what became of the samples, or FiftyOne's result of scheduling.

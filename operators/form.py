@@ -26,6 +26,7 @@ def read_form(ctx):
         "preset": params.get("preset") or "balanced",
         "teacher": None if teacher == NO_TEACHER else teacher,
         "device": None if device == "auto" else device,
+        "quality": 50 if params.get("quality") is None else params["quality"],
         "embeddings_field": params.get("embeddings_field") or "latent_inr",
         "brain_key": params.get("brain_key") or "latent_inr",
         "overwrite": bool(params.get("overwrite", False)),
@@ -47,6 +48,10 @@ def build_form(ctx, inputs):
 
     inputs.view_target(ctx, action_description="Fit")
     _choices(inputs, "preset", PRESETS, "balanced", "Preset", "How much time to spend on quality")
+    quality = inputs.float(
+        "quality", default=50, min=0, max=100, label="Quality",
+        description="0 to 100: better pictures, or smaller files",
+    )  # fmt: skip
     names = types.AutocompleteView(allow_user_input=True)
     for known in ("default", "small", NO_TEACHER):
         names.add_choice(known, label=known)
@@ -76,7 +81,7 @@ def build_form(ctx, inputs):
     )
     samples, options = read_form(ctx)
     found = problems(samples, options)
-    for argument, prop in (("teacher", teacher), ("embeddings_field", name), ("brain_key", key)):
+    for argument, prop in (("quality", quality), ("teacher", teacher), ("embeddings_field", name), ("brain_key", key)):
         if argument in found:
             prop.invalid, prop.error_message = True, found[argument]
     if "samples" in found:

@@ -105,6 +105,15 @@ def test_encode_resizes_and_takes_the_first_frames(
     assert measured["psnr"] == pytest.approx(metrics.psnr(wanted, load(path).render()), abs=1e-6)
 
 
+def test_encode_takes_a_quality_or_a_rate(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    common = ["--preset", "fast", "--frames", "2", "--quiet", "--device", "cpu"]
+    for name, options in {"low": ["--quality", "0"], "high": ["--quality", "90"], "rate": ["--bpp", "9"]}.items():
+        assert main(["encode", str(clip), str(tmp_path / f"{name}.linr"), *common, *options]) == 0
+    low, high, rate = (load(tmp_path / f"{name}.linr").metrics for name in ("low", "high", "rate"))
+    assert low["bytes"] < high["bytes"] and low["psnr"] < high["psnr"]
+    assert rate["bpp"] == pytest.approx(9, rel=0.1)
+
+
 def test_info(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(stored), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
@@ -234,6 +243,10 @@ def test_compare_with_another_video_is_refused(
         (["--frames", "-3"], "--frames"),
         (["--frames", "many"], "whole number"),
         (["--seed", "x"], "seed"),
+        (["--quality", "101"], "0 to 100"),
+        (["--quality", "nan"], "0 to 100"),
+        (["--bpp", "0"], "above 0"),
+        (["--quality", "60", "--bpp", "1"], "not allowed with"),
         (["--no-such-option"], "--no-such-option"),
     ],
 )

@@ -43,7 +43,7 @@ def test_metrics_are_those_of_the_stored_file(frames: np.ndarray, fitted: linr.L
 
 def test_it_fits_and_storing_costs_little(fitted: linr.LatentVideo) -> None:
     assert fitted.metrics["psnr"] > 25
-    assert fitted.metrics["psnr_unquantised"] - fitted.metrics["psnr"] < 0.3
+    assert "psnr_unquantised" not in fitted.metrics  # the fit itself is rounded
     assert (fitted.num_frames, fitted.size, fitted.fps) == (8, (36, 48), 12.5)
 
 

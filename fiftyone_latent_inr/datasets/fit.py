@@ -117,7 +117,7 @@ def fit_dataset(
     check_fields(dataset, names)
     record = runs.read_config(dataset, names.embedding)
     _check_options(fit_options)
-    Settings.check_preset(preset)
+    Settings.check(preset, fit_options)
     folder = _output_dir(dataset, output_dir)
     teacher = _load_teacher(teacher, fit_options.get("device"))
     settings = Settings.of(preset, teacher, prior, fit_options)

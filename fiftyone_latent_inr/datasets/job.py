@@ -173,6 +173,7 @@ class FitJob:
             if os.path.isfile(candidate):
                 try:
                     video = load(candidate)
+                    video.check()
                     if candidate != str(path):
                         self._save(video, path)
                     return video

@@ -7,6 +7,9 @@ from typing import Any
 
 from .identity import settings_digest
 
+# What is on record for people; `config` and `teacher_id` say the same and decide.
+_SAID_BY_OTHERS = ("preset", "quality", "bpp", "teacher")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -26,12 +29,14 @@ class Settings:
             preset: its name.
             teacher: the loaded teacher, or None.
             prior: the prior, or None.
-            options: `config`, `size`, `max_frames`, `device`, `seed`.
+            options: `config`, `quality`, `bpp`, `size`, `max_frames`, `device`, `seed`.
         """
         size = options.get("size")
         record = {
             "preset": preset if options.get("config") is None else "custom",
-            "config": config_digest(preset, options.get("config")),
+            "config": config_digest(preset, options),
+            "quality": options.get("quality"),
+            "bpp": options.get("bpp"),
             "teacher": getattr(teacher, "name", None),
             "teacher_id": getattr(teacher, "id", None),
             "embedding_dim": getattr(teacher, "embedding_dim", None),
@@ -40,22 +45,24 @@ class Settings:
             "max_frames": options.get("max_frames"),
             "seed": options.get("seed", 0),
         }
-        deciding = {name: value for name, value in record.items() if name not in ("preset", "teacher")}
+        deciding = {name: value for name, value in record.items() if name not in _SAID_BY_OTHERS}
         return cls(settings_digest(deciding), {**record, "device": _text(options.get("device"))})
 
     @staticmethod
-    def check_preset(preset: str) -> None:
+    def check(preset: str, options: dict[str, Any]) -> None:
         """Raises:
-        InputError: there is no such preset; lists those that there are.
+        InputError: there is no such preset (lists those that there are), or the quality or rate cannot be had.
         """
-        config_digest(preset, None)
+        config_digest(preset, {})
+        config_digest(preset, options)
 
 
-def config_digest(preset: str, config: Any) -> str:
-    """Digest of the configuration that a preset stands for, or of the one given in its place."""
+def config_digest(preset: str, options: dict[str, Any]) -> str:
+    """Digest of the configuration that a preset, or `config` in its place, is at a quality or rate."""
     from ..fitting.config import resolve
 
-    return str(resolve(preset, config).digest())
+    config, quality, bpp = (options.get(name) for name in ("config", "quality", "bpp"))
+    return str(resolve(preset, config, quality, bpp).digest())
 
 
 def _text(value: Any) -> str | None:

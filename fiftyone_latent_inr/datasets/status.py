@@ -76,6 +76,10 @@ def problems(samples: SampleCollection, options: dict[str, Any]) -> dict[str, st
             index.check_brain_key(dataset, options["brain_key"], names)
         except InputError as error:
             found["brain_key"] = str(error)
+    try:
+        Settings.check(options["preset"], options)
+    except InputError as error:
+        found["quality"] = str(error)
     if options["teacher"] is not None:
         try:
             _check_teacher(teacher_name(options["teacher"]))
@@ -121,7 +125,7 @@ def _check_teacher(name: str) -> None:
 
 def _same_settings(record: dict[str, Any], options: dict[str, Any]) -> bool:
     """Compares with the run on record; the teacher by name, since loading it would take seconds."""
-    asked = Settings.of(options["preset"], None, None, {}).record
+    asked = Settings.of(options["preset"], None, None, {"quality": options.get("quality")}).record
     teacher = None if options["teacher"] is None else teacher_name(options["teacher"])
     compared = ("config", "prior", "size", "max_frames", "seed")
     return record.get("teacher") == teacher and all(record.get(name) == asked[name] for name in compared)

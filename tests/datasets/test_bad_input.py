@@ -110,6 +110,10 @@ def test_custom_run_of_another_kind(dataset, fit):
 def test_unknown_preset_teacher_and_option(dataset, fit):
     with pytest.raises(InputError, match="unknown preset 'fats'"):
         fit(dataset, preset="fats")
+    with pytest.raises(InputError, match="quality must be a number from 0 to 100"):
+        fit(dataset, config=None, preset="fast", quality=400)
+    with pytest.raises(InputError, match="not both"):
+        fit(dataset, config=None, preset="fast", quality=40, bpp=1.0)
     with pytest.raises(InputError, match="smal"):
         fit(dataset, teacher="smal")
     with pytest.raises(InputError, match=r"does not know frames; .*max_frames"):

@@ -79,7 +79,9 @@ def test_listing_operators_imports_nothing_heavy(repository, fiftyone_home):
 
 def test_form_defaults_and_status(operator, dataset):
     properties = form(operator, context(dataset, teacher="small"))
-    assert {"preset", "teacher", "device", "embeddings_field", "brain_key", "overwrite", "status"} <= set(properties)
+    assert {"preset", "quality", "teacher", "device", "embeddings_field", "brain_key", "overwrite", "status"} <= set(
+        properties
+    )
     assert re.fullmatch(r"3 videos · about .* on this machine", status(properties)), status(properties)
 
 
@@ -94,6 +96,10 @@ def test_form_counts_what_is_fitted(operator, dataset, fit, monkeypatch):
     assert status(again) == "2 videos · 2 already fitted · nothing to do"
     other = status(form(operator, context(dataset, preset="best", teacher="small")))
     assert "2 fitted with other settings, to be fitted again" in other
+    finer = status(form(operator, context(dataset, preset="fast", teacher="small", quality=70)))
+    assert "2 fitted with other settings, to be fitted again" in finer
+    beyond = form(operator, context(dataset, preset="fast", teacher="small", quality=120))
+    assert beyond["quality"].invalid and "0 to 100" in beyond["quality"].error_message
     everything = status(form(operator, context(dataset, preset="fast", teacher="small", overwrite=True)))
     assert "to be fitted again" in everything and config.PRESETS
 

@@ -1,0 +1,140 @@
+"""The run: what is measured again, what is kept, and that files are measured as they lie on the disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import rate, rate_distortion, rd_plot, records
+from benchmarks.codecs import CODECS
+from benchmarks.rate import CASES, Limits, packed_sizes, reached, round_plainly
+from benchmarks.rate_distortion import Row, measure_file, our_digest, pending, replace_rows
+from fiftyone_latent_inr.latent_video import from_bytes, to_bytes
+from fiftyone_latent_inr.metrics import psnr
+from fiftyone_latent_inr.model import Architecture, LatentINR, Level
+from fiftyone_latent_inr.model.tensors import model_views
+
+CLIP = Path("clips/a.mp4")
+FRAMES = np.random.default_rng(0).integers(0, 255, (3, 24, 32, 3), np.uint8)
+
+
+def model() -> LatentINR:
+    torch.manual_seed(0)
+    return LatentINR(Architecture(levels=(Level(8, 2, 1), Level(4, 2, 1))).for_video(3, 24, 32, 0)).eval()
+
+
+def codec_rows(clip: str, shift: float = 0.0) -> list[Row]:
+    return [
+        {
+            "clip": clip,
+            "codec": codec.name,
+            "digest": codec.digest(),
+            "bpp": bpp,
+            "psnr": value,
+            "ms_ssim": 0.9 + bpp / 20,
+        }
+        for codec in CODECS
+        for bpp, value in ((0.1, 30.0 + shift), (0.5, 35.0), (1.5, 40.0))
+    ]
+
+
+def our_rows(clip: str) -> list[Row]:
+    return [
+        {"clip": clip, "quality": quality, "digest": our_digest(), "bpp": bpp, "psnr": value, "ms_ssim": 0.95}
+        for quality, bpp, value in ((35.0, 0.2, 31.0), (50.0, 0.4, 34.0))
+    ]
+
+
+def test_what_is_measured_is_not_measured_again() -> None:
+    full: Row = {"codecs": codec_rows("a"), "ours": our_rows("a")}
+    assert list(pending(full, [CLIP], [35.0, 50.0], codecs_only=False, again=False)) == []
+    assert len(list(pending(full, [CLIP], [35.0, 50.0], codecs_only=False, again=True))) == len(CODECS) + 1
+    assert [kind for kind, *_ in pending(full, [CLIP], [35.0, 65.0], codecs_only=False, again=False)] == ["ours"]
+    assert list(pending(full, [CLIP], [65.0], codecs_only=True, again=False)) == []
+    full["codecs"][0]["digest"] = full["ours"][0]["digest"] = "older"
+    assert [kind for kind, *_ in pending(full, [CLIP], [35.0], codecs_only=False, again=False)] == ["codecs", "ours"]
+
+
+def test_new_rows_take_the_place_of_old_ones() -> None:
+    record: Row = {"codecs": codec_rows("a") + codec_rows("b"), "ours": our_rows("a") + our_rows("b")}
+    ladder = [row for row in codec_rows("a", shift=1.0) if row["codec"] == CODECS[1].name]
+    replace_rows(record, "codecs", ladder)
+    replace_rows(record, "ours", our_rows("a")[:1])
+    assert len(record["codecs"]) == 2 * 3 * len(CODECS) and len(record["ours"]) == 3
+    changed = [row for row in record["codecs"] if row["psnr"] == 31.0]
+    assert [(row["clip"], row["codec"]) for row in changed] == [("a", CODECS[1].name)]
+
+
+def test_files_are_measured_as_they_lie_on_the_disk() -> None:
+    stored = from_bytes(to_bytes(model(), bits=8, fps=25, preset="fast", metrics={"psnr": 12.3456}))
+    found = measure_file(stored, FRAMES)
+    assert found["bytes"] == len(stored.data) and found["bpp"] == pytest.approx(
+        8 * len(stored.data) / (3 * 24 * 32), abs=1e-5
+    )
+    assert found["psnr"] == pytest.approx(psnr(FRAMES, stored.render(device="cpu")), abs=1e-3)
+    assert found["psnr_in_file"] == 12.346
+
+
+def test_a_report_of_measured_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("one\n<!-- rate-distortion: begin -->\n<!-- rate-distortion: end -->\ntwo\n")
+    (tmp_path / "benchmarks").mkdir()
+    monkeypatch.setattr(records, "RESULTS", tmp_path / "benchmarks" / "results")
+    monkeypatch.setattr(rate_distortion, "README", readme)
+    monkeypatch.setattr(rd_plot.draw, "__defaults__", (tmp_path / "images",))
+    rows = [row for clip in "ab" for row in codec_rows(clip)]
+    rate_distortion.report({"codecs": rows, "ours": our_rows("a")})
+    assert "| a | 0.40 | 34.0 dB |" in readme.read_text()
+    written = json.loads((tmp_path / "benchmarks" / "results" / "rate_distortion.json").read_text())
+    assert written["verdict"]["clips"] == 1 and len(written["codecs"]) == len(rows)
+    pictures = sorted((tmp_path / "images").iterdir())
+    assert len(pictures) == 2 and all(0 < path.stat().st_size < 300_000 for path in pictures)
+
+
+def test_limits() -> None:
+    found = {"psnr": 36.2, "bpp": 0.45}
+    assert reached(Limits(36.0, 0.5, 240), found, 200, None)
+    assert not reached(Limits(36.0, 0.5, 240), found, 241, None)
+    assert not reached(Limits(36.5, 0.5), found, 1, None) and not reached(Limits(36.0, 0.4), found, 1, None)
+    like = Limits(0, 0, like_x264=True)
+    assert reached(like, found, 1, 36.1) and not reached(like, found, 1, 36.3) and not reached(like, found, 1, None)
+    assert len({case.name for case in CASES}) == len(CASES)
+
+
+def test_plain_rounding_changes_little_and_is_what_is_counted() -> None:
+    rounded = model()
+    before = {name: view.clone() for name, view in model_views(rounded).items()}
+    parts = round_plainly(rounded)
+    for name, view in model_views(rounded).items():
+        assert torch.allclose(view, before[name], atol=float(before[name].abs().max()) / 250 + 1e-6), name
+    sizes = packed_sizes(parts)
+    numbers = sum(view.numel() for view in before.values())
+    assert numbers < sizes["raw"] < 2 * numbers
+    assert rate.zstd.decompress(rate.zstd.compress(parts[0].tobytes(), level=22)) == parts[0].tobytes()
+
+
+def test_code_digests_see_code_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records.fiftyone_latent_inr, "__file__", str(tmp_path / "__init__.py"))
+    file = tmp_path / "part" / "one.py"
+    file.parent.mkdir()
+
+    def digest(text: str) -> str:
+        file.write_text(text)
+        return records.code_digest("part")
+
+    first = digest('"""Says."""\n\ndef f():\n    """Does."""\n    return 1\n')
+    assert digest('"""Says otherwise."""\n# why\ndef f():\n    return 1  # because\n') == first
+    assert digest("def f():\n    return 2\n") != first
+
+
+def test_a_record_has_a_row_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "RESULTS", tmp_path / "benchmarks" / "results")
+    (tmp_path / "benchmarks").mkdir()
+    record = {"rows": [{"a": 1, "text": "{\n  odd  }"}, {"a": [1, 2]}], "verdict": {}}
+    path = records.write_record("some", record)
+    assert {**records.read_record("some"), "machine": None} == {**record, "machine": None}
+    assert len([line for line in path.read_text().splitlines() if '"a"' in line]) == 2

@@ -1,0 +1,89 @@
+"""Mutated files, a few of those that `python -m benchmarks.fuzz` reads."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+from contextlib import suppress
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks import fuzz
+from fiftyone_latent_inr import codec, stored
+from fiftyone_latent_inr.codec import grids
+from fiftyone_latent_inr.errors import BitstreamError
+from fiftyone_latent_inr.latent_video import from_bytes
+from fiftyone_latent_inr.model import ModelConfig
+
+
+def test_nothing_but_clean_failures() -> None:
+    outcomes = fuzz.run(600, seed=1)
+    assert not [text for one in outcomes.values() for text in one.broken]
+    assert sum(one.files for one in outcomes.values()) == 600
+    assert sum(outcomes[mutation.__name__].read for mutation in fuzz.KNOWING) > 20
+    assert sum(outcomes[mutation.__name__].read for mutation in fuzz.BLIND) == 0
+
+
+def test_the_fuzzer_notices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that looks at no checksums, and one that fails in other ways."""
+    monkeypatch.setattr(fuzz.bitstream.zlib, "crc32", lambda data, value=0: 0)
+    careless = fuzz.run(300, seed=2)
+    assert any("in spite" in text for one in careless.values() for text in one.broken)
+    monkeypatch.undo()
+    monkeypatch.setattr(fuzz, "from_bytes", lambda data: [][1])
+    with pytest.raises(IndexError):
+        fuzz.run(1, seed=0)
+
+
+@pytest.mark.parametrize(("rows", "cols"), [(1081, 1921), (2080, 2080), (16_384, 256), (2, 2_000_000)])
+def test_large_models_in_small_files(rows: int, cols: int) -> None:
+    """Two planes of 1080p are read however few bytes they take; more is refused before anything is allocated."""
+    parts = fuzz.Parts.of(fuzz.corpus()[3])
+    model = parts.document["models"][0]
+    model.update(planes=1, levels=[{"rows": rows, "cols": cols, "channels": 1 + (rows == 1081), "copies": 1}])
+    parts.sections[-1] = replace(parts.sections[-1], data=np.random.default_rng(0).bytes(1 << 19))
+    tracemalloc.start()
+    with suppress(BitstreamError):
+        _ = from_bytes(parts.whole()).tensors
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < fuzz.MAX_MEMORY
+    model["levels"][0]["channels"] *= 4
+    with pytest.raises(BitstreamError, match="more numbers"):
+        from_bytes(parts.whole())
+
+
+@pytest.mark.parametrize(("rows", "cols", "channels"), [(1081, 1921, 1), (16_384, 130, 1), (33, 16_384, 4)])
+def test_large_sound_files(rows: int, cols: int, channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As large as may be, in under a MiB, and decoded to the last number."""
+
+    def plan(levels: np.ndarray, codes: np.ndarray) -> tuple[grids.Plan, list[np.ndarray]]:
+        one = grids.Plan(classes=1)  # fitting weights to millions of nodes would take long
+        return one, [np.full(grids.num_plan_weights(one, False), 9, np.int32)]
+
+    parts = fuzz.Parts.of(fuzz.corpus()[1])
+    monkeypatch.setattr(grids, "choose", plan)
+    model = parts.document["models"][0]
+    model.update(levels=[{"rows": rows, "cols": cols, "channels": channels, "copies": 1}], warp_rows=0)
+    rng = np.random.default_rng(0)
+    specs = stored.group_specs(ModelConfig.from_json(model))
+    layouts = [codec.Layout(spec.kind, spec.shape) for spec in specs]
+    made = [
+        codec.Quantised((rng.random(x.shape, np.float32) < 0.15).astype(np.int16), np.ones(x.channels, np.float32))
+        for x in layouts
+    ]
+    parts.sections[-1] = replace(parts.sections[-1], data=codec.encode(layouts, made))
+    wanted = sum(int(one.codes.sum()) for one in made)
+    data = parts.whole()
+    del made, parts
+    assert len(data) < 1 << 20
+    start = time.perf_counter()
+    found = sum(int((tensor > 0).sum()) for tensor in from_bytes(data).tensors.values())
+    assert time.perf_counter() - start < 5 and found == wanted  # 0.3 s on an idle machine
+    tracemalloc.start()
+    _ = from_bytes(data).tensors
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < fuzz.MAX_MEMORY
