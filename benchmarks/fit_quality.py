@@ -1,4 +1,6 @@
-"""Quality of the fits: PSNR, stored parameters, bytes and CPU seconds on real clips, and what alignment costs.
+"""Quality of the fits: PSNR, bytes and CPU seconds of two fits, and what alignment costs.
+
+`rate_distortion` has all clips.
 
     python -m benchmarks.fit_quality [--clips DIR] [--only NAME]
 
@@ -31,26 +33,25 @@ from .records import CLIPS, keep, read_record, show_table, write_record
 
 @dataclass(frozen=True)
 class Case:
-    """One clip, one preset, and the gate it has to pass (None: reported only)."""
+    """One clip, one preset, and the gate it has to pass (None: reported only).
+
+    What is stored is bounded in bytes, eight bits for each parameter that once was allowed: a number that the rate term
+    rounds to zero is a parameter, but costs next to nothing. What a rate costs in PSNR is `benchmarks.rate`'s.
+    """
 
     clip: str
     size: tuple[int, int]
     frames: int
     preset: str
     least_psnr: float | None = None
-    most_parameters: int | None = None
+    most_bytes: int | None = None
     most_cpu_seconds: float | None = None
 
 
 CASES = [
     Case("bunny_720p", (90, 160), 16, "fast", 35.0, 62_000, 60),
     Case("bunny_720p", (180, 320), 32, "balanced", 36.0, 190_000, 240),
-    Case("toy_elf", (180, 320), 32, "balanced"),
-    Case("dog_catch_720p", (180, 320), 32, "balanced"),
-    Case("cups_ball_720p", (180, 320), 32, "balanced"),
-    Case("foreman_cif", (180, 320), 32, "balanced"),
 ]
-MOST_STORING_COST = 0.3
 MOST_ALIGNMENT_COST = 0.2
 LEAST_ALIGNMENT = 0.95
 
@@ -63,11 +64,10 @@ def measure(case: Case, path: Path) -> dict[str, object]:
     )
     cpu = time.process_time() - cpu
     found = fitted.metrics
-    lost = found["psnr_unquantised"] - found["psnr"]
-    passed = [lost <= MOST_STORING_COST]
+    passed = []
     if case.least_psnr is not None:
         passed.append(found["psnr"] >= case.least_psnr)
-        passed.append(fitted.num_parameters <= (case.most_parameters or 0))
+        passed.append(found["bytes"] <= (case.most_bytes or 0))
         passed.append(cpu <= (case.most_cpu_seconds or 0))
     return {
         "clip": case.clip,
@@ -75,7 +75,6 @@ def measure(case: Case, path: Path) -> dict[str, object]:
         "preset": case.preset,
         "psnr": round(found["psnr"], 2),
         "ms_ssim": round(found["ms_ssim"], 4),
-        "storing_costs": round(lost, 3),
         "parameters": fitted.num_parameters,
         "bytes": int(found["bytes"]),
         "bpp": round(found["bpp"], 3),
@@ -114,13 +113,14 @@ def measure_alignment(path: Path, preset: str = "fast") -> Iterator[dict[str, ob
             try:
                 next(running)
             except StopIteration as stop:
-                model = stop.value
+                (fitted,) = stop.value
                 break
-        stored = from_bytes(to_bytes(model, bits=config.bits, fps=25, preset=preset))
+        stored = from_bytes(to_bytes(fitted.model, steps=fitted.steps, fps=25, preset=preset))
         times = np.arange(len(frames), dtype=np.float32)
         reached = psnr(frames, np.stack(list(draw(stored.model(), times, *stored.size))))
         embeddings = stored.embeddings
         row: dict[str, object] = {"clip": path.stem, "teacher": name, "psnr": round(reached, 2)}
+        row["bytes"] = len(stored.data)
         if target is None or embeddings is None:
             alone = reached
         else:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import hashlib
 import json
 import os
 import platform
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -42,8 +45,11 @@ def write_record(name: str, record: dict[str, Any]) -> Path:
     """Writes `results/<name>.json`: the record and the machine."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps({"machine": machine(), **record}, indent=1) + "\n", encoding="utf-8")
-    print(f"written: {path.relative_to(RESULTS.parents[1])}")
+    text = json.dumps({"machine": machine(), **record}, indent=1)
+    # One row a line. A line break in JSON never stands inside a string, so that this changes white space alone.
+    text = re.sub(r"\{[^{}]*\}", lambda row: re.sub(r"\n *", " ", row[0]), text)
+    path.write_text(text + "\n", encoding="utf-8")
+    print(f"written: {path.relative_to(RESULTS.parents[1])}", flush=True)
     return path
 
 
@@ -52,6 +58,27 @@ def read_record(name: str) -> dict[str, Any]:
     path = RESULTS / f"{name}.json"
     record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return record
+
+
+def code_digest(*parts: str) -> str:
+    """Twelve hexadecimal digits of the package's code in these modules and folders, comments and docstrings left out.
+
+    A figure that was measured with the same digest need not be measured again.
+    """
+    package = Path(fiftyone_latent_inr.__file__).parent
+    digest = hashlib.sha256()
+    for part in parts:
+        root = package / part
+        for path in sorted(root.rglob("*.py")) if root.is_dir() else [root]:
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            for node in ast.walk(tree):
+                if (
+                    isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+                    and ast.get_docstring(node) is not None
+                ):
+                    node.body = node.body[1:]
+            digest.update(f"{path.relative_to(package)} {ast.dump(tree)}".encode())
+    return digest.hexdigest()[:12]
 
 
 def keep(rows: list[dict[str, object]], row: dict[str, object], keys: Sequence[str]) -> None:

@@ -2,7 +2,8 @@
 
     python -m benchmarks.run [NAME ...]
 
-Each writes its record to `benchmarks/results/`; together they take about 40 minutes on two cores.
+Each writes its record to `benchmarks/results/`; together they take about two hours on two cores, most of
+them the fits of `rate_distortion`, which leaves out what is recorded already.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("fit_quality", "search", "score_small_teacher")
+BENCHMARKS = ("fit_quality", "search", "score_small_teacher", "rate", "rate_distortion")
 
 
 def main() -> None:

@@ -1,0 +1,210 @@
+"""Rate and distortion of `.linr` files against x264, x265 and AV1, on all clips: real bytes on both sides.
+
+    python -m benchmarks.rate_distortion [--codecs-only] [--only CLIP] [--jobs 2] [--again]
+    python -m benchmarks.rate_distortion --report     # judge and draw what is recorded, renew the README's table
+
+Everybody gets the same frames: the first 32 of each clip, area-averaged to 320x180. Rows go to
+`results/rate_distortion.json` as soon as a clip is done, and a later run leaves out what was measured with the same
+settings and the same code. Codecs take about ten minutes, ours some minutes a clip.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+import fiftyone_latent_inr as linr
+from fiftyone_latent_inr import video
+from fiftyone_latent_inr.fitting import PRESETS
+from fiftyone_latent_inr.metrics import bpp
+
+from . import rd_judge
+from .codecs import CODECS, Codec, measure_ladder, quality
+from .records import CLIPS, RESULTS, code_digest, read_record, show_table, write_record
+
+RECORD = "rate_distortion"
+README = RESULTS.parents[1] / "README.md"
+SIZE, FRAMES = (180, 320), 32
+PRESET = "balanced"
+QUALITIES = (20.0, 35.0, 50.0, 65.0)
+# What our files depend on; comments and docstrings do not count.
+CODE = ("model", "fitting", "codec", "stored.py", "latent_video.py", "encode.py")
+
+Row = dict[str, Any]
+
+
+def measure_codec(path: Path, codec: Codec) -> list[Row]:
+    """A codec's ladder on a clip."""
+    torch.set_num_threads(1)
+    frames = video.read(path, size=SIZE, max_frames=FRAMES).array
+    names = {"clip": path.stem, "codec": codec.name}
+    return [{**names, **rung, "digest": codec.digest()} for rung in measure_ladder(frames, codec)]
+
+
+def measure_ours(path: Path, qualities: Sequence[float]) -> list[Row]:
+    """One fit, stored once a quality; every file is written, read again, drawn and measured anew.
+
+    `cpu_seconds` is that of the whole fit, for all of its rates together.
+    """
+    torch.set_num_threads(1)
+    frames = video.read(path, size=SIZE, max_frames=FRAMES).array
+    cpu = time.process_time()
+    fitted = linr.fit_rates(
+        path,
+        qualities=qualities,
+        preset=PRESET,
+        size=SIZE,
+        max_frames=FRAMES,
+        teacher="small",
+        device="cpu",
+        progress=False,
+    )
+    cpu = time.process_time() - cpu
+    names = {"cpu_seconds": round(cpu, 1), "rates_in_fit": len(qualities), "digest": our_digest()}
+    return [
+        {"clip": path.stem, "quality": wanted, **measure_file(one, frames), **names}
+        for wanted, one in zip(qualities, fitted, strict=True)
+    ]
+
+
+def measure_file(fitted: linr.LatentVideo, frames: npt.NDArray[np.uint8]) -> Row:
+    """Writes a video, reads it again, draws it and measures that: real bytes against the frames of its source.
+
+    `psnr_in_file` is what the file says of itself.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "clip.linr"
+        fitted.save(file)
+        num_bytes = file.stat().st_size
+        rebuilt = linr.load(file).render(device="cpu")
+    return {
+        "bytes": num_bytes,
+        "bpp": round(bpp(num_bytes, *frames.shape[:3]), 5),
+        **quality(frames, rebuilt),
+        "psnr_in_file": round(fitted.metrics["psnr"], 3),
+    }
+
+
+def our_digest() -> str:
+    """Changes with the preset's settings and with the code that our files depend on."""
+    return f"{PRESETS[PRESET].digest()}-{code_digest(*CODE)}"
+
+
+def pending(
+    record: Row, paths: Sequence[Path], qualities: Sequence[float], codecs_only: bool, again: bool
+) -> Iterator[tuple[str, str, Callable[..., list[Row]], tuple[Any, ...]]]:
+    """What is not measured yet: the list of the record it goes to, whose it is, the function and its arguments."""
+    for path in paths:
+        for codec in CODECS:
+            rows = [row for row in record["codecs"] if (row["clip"], row["codec"]) == (path.stem, codec.name)]
+            if again or not rows or any(row["digest"] != codec.digest() for row in rows):
+                yield "codecs", codec.name, measure_codec, (path, codec)
+    for path in paths if not codecs_only else ():
+        mine = {row["quality"] for row in record["ours"] if row["clip"] == path.stem and row["digest"] == our_digest()}
+        if again or not mine >= set(qualities):
+            yield "ours", "", measure_ours, (path, tuple(qualities))
+
+
+def replace_rows(record: Row, kind: str, rows: Sequence[Row]) -> None:
+    """Puts rows into a record in place of those of the same clip and codec (ours: of the same clip)."""
+    names = {(row["clip"], row.get("codec")) for row in rows}
+    record[kind] = [row for row in record[kind] if (row["clip"], row.get("codec")) not in names] + list(rows)
+    record[kind].sort(key=lambda row: (row["clip"], row.get("codec", ""), row["bpp"]))
+
+
+def measure(record: Row, work: Sequence[tuple[str, str, Callable[..., list[Row]], tuple[Any, ...]]], jobs: int) -> None:
+    """Does the work, in `jobs` processes, and writes the record after each part."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    failed: list[BaseException] = []
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        running: dict[Future[list[Row]], str] = {pool.submit(function, *args): kind for kind, _, function, args in work}
+        for done, future in enumerate(as_completed(running), 1):
+            print(f"\n{done} of {len(work)}")
+            if error := future.exception():  # one clip's trouble must not cost the others' hour
+                failed.append(error)
+                traceback.print_exception(error)
+                continue
+            rows = future.result()
+            show_table(rows)
+            replace_rows(record, running[future], rows)
+            write_record(RECORD, with_verdict(record))
+    if failed:
+        sys.exit(f"{len(failed)} of {len(work)} could not be measured; run again for the rest")
+
+
+def with_verdict(record: Row) -> Row:
+    """The record with all that follows from its rows."""
+    codecs, ours = record["codecs"], record["ours"]
+    judged = rd_judge.judge(codecs, ours)
+    return {
+        "protocol": {
+            "frames": f"first {FRAMES}, {SIZE[1]}x{SIZE[0]} by area averaging",
+            "preset": PRESET,
+            "teacher": "small",
+            "bpp": "ours: the whole file; codecs: packets and parameter sets (`packet_bytes`), without the container",
+        },
+        "verdict": rd_judge.verdict(judged),
+        "judged": judged,
+        "bd_rate_percent": rd_judge.bd_rates(codecs, ours),
+        "ours": ours,
+        "codecs": codecs,
+    }
+
+
+def report(record: Row) -> None:
+    """Prints the tables, draws the plots, renews the README's table."""
+    from .rd_plot import draw
+
+    judged = with_verdict(record)
+    for name in ("judged", "bd_rate_percent"):
+        print(f"\n{name}")
+        show_table(judged[name])
+    print()
+    show_table([judged["verdict"]])
+    write_record(RECORD, judged)
+    for path in draw(record["codecs"], record["ours"]):
+        print(f"drawn: {path.name}, {path.stat().st_size // 1000} KB")
+    text = README.read_text(encoding="utf-8")
+    if record["ours"] and rd_judge.BEGIN in text:
+        README.write_text(rd_judge.insert(text, rd_judge.markdown(record["codecs"], record["ours"])), encoding="utf-8")
+        print("README.md: table renewed")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=Path, default=CLIPS, help="directory of full-length clips")
+    parser.add_argument("--only", default="", help="measure only clips whose name contains this")
+    parser.add_argument("--qualities", type=float, nargs="+", default=list(QUALITIES), help="of our files, 0 to 100")
+    parser.add_argument("--codecs-only", action="store_true", help="leave our side as it is recorded")
+    parser.add_argument("--again", action="store_true", help="measure also what is recorded")
+    parser.add_argument("--jobs", type=int, default=1, help="processes, one thread each")
+    parser.add_argument("--report", action="store_true", help="measure nothing; judge, draw and renew the README")
+    arguments = parser.parse_args()
+    stored = read_record(RECORD)
+    record: Row = {kind: stored.get(kind, []) for kind in ("codecs", "ours")}
+    paths = sorted(arguments.clips.glob("*.mp4"))
+    if not paths:
+        print(f"{arguments.clips} has no clips; reporting what is recorded")
+    elif not arguments.report:
+        chosen = [path for path in paths if arguments.only in path.stem]
+        work = list(pending(record, chosen, arguments.qualities, arguments.codecs_only, arguments.again))
+        print(f"{len(work)} ladders and fits to measure", flush=True)
+        measure(record, work, arguments.jobs)
+    report(record)
+
+
+if __name__ == "__main__":
+    main()
