@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -24,9 +25,11 @@ try:
 except ImportError:
     sync_playwright = None
 
+LIMIT_SECONDS = 600
+
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(LIMIT_SECONDS + 120),
     pytest.mark.skipif(sync_playwright is None, reason="needs the Python package playwright"),
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)"),
 ]
@@ -40,6 +43,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--force-prefers-reduced-motion",
 ]
 LABEL = re.compile(r"video [12]/2 · \d+\.\d dB · (\d+ s|\d+ min) left")
 
@@ -93,9 +97,16 @@ def page(plugin, clips_dataset, screenshots):
         ],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
+    # pytest's own limit is lost in Playwright's event loop; without its browser, the test ends with an error
+    limit = threading.Timer(LIMIT_SECONDS, _end_browser)
+    limit.start()
     try:
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+            browser = playwright.chromium.launch(
+                executable_path=Path(__file__).with_name("chromium.sh"),
+                args=FLAGS,
+                env={**os.environ, "CHROMIUM": CHROMIUM},
+            )
             page = browser.new_page(viewport={"width": 1280, "height": 860})
             page.set_default_timeout(60_000)
             _open(page, f"http://127.0.0.1:{port}/datasets/{clips_dataset.name}")
@@ -103,8 +114,19 @@ def page(plugin, clips_dataset, screenshots):
             page.screenshot(path=screenshots / "last.png")
             browser.close()
     finally:
+        limit.cancel()
         app.terminate()
         app.wait(60)
+
+
+def _end_browser():
+    """Ends the browsers that this process has started."""
+    import psutil
+
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if "chrom" in child.name():
+                child.kill()
 
 
 def _free_port():
