@@ -14,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from . import metrics, video
+from . import metrics
 from .errors import InputError
 from .fitting import FitConfig, Fitted, fit_frames, resolve
 from .latent_video import LatentVideo, draw, from_bytes, pick_device, to_bytes
 from .progress import FitProgress, ProgressCallback
+from .resize import area_resize
 
 if TYPE_CHECKING:
     from .semantics.teachers import Teacher
@@ -218,6 +219,8 @@ def _frames(
     if max_frames is not None and max_frames < 1:
         raise InputError(f"max_frames must be at least 1, not {max_frames}")
     if isinstance(source, str | os.PathLike):
+        from . import video  # PyAV is needed for files alone
+
         read = video.read(source, size=size, max_frames=max_frames)
         for warning in read.warnings:
             report(FitProgress("decode", 0, 1, message=warning))
@@ -228,7 +231,7 @@ def _frames(
     if not (np.isfinite(fps) and fps > 0):
         raise InputError(f"fps must be a positive number, not {fps}")
     frames = np.ascontiguousarray(frames[:max_frames])
-    return (frames if size is None else video.area_resize(frames, size)), float(fps), ()
+    return (frames if size is None else area_resize(frames, size)), float(fps), ()
 
 
 def _teacher(teacher: str | Teacher | None, device: torch.device) -> Teacher | None:

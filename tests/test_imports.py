@@ -42,7 +42,7 @@ def test_importing_the_package_is_cheap() -> None:
         ("fiftyone_latent_inr.codec", "torch fiftyone open_clip av"),
         ("fiftyone_latent_inr.model", "fiftyone open_clip av"),
         ("fiftyone_latent_inr.cuts", "torch fiftyone cv2 open_clip av"),
-        ("fiftyone_latent_inr.encode", "fiftyone open_clip"),
+        ("fiftyone_latent_inr.encode", "fiftyone open_clip av"),
         ("fiftyone_latent_inr.shapes", "torch fiftyone open_clip av"),
     ],
 )
