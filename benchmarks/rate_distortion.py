@@ -11,14 +11,9 @@ settings and the same code. Codecs take about ten minutes, ours some minutes a c
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import os
-import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +28,8 @@ from fiftyone_latent_inr.metrics import bpp
 
 from . import rd_judge
 from .codecs import CODECS, Codec, measure_ladder, quality
-from .records import CLIPS, RESULTS, code_digest, read_record, show_table, write_record
+from .jobs import run_jobs
+from .records import CLIPS, RESULTS, code_digest, insert, read_record, show_table, write_record
 
 RECORD = "rate_distortion"
 README = RESULTS.parents[1] / "README.md"
@@ -127,22 +123,10 @@ def replace_rows(record: Row, kind: str, rows: Sequence[Row]) -> None:
 
 def measure(record: Row, work: Sequence[tuple[str, str, Callable[..., list[Row]], tuple[Any, ...]]], jobs: int) -> None:
     """Does the work, in `jobs` processes, and writes the record after each part."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    failed: list[BaseException] = []
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        running: dict[Future[list[Row]], str] = {pool.submit(function, *args): kind for kind, _, function, args in work}
-        for done, future in enumerate(as_completed(running), 1):
-            print(f"\n{done} of {len(work)}")
-            if error := future.exception():  # one clip's trouble must not cost the others' hour
-                failed.append(error)
-                traceback.print_exception(error)
-                continue
-            rows = future.result()
-            show_table(rows)
-            replace_rows(record, running[future], rows)
-            write_record(RECORD, with_verdict(record))
-    if failed:
-        sys.exit(f"{len(failed)} of {len(work)} could not be measured; run again for the rest")
+    for k, rows in run_jobs([(function, args) for _, _, function, args in work], jobs):
+        show_table(rows)
+        replace_rows(record, work[k][0], rows)
+        write_record(RECORD, with_verdict(record))
 
 
 def with_verdict(record: Row) -> Row:
@@ -178,8 +162,9 @@ def report(record: Row) -> None:
     for path in draw(record["codecs"], record["ours"]):
         print(f"drawn: {path.name}, {path.stat().st_size // 1000} KB")
     text = README.read_text(encoding="utf-8")
-    if record["ours"] and rd_judge.BEGIN in text:
-        README.write_text(rd_judge.insert(text, rd_judge.markdown(record["codecs"], record["ours"])), encoding="utf-8")
+    if record["ours"] and rd_judge.MARKS[0] in text:
+        table = rd_judge.markdown(record["codecs"], record["ours"])
+        README.write_text(insert(text, table, *rd_judge.MARKS), encoding="utf-8")
         print("README.md: table renewed")
 
 

@@ -12,13 +12,14 @@ from typing import Any
 
 from .bjontegaard import Curve, bd_rate, quality_at
 from .codecs import CODECS, REFERENCE
+from .records import signed, title
 
 Row = dict[str, Any]
 
 LEAST_GAP = -8.0  # dB to x264 4:2:0 at equal bytes, on every clip
 AIMED_GAP = 0.0  # on half of the clips
 PRESET_QUALITY = 50.0  # a preset as it is
-BEGIN, END = "<!-- rate-distortion: begin -->", "<!-- rate-distortion: end -->"
+MARKS = "<!-- rate-distortion: begin -->", "<!-- rate-distortion: end -->"  # of the README's table
 
 
 def ms_ssim_db(value: float) -> float:
@@ -112,21 +113,3 @@ def markdown(codecs: Sequence[Row], ours: Sequence[Row]) -> str:
         rate = signed(rates[row["clip"]][REFERENCE], " %", digits=0)
         lines.append([title(row["clip"]), f"{row['bpp']:.2f}", f"{row['psnr']:.1f} dB", *gaps, rate])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def signed(value: float | None, unit: str, digits: int = 1) -> str:
-    """+1.2 dB, -34 %, or a dash where there is no value."""
-    return "–" if value is None else f"{value:+.{digits}f}{unit}"
-
-
-def title(clip: str) -> str:
-    """A clip's name as people read it: `dog_catch_720p` is `dog catch`."""
-    words = [word for word in clip.split("_") if not any(letter.isdigit() for letter in word)]
-    return " ".join(word for word in words if word not in ("cif", "qcif"))
-
-
-def insert(document: str, table: str) -> str:
-    """A document with what stands between its two marks replaced by the table."""
-    before, rest = document.split(BEGIN, 1)
-    after = rest.split(END, 1)[1]
-    return f"{before}{BEGIN}\n{table}\n{END}{after}"

@@ -18,8 +18,8 @@ from PIL import Image
 
 from .bjontegaard import Curve
 from .codecs import CODECS
-from .rd_judge import Row, curve, ms_ssim_db, title
-from .records import RESULTS
+from .rd_judge import Row, curve, ms_ssim_db
+from .records import RESULTS, title
 
 IMAGES = RESULTS.parents[1] / "docs" / "images"
 LOW_BPP, HIGH_BPP = 0.05, 1.6

@@ -98,3 +98,21 @@ def show_table(rows: Sequence[dict[str, object]]) -> None:
     widths = [max(len(line[k]) for line in cells) for k in range(len(columns))]
     for line in cells if rows else []:
         print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip(), flush=True)
+
+
+def signed(value: float | None, unit: str, digits: int = 1) -> str:
+    """+1.2 dB, -34 %, or a dash where there is no value."""
+    return "–" if value is None else f"{value:+.{digits}f}{unit}"
+
+
+def title(clip: str) -> str:
+    """A clip's name as people read it: `dog_catch_720p` is `dog catch`."""
+    words = [word for word in clip.split("_") if not any(letter.isdigit() for letter in word)]
+    return " ".join(word for word in words if word not in ("cif", "qcif"))
+
+
+def insert(document: str, table: str, begin: str, end: str) -> str:
+    """A document with what stands between two marks replaced by the table."""
+    before, rest = document.split(begin, 1)
+    after = rest.split(end, 1)[1]
+    return f"{before}{begin}\n{table}\n{end}{after}"

@@ -7,6 +7,7 @@ import pytest
 from benchmarks import rd_judge
 from benchmarks.codecs import CODECS, REFERENCE
 from benchmarks.rd_judge import Row
+from benchmarks.records import insert, title
 
 
 def ladder(clip: str, codec: str, lift: float = 0.0, rates: tuple[float, ...] = (0.1, 0.2, 0.4, 0.8)) -> list[Row]:
@@ -69,12 +70,12 @@ def test_the_table_replaces_what_stood_between_the_marks() -> None:
     table = rd_judge.markdown(CODEC_ROWS, files("a", -2) + files("b", 1))
     lines = table.splitlines()
     assert len(lines) == 4 and lines[2].startswith("| b | 0.20 | 34.0 dB | +1.0 dB") and "| -2.0 dB |" in lines[3]
-    document = f"before\n{rd_judge.BEGIN}\nold\n{rd_judge.END}\nafter\n"
-    once = rd_judge.insert(document, table)
-    assert once == f"before\n{rd_judge.BEGIN}\n{table}\n{rd_judge.END}\nafter\n"
-    assert rd_judge.insert(once, table) == once
+    begin, end = rd_judge.MARKS
+    once = insert(f"before\n{begin}\nold\n{end}\nafter\n", table, begin, end)
+    assert once == f"before\n{begin}\n{table}\n{end}\nafter\n"
+    assert insert(once, table, begin, end) == once
 
 
 def test_names_of_clips() -> None:
     names = {"dog_catch_720p": "dog catch", "foreman_cif": "foreman", "mixed_scenes_qcif_1700f": "mixed scenes"}
-    assert {clip: rd_judge.title(clip) for clip in names} == names
+    assert {clip: title(clip) for clip in names} == names
