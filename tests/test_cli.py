@@ -308,7 +308,7 @@ def test_a_full_disk_keeps_the_old_file(clip: Path, tmp_path: Path) -> None:
     path.write_bytes(b"old")
 
     def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
 
     options = ["--preset", "fast", "--size", "16x16", "--frames", "1", "--quiet"]
     done = run("encode", clip, path, *options, preexec_fn=limit)
