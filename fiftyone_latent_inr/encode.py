@@ -15,9 +15,12 @@ import numpy.typing as npt
 import torch
 
 from . import metrics
+from .cuts import find_cuts
+from .drawing import draw
 from .errors import InputError
 from .fitting import FitConfig, Fitted, fit_frames, resolve
-from .latent_video import LatentVideo, draw, from_bytes, pick_device, to_bytes
+from .latent_video import LatentVideo, from_bytes, pick_device, to_bytes
+from .motion import LEAST_SIDE, Motion, optical_flow
 from .progress import FitProgress, ProgressCallback
 from .resize import area_resize
 
@@ -151,10 +154,13 @@ def _fit(
             "teacher": None if teacher is None else teacher.name,
             "teacher_id": None if teacher is None else teacher.id,
         }
+        notes["cuts"] = cuts = find_cuts(frames)
+        pixels = torch.from_numpy(frames).to(where)
         running = fit_frames(
-            torch.from_numpy(frames),
+            pixels,
             settings[0],
             targets=targets,
+            motion=_motion(frames, pixels, cuts, settings[0], report),
             seed=seed,
             device=where,
             rates=[one.rate for one in settings],
@@ -232,6 +238,27 @@ def _frames(
         raise InputError(f"fps must be a positive number, not {fps}")
     frames = np.ascontiguousarray(frames[:max_frames])
     return (frames if size is None else area_resize(frames, size)), float(fps), ()
+
+
+def _motion(
+    frames: npt.NDArray[np.uint8],
+    pixels: torch.Tensor,
+    cuts: Sequence[int],
+    settings: FitConfig,
+    report: ProgressCallback,
+) -> Motion | None:
+    """What the steps between frames learn from; None where there are none of them, or nothing between the frames."""
+    gaps = [k for k in range(len(frames) - 1) if k + 1 not in set(cuts)]
+    if not gaps or settings.between == 0 or min(frames.shape[1:3]) < LEAST_SIDE:
+        return None
+    report(FitProgress("motion", 0, 1))
+    try:
+        flows = optical_flow(frames, gaps)
+    except ImportError:
+        report(FitProgress("motion", 1, 1, message="OpenCV is not installed: frames in between will be poor"))
+        return None
+    device = pixels.device
+    return Motion(pixels, torch.tensor(gaps, device=device), torch.from_numpy(flows).to(device))
 
 
 def _teacher(teacher: str | Teacher | None, device: torch.device) -> Teacher | None:

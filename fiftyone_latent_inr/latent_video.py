@@ -5,23 +5,21 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from . import codec
+from .drawing import Frame, draw, follow
 from .errors import BitstreamError, InputError
 from .files import atomic_target
-from .model import LatentINR, pixel_grid
+from .model import LatentINR
 from .model.tensors import SEMANTIC
 from .stored import FloatArray, Steps, Stored, to_sections
 
-# Points drawn at once. On a CPU their features should stay in the cache; a GPU wants enough to keep busy.
-_POINTS_CPU = 16_384
-_POINTS_GPU = 1_048_576
 _MAX_SIDE = 16_384
 
 
@@ -34,6 +32,7 @@ class LatentVideo:
     Attributes:
         config: the model's configuration; of several groups of frames, the first one's.
         fps: frames a second.
+        cuts: frames that start a new scene, ascending.
         preset: the preset it was fitted with.
         teacher: name of the teacher its latents are aligned with, or None.
         teacher_id: the teacher's name and a digest of its weights, or None.
@@ -55,6 +54,7 @@ class LatentVideo:
             measured = {str(k): float(v) for k, v in header["metrics"].items()}
             self.metadata: Mapping[str, Any] = dict(header["metadata"])
             names = [header[key] for key in ("preset", "teacher", "teacher_id")]
+            self.cuts = _checked_cuts(header.get("cuts", []), stored.num_frames)
         except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise BitstreamError(f"its header is not that of a Latent-INR video: {error}") from error
         if not (math.isfinite(self.fps) and self.fps > 0) or not all(n is None or isinstance(n, str) for n in names):
@@ -151,13 +151,19 @@ class LatentVideo:
         times: Sequence[float] | npt.NDArray[Any] | None = None,
         size: tuple[int, int] | None = None,
         device: str | None = None,
+        motion: bool = False,
     ) -> npt.NDArray[np.uint8]:
         """Draws frames at any instants and of any size.
 
         Args:
-            times: frame indices in [0, T - 1], fractions allowed; None for every frame.
-            size: (H, W) to draw, by default that of the fitted frames.
+            times: frame indices in [0, T - 1], fractions allowed; None for every frame. Whole indices give the fitted
+                frames. In between latents are interpolated, but not from one scene to the next: there the nearer frame
+                stands.
+            size: (H, W) to draw, by default that of the fitted frames. Larger drawings average to the fitted frames,
+                smaller ones are their averages.
             device: torch device; by default the GPU where there is one.
+            motion: also follow the motion between the drawn frames, and average both where they agree: slower,
+                sharper on steady motion. Needs OpenCV.
 
         Returns:
             uint8 (N, H, W, 3) RGB.
@@ -167,7 +173,7 @@ class LatentVideo:
         """
         height, width = _checked_size(size or self.size)
         count = self.num_frames if times is None else len(times)
-        frames = self.iter_render(times, size, device)
+        frames = self.iter_render(times, size, device, motion)
         first = next(frames, None)
         drawn = np.empty((count, height, width, 3), np.uint8)
         if first is not None:
@@ -181,7 +187,8 @@ class LatentVideo:
         times: Sequence[float] | npt.NDArray[Any] | None = None,
         size: tuple[int, int] | None = None,
         device: str | None = None,
-    ) -> Iterator[npt.NDArray[np.uint8]]:
+        motion: bool = False,
+    ) -> Iterator[Frame]:
         """Like `render`, one frame (H, W, 3) at a time, so that memory does not grow with their number."""
         instants = _checked_times(times, self.num_frames)
         height, width = _checked_size(size or self.size)
@@ -194,7 +201,9 @@ class LatentVideo:
             group = self._stored.groups[owners[run[0]]]
             # between two groups the earlier one's last frame holds
             inside = np.minimum(instants[run] - group.first, group.config.num_frames - 1).astype(np.float32)
-            yield from draw(self.model(where, int(owners[run[0]])), inside, height, width)
+            cuts = [cut - group.first for cut in self.cuts if 0 < cut - group.first < group.config.num_frames]
+            drawing = follow if motion else draw
+            yield from drawing(self.model(where, int(owners[run[0]])), inside, height, width, cuts)
 
     def model(self, device: torch.device | str = "cpu", group: int = 0) -> LatentINR:
         """The networks of a group of frames, rebuilt from the stored tensors, on a device."""
@@ -246,6 +255,7 @@ def to_bytes(
     bits: int = 8,
     fps: float,
     preset: str,
+    cuts: Sequence[int] = (),
     teacher: str | None = None,
     teacher_id: str | None = None,
     metrics: Mapping[str, float] | None = None,
@@ -271,6 +281,7 @@ def to_bytes(
         "models": documents,
         "fps": fps,
         "preset": preset,
+        "cuts": [int(cut) for cut in cuts],
         "teacher": teacher,
         "teacher_id": teacher_id,
         "metrics": {name: float(f"{value:.8g}") for name, value in (metrics or {}).items()},
@@ -294,35 +305,6 @@ def _naming(source: codec.Source, error: BitstreamError) -> BitstreamError:
     return BitstreamError(text if not source.name or text.startswith(source.name) else f"{source.name}: {text}")
 
 
-@torch.inference_mode()
-def draw(model: LatentINR, times: npt.NDArray[np.float32], height: int, width: int) -> Iterator[npt.NDArray[np.uint8]]:
-    """Draws whole frames with a model, wherever it lives.
-
-    Args:
-        model: the networks.
-        times: (N,) float32 frame indices in [0, T - 1].
-        height: H of the drawing, pixels.
-        width: W of the drawing, pixels.
-
-    Yields:
-        N frames, uint8 (H, W, 3).
-    """
-    device = model.latents.device
-    grid = pixel_grid(height, width, device)
-    points = _POINTS_CPU if device.type == "cpu" else _POINTS_GPU
-    together = max(1, points // len(grid))
-    for first in range(0, len(times), together):
-        instants = torch.from_numpy(times[first : first + together]).to(device)
-        latents = model.latents_at(instants)
-        frames = torch.cat([_colours(model, latents, part) for part in grid.split(points)], dim=1)
-        yield from frames.view(-1, height, width, 3).cpu().numpy()
-
-
-def _colours(model: LatentINR, latents: Tensor, points: Tensor) -> Tensor:
-    """(B, D) latents and (N, 2) points -> (B, N, 3) uint8."""
-    return model.render(latents, points).mul_(255).round_().clamp_(0, 255).to(torch.uint8)
-
-
 def pick_device(device: str | None) -> torch.device:
     """The named device, or the GPU where there is one, or the CPU.
 
@@ -338,6 +320,13 @@ def pick_device(device: str | None) -> torch.device:
         reason = str(error).splitlines()[0]
         raise InputError(f"device {device!r} cannot be used ({reason}); leave it out to choose one") from error
     return chosen
+
+
+def _checked_cuts(cuts: Any, num_frames: int) -> tuple[int, ...]:
+    whole = isinstance(cuts, list) and all(isinstance(n, int) and not isinstance(n, bool) for n in cuts)
+    if not whole or not all(low < high for low, high in pairwise([0, *cuts, num_frames])):
+        raise ValueError("cuts are not ascending frames of the video")
+    return tuple(cuts)
 
 
 def _checked_times(times: Sequence[float] | npt.NDArray[Any] | None, num_frames: int) -> npt.NDArray[np.float32]:

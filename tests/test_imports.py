@@ -15,7 +15,8 @@ PACKAGE = ROOT / "fiftyone_latent_inr"
 # From the ground up: each imports only from those before it. A new module takes its place here.
 FLOORS = [
     *("errors", "progress", "files", "resources", "rendering"),
-    *("model", "metrics", "pixels", "resize", "cuts", "video_reader", "video_writer", "video"),
+    *("model", "metrics", "pixels", "resize", "cuts", "motion", "drawing"),
+    *("video_reader", "video_writer", "video"),
     *("codec", "shape_geometry", "shapes", "stored", "latent_video"),
     *("fitting", "semantics", "encode", "compare"),
     *("datasets", "demo", "cli_arguments", "cli", "__main__", "operators"),
@@ -42,7 +43,7 @@ def test_importing_the_package_is_cheap() -> None:
         ("fiftyone_latent_inr.codec", "torch fiftyone open_clip av"),
         ("fiftyone_latent_inr.model", "fiftyone open_clip av"),
         ("fiftyone_latent_inr.cuts", "torch fiftyone cv2 open_clip av"),
-        ("fiftyone_latent_inr.encode", "fiftyone open_clip av"),
+        ("fiftyone_latent_inr.encode", "fiftyone cv2 open_clip av"),
         ("fiftyone_latent_inr.shapes", "torch fiftyone open_clip av"),
     ],
 )

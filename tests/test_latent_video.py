@@ -55,7 +55,7 @@ def test_large_drawings_are_made_in_parts(video: linr.LatentVideo) -> None:
     assert 240 * 330 > 4 * 16_384
     # block centres of a ten times denser drawing lie about where the small one's pixels do
     small = video.render([1], size=(80, 110), device="cpu")[0].astype(int)
-    assert np.abs(large[1::3, 1::3] - small).max() <= 1
+    assert np.abs(large[1::3, 1::3] - small).max() <= 2
 
 
 def test_save_and_load(video: linr.LatentVideo, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..model import Architecture, Level
 
 # Counted into `FitConfig.digest`: raise it whenever the same settings and seed would give another result.
-FIT_VERSION = 2
+FIT_VERSION = 3
 
 # pixels (T * H * W) of the clip at which a preset's `steps` are meant: 160x90, 16 frames
 REFERENCE_PIXELS = 16 * 90 * 160
@@ -53,6 +53,8 @@ class FitConfig:
         rate_weight: lambda of the last part, see `Rate`.
         rate_start: share of the steps before the rate begins to count.
         bpp: bits per pixel to reach, see `Rate`; None to keep lambda as it is.
+        between: share of the steps that learn what lies between the frames, along their motion; it serves
+            interpolation and costs the frames themselves as many steps.
     """
 
     preset: str
@@ -68,6 +70,7 @@ class FitConfig:
     rate_weight: float = 5e-4
     rate_start: float = 0.2
     bpp: float | None = None
+    between: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("steps", "max_frames_per_step", "points_per_step"):
@@ -79,6 +82,8 @@ class FitConfig:
             raise InputError(f"fit configuration: rate_weight must be in [0, 1], not {self.rate_weight}")
         if not 0 < self.rate_start < 1:
             raise InputError(f"fit configuration: rate_start must be in (0, 1), not {self.rate_start}")
+        if not 0 <= self.between < 1:
+            raise InputError(f"fit configuration: between must be in [0, 1), not {self.between}")
         if not 0 < self.learning_rate <= 1:
             raise InputError(f"fit configuration: learning_rate must be in (0, 1], not {self.learning_rate}")
 

@@ -18,11 +18,12 @@ import torch
 from torch import Tensor
 
 from ..model import LatentINR
+from ..motion import Motion
 from ..progress import FitProgress
 from .config import FitConfig, Rate
 from .losses import alignment_loss, reconstruction_loss
 from .rate import RateTerm, SizeOf
-from .sampling import PixelSampler
+from .sampling import MotionSampler, PixelSampler
 from .soap import SOAP
 
 # Frames whose teacher embeddings vary less than this (squared distance) say the same thing; fitting the
@@ -56,6 +57,7 @@ def fit_frames(
     device: torch.device | str = "cpu",
     rates: Sequence[Rate] | None = None,
     size_of: SizeOf | None = None,
+    motion: Motion | None = None,
 ) -> Generator[FitProgress, None, list[Fitted]]:
     """Fits a LatentINR to a video, jointly with its alignment to a teacher.
 
@@ -70,6 +72,7 @@ def fit_frames(
         rates: what the last part of the fit aims at, once for each result; by default the configuration's one.
         size_of: bytes of the file that a model and its steps make; a rate given in bits per pixel is steered by it, or
             without it by the fit's own estimate.
+        motion: of the frames, on `device`; what the configuration's `between` steps learn from. None leaves them out.
 
     Yields:
         Progress events of stage `fit`.
@@ -77,7 +80,7 @@ def fit_frames(
     Returns:
         The fitted models, one a rate, on `device`.
     """
-    state = _Fit(frames, config, targets, seed, device)
+    state = _Fit(frames, config, targets, seed, device, motion)
     aims = [config.rate] if rates is None else list(rates)
     total = config.steps_for(*frames.shape[:3])
     shared = round(config.rate_start * total)
@@ -105,7 +108,13 @@ class _Fit:
     """A fit under way: model, optimiser, sampler and, in its last part, the rate."""
 
     def __init__(
-        self, frames: Tensor, config: FitConfig, targets: Tensor | None, seed: int, device: torch.device | str
+        self,
+        frames: Tensor,
+        config: FitConfig,
+        targets: Tensor | None,
+        seed: int,
+        device: torch.device | str,
+        motion: Motion | None,
     ) -> None:
         num_frames, height, width, _ = frames.shape
         shape = config.architecture.for_video(num_frames, height, width, 0 if targets is None else targets.shape[1])
@@ -120,7 +129,12 @@ class _Fit:
         self.model.to(device)
         self.config, self.num_pixels = config, num_frames * height * width
         generator = torch.Generator().manual_seed(seed)
-        self.sampler = PixelSampler(frames.to(device), config.max_frames_per_step, config.points_per_step, generator)
+        size = config.max_frames_per_step, config.points_per_step
+        self.sampler = PixelSampler(frames.to(device), *size, generator)
+        self.between: MotionSampler | None = None
+        if motion is not None and len(motion.gaps):
+            self.between = MotionSampler(motion, *size, generator)
+        self._error = torch.zeros((), device=device)
         self.optimiser = SOAP(self.model.parameters(), lr=config.learning_rate)
         self.rate: RateTerm | None = None
         self.psnr: float | None = None
@@ -128,8 +142,8 @@ class _Fit:
 
     def fork(self) -> _Fit:
         """The same once more, to be fitted on in another way; the video stays one in memory."""
-        pixels = self.sampler.pixels
-        return copy.deepcopy(self, {id(pixels): pixels})
+        kept = [self.sampler.pixels, self.between.motion if self.between else None]
+        return copy.deepcopy(self, {id(one): one for one in kept})
 
     def begin_rate(self, aim: Rate, num_steps: int, size_of: SizeOf | None) -> None:
         """From here on, `num_steps` steps before the end, the rate counts."""
@@ -143,31 +157,35 @@ class _Fit:
             factor = min(1.0, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * step / total))
             for group in self.optimiser.param_groups:
                 group["lr"] = self.config.learning_rate * factor
+            between = self.between is not None and _is_due(step, self.config.between)
             if self.rate is None:
                 self.optimiser.zero_grad()
-                error = self._backward()
+                self._backward(between)
             else:
                 self.rate.round()
-                error = self._backward()
-                self.rate.restore(factor)
+                self._backward(between)
+                self.rate.restore(factor, may_look=not between)
             self.optimiser.step()
             if (step + 1) % _REPORT_EVERY == 0 or step + 1 == total:
-                mse = max(error.item(), 1e-10)
+                mse = max(self._error.item(), 1e-10)
                 self._mse = mse if self._mse is None else 0.8 * self._mse + 0.2 * mse
                 self.psnr = -10 * math.log10(self._mse)
                 yield step + 1
 
-    def _backward(self) -> Tensor:
-        """Gradients of one step; returns its mean squared error."""
+    def _backward(self, between: bool) -> None:
+        """Gradients of one step, on frames or on what lies between them."""
+        if between and self.between is not None:
+            times, points, colours = self.between.draw()
+            reconstruction_loss(self.model.render(self.model.latents_at(times), points), colours).backward()
+            return
         index, points, colours = self.sampler.draw()
         latents = self.model.latents[index]
-        error = reconstruction_loss(self.model.render(latents, points), colours)
-        loss = error
+        loss = reconstruction_loss(self.model.render(latents, points), colours)
+        self._error = loss.detach()
         if self.targets is not None and self.spread is not None:
             aligned = alignment_loss(self.model.embed(latents, normalise=False), self.targets[index], self.spread)
             loss = loss + self.config.alignment_weight * aligned
         loss.backward()
-        return error.detach()
 
     def result(self) -> Fitted:
         """What has been fitted."""
@@ -175,3 +193,8 @@ class _Fit:
             return Fitted(self.model, None, None)
         self.rate.round()
         return Fitted(self.model, self.rate.steps(), self.rate.bits)
+
+
+def _is_due(step: int, share: float) -> bool:
+    """Whether a step is one of those that take a share of all, evenly spread; the first one is not."""
+    return math.floor((step + 1) * share) > math.floor(step * share)

@@ -105,7 +105,7 @@ class RateTerm:
         self._log_steps = {spec.name: self._first_log_step(spec) for spec in self._specs}
         self._learner = torch.optim.Adam(self._log_steps.values(), lr=step_rate, betas=(0.9, 0.99))
         self._step_rate = step_rate
-        self._count = 0
+        self._count = self._next_look = 0
         self._spread_steps()
 
     def round(self) -> None:
@@ -115,14 +115,16 @@ class RateTerm:
         torch.mul(self._codes, self._steps, out=self._values)
         self._gradients.zero_()
 
-    def restore(self, progress: float = 1.0) -> None:
+    def restore(self, progress: float = 1.0, may_look: bool = True) -> None:
         """Puts the unrounded parameters back, learns the steps, and adds the rate's gradient to the parameters'.
 
         Args:
             progress: 0 to 1, the schedule's factor on the learning rate of the steps.
+            may_look: whether the gradients are of what the steps are to be learned from; a look that is due waits.
         """
-        looks = self._count % self.every == 0
+        looks = may_look and self._count >= self._next_look
         if looks:
+            self._next_look = self._count + self.every
             self._look(progress)
         self._values.copy_(self._unrounded)
         self._gradients.add_(self._rate_gradient)

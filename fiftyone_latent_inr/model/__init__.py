@@ -1,7 +1,7 @@
 """The model: torch only. Latent dictionary, hypernetwork, field."""
 
 from .config import Architecture, GridLevel, Level, ModelConfig
-from .inr import LatentINR, pixel_grid
+from .inr import LatentINR, catmull_rom, pixel_grid
 from .tensors import SEMANTIC, TensorSpec, model_views, tensor_specs, tensor_views
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Level",
     "ModelConfig",
     "TensorSpec",
+    "catmull_rom",
     "model_views",
     "pixel_grid",
     "tensor_specs",

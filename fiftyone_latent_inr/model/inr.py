@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,6 +22,12 @@ def pixel_grid(height: int, width: int, device: torch.device | str = "cpu") -> T
     y = (2 * torch.arange(height, device=device) + 1) / height - 1
     x = (2 * torch.arange(width, device=device) + 1) / width - 1
     return torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], -1).reshape(-1, 2)
+
+
+def catmull_rom(zero: Tensor, one: Tensor, two: Tensor, three: Tensor, phase: Tensor) -> Tensor:
+    """The cubic through `one` (phase 0) and `two` (phase 1) whose slopes there are those of their neighbours."""
+    slope, bend = two - zero, 2 * zero - 5 * one + 4 * two - three
+    return one + 0.5 * phase * (slope + phase * (bend + phase * (3 * (one - two) + three - zero)))
 
 
 class LatentINR(nn.Module):
@@ -59,19 +67,36 @@ class LatentINR(nn.Module):
 
     forward = render
 
-    def latents_at(self, times: Tensor) -> Tensor:
-        """Latents at frame indices, linear in between (Latent-INR, section on interpolation).
+    def latents_at(self, times: Tensor, cuts: Sequence[int] = ()) -> Tensor:
+        """Latents at frame indices; in between along Catmull and Rom's cubic through the dictionary.
 
         Args:
             times: (B,) frame indices in [0, T - 1], fractions allowed.
+            cuts: frames that start a new scene. Nothing lies between two scenes: there the nearer frame's latent is
+                taken, and neighbours in another scene are not looked at.
 
         Returns:
             (B, D); at whole indices the dictionary's entry exactly.
         """
-        low = times.floor().long().clamp(0, self.config.num_frames - 1)
-        high = (low + 1).clamp(max=self.config.num_frames - 1)
-        between = (times - low).to(self.latents.dtype)[:, None]
-        return torch.where(between > 0, torch.lerp(self.latents[low], self.latents[high], between), self.latents[low])
+        z, last = self.latents, self.config.num_frames - 1
+        marks = torch.zeros(self.config.num_frames, dtype=torch.long, device=z.device)
+        if len(cuts):
+            marks[torch.as_tensor(cuts, device=z.device)] = 1
+        scene = marks.cumsum(0)
+        low = times.floor().long().clamp(0, last)
+        high = (low + 1).clamp(max=last)
+        phase = (times - low).to(z.dtype)[:, None]
+        one, two = z[low], z[high]
+        before, after = (low - 1).clamp(min=0), (high + 1).clamp(max=last)
+        # at the ends of a scene the path goes on in a straight line
+        has_before = (before < low) & (scene[before] == scene[low])
+        has_after = (after > high) & (scene[after] == scene[high])
+        zero = torch.where(has_before[:, None], z[before], 2 * one - two)
+        three = torch.where(has_after[:, None], z[after], 2 * two - one)
+        between = catmull_rom(zero, one, two, three, phase)
+        nearer = torch.where(phase < 0.5, one, two)
+        between = torch.where((scene[low] == scene[high])[:, None], between, nearer)
+        return torch.where(phase > 0, between, one)
 
     def embed(self, latents: Tensor, normalise: bool = True) -> Tensor:
         """Embeds latents in the teacher's space.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fiftyone_latent_inr.fitting.sampling import PixelSampler
+from fiftyone_latent_inr.fitting.sampling import MotionSampler, PixelSampler
+from fiftyone_latent_inr.motion import Motion
 
 
 def sampler(frames: torch.Tensor, max_frames: int = 4, points: int = 64, seed: int = 0) -> PixelSampler:
@@ -55,3 +56,18 @@ def test_a_seed_gives_the_same_samples() -> None:
         one, same, different = first.draw(), second.draw(), other.draw()
         assert all(torch.equal(a, b) for a, b in zip(one, same, strict=True))
         assert not torch.equal(one[1], different[1])
+
+
+def test_between_frames_each_instant_is_drawn_with_its_colours() -> None:
+    """Frames that grow brighter steadily: the colour tells the time."""
+    frames = torch.arange(0, 160, 20, dtype=torch.uint8)[:, None, None, None].expand(8, 16, 24, 3).contiguous()
+    gaps = torch.tensor([0, 1, 2, 4, 5, 6])  # a cut before frame 4
+    motion = Motion(frames, gaps, torch.zeros(6, 2, 2, 8, 12, dtype=torch.float16))
+    draw = MotionSampler(motion, 4, 64, torch.Generator().manual_seed(0))
+    seen = set()
+    for _ in range(20):
+        times, points, colours = draw.draw()
+        assert times.shape == (4,) and points.shape[:2] == colours.shape[:2] and points.abs().max() < 1
+        torch.testing.assert_close(colours * 255, (20 * times)[:, None, None].expand_as(colours), atol=0.02, rtol=0)
+        seen |= set(times.floor().long().tolist())
+    assert seen == {0, 1, 2, 4, 5, 6}

@@ -87,8 +87,28 @@ def test_drawings_are_continuous_in_the_latent() -> None:
 def test_latents_at_whole_times_are_the_dictionary() -> None:
     made = model()
     assert torch.equal(made.latents_at(torch.arange(7.0)), made.latents)
-    halfway = made.latents_at(torch.tensor([1.5]))
-    torch.testing.assert_close(halfway[0], (made.latents[1] + made.latents[2]) / 2)
+    assert torch.equal(made.latents_at(torch.arange(7.0), cuts=[2, 3]), made.latents)
+
+
+def test_latents_in_between_follow_a_curve_through_the_dictionary() -> None:
+    made = model()
+    t = torch.arange(7.0)[:, None]
+    made.latents.data[:] = 3 - 2 * t + 0.5 * t**2
+    times = torch.tensor([1.25, 2.5, 4.75])
+    expected = 3 - 2 * times + 0.5 * times**2  # a parabola is met exactly, away from the ends
+    torch.testing.assert_close(made.latents_at(times), expected[:, None].expand(-1, made.config.latent_dim))
+    made.latents.data[:] = 3 - 2 * t
+    ends = torch.tensor([0.5, 5.5])
+    torch.testing.assert_close(made.latents_at(ends)[:, 0], 3 - 2 * ends)  # and a straight line everywhere
+
+
+def test_latents_of_two_scenes_are_never_mixed() -> None:
+    made = model()
+    made.latents.data[:3], made.latents.data[3:] = 1.0, 100.0
+    times = torch.tensor([0.5, 1.9, 2.1, 2.49, 2.5, 2.9, 3.1, 5.5])
+    drawn = made.latents_at(times, cuts=[3])[:, 0]
+    assert drawn.tolist() == [1, 1, 1, 1, 100, 100, 100, 100]
+    assert not torch.isin(made.latents_at(times)[2:6, 0], torch.tensor([1.0, 100.0])).any()
 
 
 def test_alignment_starts_at_the_best_linear_head() -> None:

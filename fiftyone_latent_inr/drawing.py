@@ -1,0 +1,188 @@
+"""Drawing whole frames with a model: at its own size, larger, smaller, in between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from .errors import InputError
+from .model import LatentINR, pixel_grid
+from .motion import LEAST_SIDE, Motion, optical_flow
+
+# Points drawn at once. On a CPU their features should stay in the cache; a GPU wants enough to keep busy.
+_POINTS_CPU = 16_384
+_POINTS_GPU = 1_048_576
+# Rounds of back-projection; more changed nothing that could be measured.
+_ROUNDS = 3
+# Where the two pictures that motion brings together differ by this, 0 to 1, motion counts for a third of its share.
+_DISAGREEMENT = 0.03
+
+Frame = npt.NDArray[np.uint8]
+
+
+@torch.inference_mode()
+def draw(
+    model: LatentINR, times: npt.NDArray[np.float32], height: int, width: int, cuts: Sequence[int] = ()
+) -> Iterator[Frame]:
+    """Draws whole frames with a model, wherever it lives.
+
+    A pixel is an area, not a point. Larger frames are drawn at denser coordinates, and then moved by back-projection
+    (Irani and Peleg, "Improving resolution by image registration", 1991) until their area averages are the frame as
+    it is drawn at its own size; smaller ones are area averages of it.
+
+    Args:
+        model: the networks.
+        times: (N,) float32 frame indices in [0, T - 1].
+        height: H of the drawing, pixels.
+        width: W of the drawing, pixels.
+        cuts: frames that start a new scene, see `LatentINR.latents_at`.
+
+    Yields:
+        N frames, uint8 (H, W, 3).
+    """
+    device = model.latents.device
+    own = model.config.height, model.config.width
+    together = max(1, _points(device) // max(own[0] * own[1], height * width))
+    resized = _Resizing(own, (height, width), device) if (height, width) != own else None
+    for first in range(0, len(times), together):
+        instants = torch.from_numpy(times[first : first + together]).to(device)
+        latents = model.latents_at(instants, cuts)
+        frames = _colours(model, latents, own)
+        if resized is not None:
+            large = _colours(model, latents, resized.large) if resized.large != own else frames
+            frames = resized(frames, large)
+        yield from frames.mul(255).round_().clamp_(0, 255).to(torch.uint8).contiguous().cpu().numpy()
+
+
+def follow(
+    model: LatentINR, times: npt.NDArray[np.float32], height: int, width: int, cuts: Sequence[int] = ()
+) -> Iterator[Frame]:
+    """Like `draw`, but what lies between two frames is also made from them, by following the motion that they show.
+
+    The drawing from the latents and the pictures moved along the optical flow are averaged, more of the former where
+    the pictures from before and after do not agree.
+
+    Args:
+        model: and the rest, as in `draw`.
+
+    Yields:
+        N frames, uint8 (H, W, 3); those at whole indices exactly as `draw` gives them.
+
+    Raises:
+        InputError: frames too small to see motion in (below `LEAST_SIDE` pixels a side).
+    """
+    if min(height, width) < LEAST_SIDE:
+        raise InputError(f"motion cannot be followed in frames of {height}x{width}: {LEAST_SIDE} pixels a side needed")
+    around = _Around(model, height, width, cuts)
+    for time in times:
+        own = next(draw(model, np.array([time], np.float32), height, width, cuts))
+        low = int(time)
+        if time == low or low + 1 in around.cuts:
+            yield own
+        else:
+            yield around.mix(own, low, float(time) - low)
+
+
+class _Around:
+    """The drawn frames around an instant and the motion between them, kept while the instant moves on."""
+
+    def __init__(self, model: LatentINR, height: int, width: int, cuts: Sequence[int]) -> None:
+        self.model, self.size, self.cuts = model, (height, width), frozenset(cuts)
+        self.frames: dict[int, Frame] = {}
+        self.flows: dict[int, npt.NDArray[np.float16]] = {}
+        rows, cols = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+        device = model.latents.device
+        self.rows, self.cols = rows.reshape(1, -1).to(device), cols.reshape(1, -1).to(device)
+
+    @torch.inference_mode()
+    def mix(self, own: Frame, low: int, phase: float) -> Frame:
+        """The drawing of an instant, averaged with what moves there."""
+        last = self.model.config.num_frames - 1
+        gaps = [k for k in (low - 1, low, low + 1) if 0 <= k < last and k + 1 not in self.cuts]
+        # neighbours beyond a cut are of no use
+        gaps = [k for k in gaps if k == low or abs(k - low) == 1]
+        shown = sorted({*gaps, *(k + 1 for k in gaps)})
+        self.frames = {k: self.frames[k] if k in self.frames else self._frame(k) for k in shown}
+        self.flows = {k: self.flows[k] if k in self.flows else self._flow(k) for k in gaps}
+        device = self.model.latents.device
+        motion = Motion(
+            torch.from_numpy(np.stack([self.frames[k] for k in shown])).to(device),
+            torch.tensor([shown.index(k) for k in gaps], device=device),
+            torch.from_numpy(np.stack([self.flows[k] for k in gaps])).to(device),
+        )
+        which = torch.tensor([gaps.index(low)], device=device)
+        at = torch.tensor([phase], device=device)
+        moved, differ = motion.colours_and_disagreement(which, at, self.rows, self.cols)
+        share = 0.5 * torch.exp(-differ / _DISAGREEMENT)
+        drawn = torch.from_numpy(own).to(device).view(1, -1, 3) / 255
+        mixed = torch.lerp(drawn, moved, share).mul_(255).round_().clamp_(0, 255)
+        return mixed.to(torch.uint8).view(*self.size, 3).cpu().numpy()
+
+    def _frame(self, k: int) -> Frame:
+        return next(draw(self.model, np.array([k], np.float32), *self.size, ()))
+
+    def _flow(self, k: int) -> npt.NDArray[np.float16]:
+        flows = optical_flow(np.stack([self.frames[k], self.frames[k + 1]]), [0])
+        return np.asarray(flows[0])
+
+
+class _Resizing:
+    """From frames of one size, and larger drawings of them, to frames of another size.
+
+    Args:
+        old: (H, W) of the frames.
+        new: (H, W) to come to.
+        device: where they are.
+
+    Attributes:
+        large: (H, W) to draw at: in each direction the larger of both.
+    """
+
+    def __init__(self, old: tuple[int, int], new: tuple[int, int], device: torch.device) -> None:
+        self.large = max(old[0], new[0]), max(old[1], new[1])
+        self._down = [area_weights(n, m).to(device) for n, m in zip(self.large, old, strict=True)]
+        self._up = [_linear_weights(n, m).to(device) for n, m in zip(old, self.large, strict=True)]
+        self._final = [area_weights(n, m).to(device) for n, m in zip(self.large, new, strict=True)]
+
+    def __call__(self, frames: Tensor, large: Tensor) -> Tensor:
+        """(B, h, w, 3) frames and (B, H', W', 3) drawings of the size `large` -> (B, H, W, 3)."""
+        if large is not frames:
+            for _ in range(_ROUNDS):
+                large = large + _separable(self._up, frames - _separable(self._down, large))
+        return _separable(self._final, large)
+
+
+def area_weights(old: int, new: int) -> Tensor:
+    """(new, old) weights of area averaging along one side: the share of each old pixel in each new one."""
+    edges = torch.arange(new + 1, dtype=torch.float64) * (old / new)
+    pixels = torch.arange(old, dtype=torch.float64)
+    overlap = torch.minimum(edges[1:, None], pixels + 1) - torch.maximum(edges[:-1, None], pixels)
+    overlap = overlap.clamp_(min=0)
+    return (overlap / overlap.sum(1, keepdim=True)).float()
+
+
+def _linear_weights(old: int, new: int) -> Tensor:
+    """(new, old) weights of linear interpolation between pixel centres, edges held."""
+    where = ((torch.arange(new, dtype=torch.float64) + 0.5) * (old / new) - 0.5).clamp(0, old - 1)
+    return (1 - (where[:, None] - torch.arange(old)).abs()).clamp_(min=0).float()
+
+
+def _separable(weights: list[Tensor], frames: Tensor) -> Tensor:
+    """Weights along rows and columns, laid on (B, h, w, 3) frames."""
+    tall = torch.einsum("Hh,bhwc->bHwc", weights[0], frames)
+    return torch.einsum("Ww,bHwc->bHWc", weights[1], tall)
+
+
+def _colours(model: LatentINR, latents: Tensor, size: tuple[int, int]) -> Tensor:
+    """(B, D) latents -> (B, H, W, 3) RGB, about 0 to 1."""
+    grid = pixel_grid(*size, latents.device)
+    parts = [model.render(latents, part) for part in grid.split(_points(latents.device))]
+    return torch.cat(parts, dim=1).view(-1, *size, 3)
+
+
+def _points(device: torch.device) -> int:
+    return _POINTS_CPU if device.type == "cpu" else _POINTS_GPU
