@@ -146,7 +146,8 @@ class Motion:
         k, flat = self.gaps[which], rows * self.width + cols
 
         def frame(index: Tensor) -> Tensor:
-            return self._pixels[index[:, None] * (self.height * self.width) + flat].float()
+            wanted = index[:, None] * (self.height * self.width) + flat
+            return self._pixels.index_select(0, wanted.flatten()).view(*flat.shape, 3).float()
 
         one, two = frame(k), frame(k + 1)
         has_before, has_after = self._has_before[which, None, None], self._has_after[which, None, None]

@@ -150,3 +150,30 @@ def test_bad_frames(array: np.ndarray) -> None:
 def test_estimates_grow_with_the_work() -> None:
     fast, balanced = (estimate_seconds(preset, 16, 90, 160, "cpu") for preset in ("fast", "balanced"))
     assert 0 < fast < balanced < estimate_seconds("balanced", 64, 180, 320, "cpu")
+
+
+def test_frames_in_between_are_better_for_having_been_learned() -> None:
+    """A texture that moves by two pixels a frame; every second frame is kept from the fit."""
+    y, x = np.mgrid[0:32, 0:48].astype(float)
+    waves = [127 + 90 * np.sin((x - 2 * t) / 3) * np.cos((y - t) / 4) for t in range(13)]
+    video = np.repeat(np.round(waves).astype(np.uint8)[..., None], 3, -1)
+    kept, held = video[::2], video[1::2]
+    config = replace(QUICK, steps=250)
+    reached = []
+    for share in (0.0, 0.5):
+        fitted = linr.fit(kept, config=replace(config, between=share), device="cpu", progress=False)
+        assert fitted.cuts == ()
+        reached.append(psnr(held, fitted.render(np.arange(6) + 0.5, device="cpu")))
+    blend = np.round((kept[:-1].astype(float) + kept[1:]) / 2).astype(np.uint8)
+    assert reached[1] > reached[0] + 1.5 and reached[1] > psnr(held, blend) + 1
+
+
+def test_a_cut_is_stored_and_nothing_is_drawn_across_it(tmp_path: Path) -> None:
+    one, other = media.moving_square(num=5, height=32, width=48), media.moving_square(num=4, height=32, width=48)
+    both = np.concatenate([one, 255 - other[:, ::-1, ::-1]])
+    linr.fit(both, config=replace(QUICK, between=0.5), device="cpu", progress=False).save(tmp_path / "cut.linr")
+    video = linr.load(tmp_path / "cut.linr")
+    assert video.cuts == (5,)
+    last, before, after, first = video.render([4, 4.4, 4.5, 5], device="cpu")
+    assert np.array_equal(before, last) and np.array_equal(after, first)
+    assert psnr(both[4:5], before[None]) > 20 and psnr(both[5:6], after[None]) > 20

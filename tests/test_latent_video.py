@@ -271,3 +271,15 @@ def test_older_files_are_refused_with_advice(tmp_path: Path) -> None:
     (tmp_path / "old.linr").write_bytes(b"LINR\x01\x00\x00\x00" + bytes(40))
     with pytest.raises(linr.BitstreamError, match=r"old\.linr.*version 1.*encode the video again"):
         linr.load(tmp_path / "old.linr")
+
+
+@pytest.mark.parametrize("cuts", [[0], [6], [3, 3], [4, 2], [1.5], [True], "3", {"3": 1}])
+def test_cuts_that_cannot_be_are_refused(video: linr.LatentVideo, cuts: object) -> None:
+    header, entries = codec.parse(codec.MemorySource(video.data))
+    assert header["cuts"] == [] and video.cuts == ()
+    sections = [
+        codec.Section(e.kind, e.count, e.model, codec.read_section(codec.MemorySource(video.data), e)) for e in entries
+    ]
+    assert from_bytes(codec.assemble({**header, "cuts": [2, 3]}, sections)).cuts == (2, 3)
+    with pytest.raises(linr.BitstreamError, match="cuts"):
+        from_bytes(codec.assemble({**header, "cuts": cuts}, sections))
