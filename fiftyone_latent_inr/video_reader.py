@@ -53,7 +53,7 @@ class VideoReader:
         self._cut_short = False
         self._complete = False
         self._notes: dict[str, None] = {}  # an ordered set
-        self.container = _open(self.file)
+        self.container = open_container(self.file)
         try:
             self.stream = _video_stream(self.container, self.file)
         except InputError:
@@ -274,7 +274,12 @@ class _Clock:
         return self._longest > 1.5 * self._shortest and self._longest - self._shortest > 0.002
 
 
-def _open(file: Path) -> Any:
+def open_container(file: Path) -> Any:
+    """Opens a media file with PyAV.
+
+    Raises:
+        InputError: it is none, or it is one that names other files.
+    """
     try:
         # Only this file: a playlist must not make the reader fetch others from the network.
         container = av.open(str(file), metadata_errors="replace", options={"protocol_whitelist": "file"})
@@ -316,6 +321,16 @@ def _why_invalid(file: Path) -> str:
     if head and b"\0" not in head and all(byte >= 9 for byte in head):
         return "it is a text file, not a video"
     return "it is not a video, or its beginning is damaged; copy it again or convert it to MP4"
+
+
+def is_whole(file: Path) -> bool:
+    """Whether an MP4 file is there and reaches to its end: index, pictures, and no box cut short."""
+    try:
+        boxes = list(top_level_boxes(file))
+        end = boxes[-1][1] + boxes[-1][2] if boxes else 0
+        return end == file.stat().st_size and {b"moov", b"mdat"} <= {kind for kind, _, _ in boxes}
+    except OSError:
+        return False
 
 
 def top_level_boxes(file: Path) -> Iterator[tuple[bytes, int, int]]:

@@ -18,6 +18,7 @@ from av.video.reformatter import VideoReformatter
 from .errors import InputError
 from .files import atomic_target, reason
 from .pixels import SWS_ACCURATE_RND, SWS_BICUBIC, SWS_FULL_CHR_H_INP
+from .video_audio import Sound, open_sound
 
 # Visually lossless: about 45 dB on natural video. Lower is better and larger, 0 is nearly lossless.
 DEFAULT_CRF = 12
@@ -40,7 +41,9 @@ def write(
     fps: float | Fraction,
     *,
     crf: float = DEFAULT_CRF,
-) -> None:
+    audio: str | os.PathLike[str] | None = None,
+    audio_start: float = 0.0,
+) -> tuple[str, ...]:
     """Writes a video: H.264, yuv420p, limited-range BT.601 and tagged so, playable while it loads.
 
     The file appears under its name when it is whole; on any failure nothing is left, and an older file of
@@ -52,10 +55,17 @@ def write(
         frames: uint8 (H, W, 3) RGB each, of one size; an array (T, H, W, 3) or any iterable.
         fps: frames a second, 0 to 1000; floats such as 29.97 are taken for the fraction they stand for.
         crf: quality of x264, 0 (best) to 51.
+        audio: a file whose sound is taken along: copied bit for bit if it is AAC, MP3, Opus or FLAC, which browsers
+            play, else encoded anew as AAC. It is cut, at a packet's end, where the last frame ends. A file without
+            sound gives none.
+        audio_start: seconds after that file's first picture at which the sound begins.
+
+    Returns:
+        lines for people on what was not as it should be with the sound; mostly none.
 
     Raises:
-        InputError: another extension, no frames, frames of another type or of several sizes, a rate out of
-            range, or a folder that is missing, read-only or full.
+        InputError: another extension, no frames, frames of another type or of several sizes, a rate or quality out
+            of range, a folder that is missing, read-only or full, or no such file to take the sound from.
 
     Example:
         >>> write("grey.mp4", np.full((5, 32, 32, 3), 127, np.uint8), fps=25)  # doctest: +SKIP
@@ -65,17 +75,20 @@ def write(
     if kind is None:
         raise InputError(f"cannot write {target}: name it .mp4 (or {', '.join(list(_FORMATS)[1:])})")
     rate = _as_fraction(fps)
+    if not 0 <= crf <= 51:
+        raise InputError(f"the quality of H.264 (crf) goes from 0, the best, to 51, not {crf}")
     iterator = iter(frames)
     first = next(iterator, None)
     if first is None:
         raise InputError(f"cannot write {target}: there are no frames")
     _check(first, np.shape(first), target)
-    with atomic_target(target) as temporary:
+    with open_sound(audio, audio_start) as sound, atomic_target(target) as temporary:
         try:
-            _encode(temporary, kind, chain([first], iterator), first.shape, rate, crf, target)
+            _encode(temporary, kind, chain([first], iterator), first.shape, rate, crf, target, sound)
         except av.error.FFmpegError as error:
             text = reason(error) if isinstance(error, OSError) else str(error)
             raise InputError(f"cannot write {target}: {text}") from error
+        return tuple(sound.notes) if sound else ()
 
 
 def _encode(
@@ -86,6 +99,7 @@ def _encode(
     rate: Fraction,
     crf: float,
     target: Path,
+    sound: Sound | None,
 ) -> None:
     options = {"movflags": "+faststart"} if kind in ("mp4", "mov") else {}
     reformatter = VideoReformatter()
@@ -97,11 +111,15 @@ def _encode(
         context.time_base = 1 / rate
         context.colorspace, context.color_range = _MATRIX_SMPTE170M, _LIMITED
         context.color_primaries, context.color_trc = _PRIMARIES_BT709, _TRANSFER_BT709
+        if sound:
+            sound.attach(container, kind)
         for index, frame in enumerate(frames):
             _check(frame, shape, target)
             picture = _to_yuv(frame, reformatter)
             picture.pts, picture.time_base = index, 1 / rate
             container.mux(stream.encode(picture))
+            if sound:
+                sound.mux(container, until=float((index + 1) / rate))
         container.mux(stream.encode(None))
 
 

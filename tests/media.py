@@ -227,6 +227,77 @@ def audio_only(path: Path) -> Path:
     return path
 
 
+def sounding(
+    path: Path,
+    frames: np.ndarray,
+    *,
+    fps: float = 10,
+    codec: str = "aac",
+    rate: int = 48000,
+    click: float = 1.0,
+    seconds: float | None = None,
+) -> Path:
+    """A video with sound: silence, but for a tone of 100 ms that begins `click` seconds in.
+
+    Args:
+        path: the file; its extension chooses the container.
+        frames: uint8 (T, H, W, 3).
+        fps: of the pictures.
+        codec: FFmpeg's name of the sound's encoder.
+        rate: samples a second, stereo.
+        click: seconds.
+        seconds: of sound, by default as many as of pictures.
+    """
+    count = round(rate * (seconds or len(frames) / fps))
+    wave = np.zeros((2, count), np.float32)
+    first = round(click * rate)
+    wave[:, first : first + rate // 10] = 0.5 * np.sin(np.arange(rate // 10) * 0.3)[: count - first]
+    with av.open(str(path), "w") as container:
+        video: Any = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options={"crf": "4"})
+        video.height, video.width = frames.shape[1:3]
+        video.pix_fmt = "yuv420p"
+        audio: Any = container.add_stream(codec, rate=rate, layout="stereo")
+        resampler = av.AudioResampler(
+            audio.codec_context.format, audio.codec_context.layout, rate, frame_size=audio.codec_context.frame_size
+        )
+        for frame in frames:
+            container.mux(video.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame))))
+        container.mux(video.encode(None))
+        for first in range(0, count, rate):
+            part = av.AudioFrame.from_ndarray(
+                np.ascontiguousarray(wave[:, first : first + rate]), format="fltp", layout="stereo"
+            )
+            part.sample_rate, part.pts, part.time_base = rate, first, Fraction(1, rate)
+            for piece in resampler.resample(part):
+                container.mux(audio.encode(piece))
+        for piece in resampler.resample(None):
+            container.mux(audio.encode(piece))
+        container.mux(audio.encode(None))
+    return path
+
+
+def heard(path: Path) -> tuple[str, float | None, float]:
+    """What a file's sound is: its codec, when the tone begins (seconds after the first picture), how long it is."""
+    with av.open(str(path)) as container:
+        audio, video = container.streams.audio[0], container.streams.video[0]
+        name = audio.codec_context.codec.canonical_name
+        begin = end = None
+        for frame in container.decode(audio):
+            time = float(frame.pts * frame.time_base)
+            samples = frame.to_ndarray()
+            if frame.format.name.rstrip("p") in ("s16", "s32"):
+                samples = samples / np.iinfo(samples.dtype).max
+            level = np.abs(
+                samples.reshape(len(frame.layout.channels), -1, order="A" if frame.format.is_planar else "F")
+            )
+            loud = np.flatnonzero(level.max(axis=0) > 0.1)
+            if begin is None and len(loud):
+                begin = time + loud[0] / frame.sample_rate
+            end = time + frame.samples / frame.sample_rate
+        shift = float((video.start_time or 0) * video.time_base)
+        return name, None if begin is None else begin - shift, (end or 0.0) - shift
+
+
 def text_file(path: Path) -> Path:
     """A text under a video's name."""
     path.write_text("This is no video.\n" * 50)

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "fiftyone_latent_inr"
 FLOORS = [
     *("errors", "progress", "files", "resources", "rendering"),
     *("model", "metrics", "pixels", "resize", "cuts", "motion", "drawing"),
-    *("video_reader", "video_writer", "video"),
+    *("video_reader", "video_audio", "video_writer", "video"),
     *("codec", "shape_geometry", "shapes", "stored", "latent_video"),
     *("fitting", "semantics", "encode", "compare"),
     *("datasets", "demo", "cli_arguments", "cli", "__main__", "operators"),
