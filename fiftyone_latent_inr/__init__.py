@@ -28,6 +28,10 @@ _PUBLIC = {
     "FitProgress": "progress",
     "load_teacher": "semantics.teachers",
     "fit_dataset": "datasets.fit",
+    "reconstruct": "datasets.reconstructions",
+    "super_resolve": "datasets.reconstructions",
+    "interpolate": "datasets.reconstructions",
+    "to_grouped_dataset": "datasets.grouped",
 }
 
 __all__ = [
@@ -40,12 +44,18 @@ __all__ = [
     "fit",
     "fit_dataset",
     "fit_rates",
+    "interpolate",
     "load",
     "load_teacher",
+    "reconstruct",
+    "super_resolve",
+    "to_grouped_dataset",
 ]
 
 if TYPE_CHECKING:
     from .datasets.fit import fit_dataset
+    from .datasets.grouped import to_grouped_dataset
+    from .datasets.reconstructions import interpolate, reconstruct, super_resolve
     from .encode import fit, fit_rates
     from .errors import BitstreamError, InputError, TeacherUnavailableError
     from .latent_video import LatentVideo, load

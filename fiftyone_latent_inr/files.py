@@ -62,6 +62,26 @@ def atomic_target(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.unlink()
 
 
+def writable_folder(path: str | os.PathLike[str]) -> Path:
+    """The folder as an absolute path, created where it is missing, once it is known that files can be written in it.
+
+    Raises:
+        InputError: it cannot be created or written.
+    """
+    folder = Path(path).expanduser().absolute()
+    # Asking the permission bits is not enough: read-only mounts, quotas and root all differ from them.
+    probe = folder / f".linr-{secrets.token_hex(6)}.tmp"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"linr")
+    except OSError as error:
+        raise InputError(f"output directory {folder} cannot be written: {reason(error)}") from error
+    finally:
+        with suppress(OSError):
+            probe.unlink()
+    return folder
+
+
 def require_file(path: str | os.PathLike[str], what: str) -> Path:
     """The path as an absolute one, once it is known to be a readable, non-empty, regular file.
 

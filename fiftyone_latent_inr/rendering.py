@@ -42,3 +42,28 @@ def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
     """(H, W) times `scale`, rounded, at least one pixel a side."""
     height, width = (max(1, round(side * scale)) for side in size)
     return height, width
+
+
+def play_times(num_frames: int, fps_factor: float = 1.0) -> npt.NDArray[np.float64]:
+    """The instants that play the whole video at `fps_factor` times its rate and for as long as before.
+
+    Frame k, counted from 0, is shown at the same second as before, as frame `fps_factor * k`; after the last one,
+    which nothing follows to draw towards, it holds. N frames become N times the factor.
+
+    Args:
+        num_frames: T of the stored video.
+        fps_factor: 1 or more.
+
+    Returns:
+        (N,) float64 frame indices in [0, T - 1], ascending, the last one repeated at the end.
+    """
+    count = max(1, round(num_frames * fps_factor))
+    return np.minimum(np.arange(count) / fps_factor, num_frames - 1)
+
+
+def drawn_frame_number(frame_number: int, fps_factor: float) -> int:
+    """Which frame of an interpolated video shows a frame of the original; both count from 1, as FiftyOne does.
+
+    At factor 2, frames 1, 2, 3 are frames 1, 3, 5. Where the factor is no whole number, it is the nearest one.
+    """
+    return round((frame_number - 1) * fps_factor) + 1

@@ -153,3 +153,36 @@ def fit(tiny, tmp_path):
         return fit_dataset(samples, **{**defaults, **options})
 
     return run
+
+
+@pytest.fixture(scope="session")
+def sounding_clips(tmp_path_factory):
+    """Two clips with sound, 48x64, 8 frames at 10 fps, a tone half a second in."""
+    import media
+
+    folder = tmp_path_factory.mktemp("sounding")
+    return [str(media.sounding(folder / f"{k}.mp4", media.moving_square(8, 48, 64, k), click=0.5)) for k in range(2)]
+
+
+@pytest.fixture(scope="session")
+def fitted_files(tiny, sounding_clips, tmp_path_factory):
+    """The `.linr` files of the two clips with sound."""
+    from fiftyone_latent_inr import fit
+    from fiftyone_latent_inr.datasets.identity import fingerprint
+
+    folder = tmp_path_factory.mktemp("fitted")
+    paths = []
+    for clip in sounding_clips:
+        notes = {"source": Path(clip).name, "fingerprint": fingerprint(clip)}
+        paths.append(str(folder / f"{Path(clip).stem}.linr"))
+        fit(clip, config=tiny, teacher=None, device="cpu", progress=False, metadata=notes).save(paths[-1])
+    return paths
+
+
+@pytest.fixture
+def fitted_dataset(make_dataset, sounding_clips, fitted_files, tmp_path):
+    """A dataset of the two clips with sound, as a fit without a teacher leaves it; its files are the test's own."""
+    dataset = make_dataset(sounding_clips)
+    copies = [shutil.copy(path, tmp_path) for path in fitted_files]
+    dataset.set_values("latent_inr_path", copies)
+    return dataset

@@ -13,9 +13,11 @@ import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
 from ..errors import InputError
+from ..files import writable_folder
 from . import index, runs
 from .fields import FieldNames, check_fields
-from .job import Failure, FitJob
+from .fit_job import FitJob
+from .job import Failure
 from .reporter import Reporter, duration
 from .settings import Settings
 from .space import check_space
@@ -118,7 +120,7 @@ def fit_dataset(
     record = runs.read_config(dataset, names.embedding)
     _check_options(fit_options)
     Settings.check(preset, fit_options)
-    folder = _output_dir(dataset, output_dir)
+    folder = writable_folder(default_output_dir(dataset) if output_dir is None else output_dir)
     teacher = _load_teacher(teacher, fit_options.get("device"))
     settings = Settings.of(preset, teacher, prior, fit_options)
     targets = list_targets(samples, dataset, names)
@@ -127,9 +129,10 @@ def fit_dataset(
         reporter.note("No teacher: the videos are stored without embeddings, and cannot be searched by text")
     else:
         index.prepare(teacher)
-    clear = check_space(dataset, names, record, teacher, {t.sample_id for t in targets}, overwrite)
     job = FitJob(
         dataset=dataset,
+        key=names.embedding,
+        digest=settings.digest,
         names=names,
         brain_key=brain_key,
         folder=folder,
@@ -142,11 +145,12 @@ def fit_dataset(
         backend_options=backend_options,
         record=record,
         reporter=reporter,
+        clear_first=check_space(dataset, names, record, teacher, {t.sample_id for t in targets}, overwrite),
     )
-    done = job.run(targets, clear_first=clear)
+    done = job.run(targets)
     summary = FitSummary(
-        done.fitted, done.adopted, done.skipped, done.failed,
-        brain_key if done.indexed else None, str(folder), done.seconds,
+        done.made, done.adopted, done.skipped, done.failed,
+        brain_key if job.indexed else None, str(folder), done.seconds,
     )  # fmt: skip
     reporter.note(f"{dataset.name}: {summary}")
     return summary
@@ -155,22 +159,6 @@ def fit_dataset(
 def default_output_dir(dataset: fo.Dataset) -> Path:
     """Where the `.linr` files of a dataset go unless it is said otherwise."""
     return Path(fo.config.default_dataset_dir) / "latent_inr" / dataset.slug
-
-
-def _output_dir(dataset: fo.Dataset, given: str | os.PathLike[str] | None) -> Path:
-    folder = Path(given).expanduser().absolute() if given is not None else default_output_dir(dataset)
-    probe = folder / f".write-{os.getpid()}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"linr")
-    except OSError as error:
-        raise InputError(
-            f"output directory {folder} cannot be written ({error.strerror or error}); pass another output_dir"
-        ) from error
-    finally:
-        if folder.is_dir():
-            probe.unlink(missing_ok=True)
-    return folder
 
 
 def _check_options(options: dict[str, Any]) -> None:

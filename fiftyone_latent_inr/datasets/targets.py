@@ -1,4 +1,4 @@
-"""What is to be fitted: checks of the dataset or view that is given, and its samples."""
+"""What is to be fitted or drawn: checks of the dataset or view that is given, and its samples."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from .fields import FieldNames, all_videos
 
 @dataclass(frozen=True)
 class Target:
-    """One video sample to fit: its id, its file, and the `.linr` path that it already has, if any."""
+    """One video sample: its id, its file, and the `.linr` path that it already has, if any."""
 
     sample_id: str
     filepath: str
     stored: str | None
 
 
-def dataset_of(samples: Any) -> fo.Dataset:
+def dataset_of(samples: Any, caller: str = "fit_dataset") -> fo.Dataset:
     """Returns the dataset that a collection of videos belongs to, after checking that it is one.
 
     Args:
         samples: a dataset or any view of videos (saved views, selections, a video slice of a grouped
             dataset).
+        caller: the function that they were given to, for the messages.
 
     Raises:
         InputError: it is not a collection, holds no videos, or its items are not whole videos.
@@ -34,36 +35,37 @@ def dataset_of(samples: Any) -> fo.Dataset:
     if not isinstance(samples, SampleCollection):
         raise InputError(
             f"expected a FiftyOne dataset or view, got {type(samples).__name__}; load one with "
-            "fiftyone.load_dataset(name), or fit a single file with fiftyone_latent_inr.fit(path)"
+            "fiftyone.load_dataset(name)"
+            + (", or fit a single file with fiftyone_latent_inr.fit(path)" if caller == "fit_dataset" else "")
         )
     dataset: fo.Dataset = samples._root_dataset  # the very object, so that its caches are the ones refreshed
-    _refuse_generated(samples)
+    _refuse_generated(samples, caller)
     if samples.media_type == "group" and dataset.media_type != "group":
-        raise InputError(f"this view of dataset {dataset.name!r} is grouped; fit the videos themselves, ungrouped")
+        raise InputError(f"this view of dataset {dataset.name!r} is grouped; give the videos themselves, ungrouped")
     if samples.media_type == "group":
         slices = [name for name, kind in dataset.group_media_types.items() if kind == "video"]
         if not slices:
-            raise InputError(f"grouped dataset {dataset.name!r} has no video slice; there is nothing to fit in it")
+            raise InputError(f"grouped dataset {dataset.name!r} has no video slice; there is nothing to do in it")
         raise InputError(
             f"dataset {dataset.name!r} is grouped; choose its video slice: "
-            f"fit_dataset(dataset.select_group_slices({slices[0]!r}))"
+            f"{caller}(dataset.select_group_slices({slices[0]!r}))"
             + (f" (video slices: {', '.join(map(repr, slices))})" if len(slices) > 1 else "")
         )
     if samples.media_type is None or len(samples) == 0:
-        raise InputError(f"there are no samples in this view of dataset {dataset.name!r}; nothing to fit")
+        raise InputError(f"there are no samples in this view of dataset {dataset.name!r}; nothing to do")
     if samples.media_type != "video":
         raise InputError(f"dataset {dataset.name!r} holds media of type {samples.media_type!r}; Latent-INR fits videos")
     return dataset
 
 
-def _refuse_generated(samples: SampleCollection) -> None:
+def _refuse_generated(samples: SampleCollection, caller: str) -> None:
     """Views whose items are parts of videos have ids of their own: results cannot be stored on them."""
     for flag, what, ids in (("_is_clips", "clips", "sample_id"), ("_is_frames", "frames", "sample_id"),
                             ("_is_patches", "patches", "sample_id")):  # fmt: skip
         if getattr(samples, flag, False):
             raise InputError(
-                f"this is a view of {what}, and whole videos are fitted; "
-                f"use fit_dataset(dataset.select(view.values({ids!r})))"
+                f"this is a view of {what}, and whole videos are needed; "
+                f"use {caller}(dataset.select(view.values({ids!r})))"
             )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fiftyone_latent_inr import InputError, load
-from fiftyone_latent_inr.datasets import job as jobs
+from fiftyone_latent_inr.datasets import fit_job as jobs
 from fiftyone_latent_inr.datasets import runs
 
 TEXTS = ("red circle", "blue square", "green star")
@@ -170,11 +170,11 @@ def test_a_crash_loses_only_the_video_in_hand(dataset, fit, monkeypatch):
     def die(self, status):
         raise SystemExit
 
-    def one(self, target, print_):
+    def one(self, item):
         if len(done) == 2:
             raise KeyboardInterrupt
-        done.append(target)
-        return original(self, target, print_)
+        done.append(item)
+        return original(self, item)
 
     original = jobs.FitJob._one
     with monkeypatch.context() as patch:

@@ -1,0 +1,184 @@
+"""Draws the stored videos one by one as H.264, or takes up what is drawn already."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError, LatentINRError
+from ..files import writable_folder
+from ..latent_video import LatentVideo, load
+from ..progress import FitProgress
+from ..video_reader import is_whole
+from ..video_writer import Frame, write
+from .drawing import Drawing
+from .estimates import Load, estimate, seconds_per_pixel
+from .identity import fingerprint
+from .job import Fatal, Item, Job, Made
+from .media_fields import ensure_media_field
+from .targets import Target
+
+# Seconds between two reports of progress: on a GPU frames come by the hundred
+_TICK = 0.2
+
+
+@dataclass(frozen=True)
+class DrawItem(Item):
+    """A video to draw.
+
+    Attributes:
+        stored: its `.linr` file.
+        path: where the drawing goes.
+        sound: the file whose sound is taken along, or None.
+        load: what is to be drawn.
+        note: a line for people, or empty.
+    """
+
+    stored: str
+    path: Path
+    sound: str | None
+    load: Load
+    note: str
+
+
+@dataclass(kw_only=True)
+class DrawJob(Job):
+    """Everything that one call has settled before the first video.
+
+    Attributes:
+        field: the media field.
+        drawing: what is drawn.
+        folder: where the videos go; None puts each beside its `.linr` file.
+        device: torch device, or None for the best there is.
+        overwrite: draw what is up to date, too.
+        drawn: what the media field holds: a path for each sample's id.
+    """
+
+    MADE = "drawn"
+
+    field: str
+    drawing: Drawing
+    folder: Path | None
+    device: str | None
+    overwrite: bool
+    drawn: dict[str, str | None]
+
+    def _prepare(self) -> None:
+        self._written: set[Path] = set()
+        self._writable: set[Path] = set()
+
+    def _examine(self, target: Target) -> DrawItem | None:
+        assert target.stored is not None
+        try:
+            video, content = load(target.stored), fingerprint(target.stored)
+        except LatentINRError as error:
+            raise InputError(f"{error}; fit this sample again") from error
+        sound, gone, note = self._sound(target, video)
+        folder = self.folder or Path(target.stored).parent
+        names = [self.drawing.file_name(target.stored, content, sound is not None)]
+        if gone:
+            # What was drawn while there was an original to take the sound from is better than what can be drawn now
+            names.insert(0, self.drawing.file_name(target.stored, content, True))
+        current = self.drawn.get(target.sample_id)
+        if current and not self.overwrite and Path(current).name in names and is_whole(Path(current)):
+            return None
+        self._check(folder)
+        there = [] if self.overwrite else [name for name in names if is_whole(folder / name)]
+        path = folder / [*there, names[-1]][0]
+        return DrawItem(target, target.stored, path, sound, Load.of(video, self.drawing), note)
+
+    def _sound(self, target: Target, video: LatentVideo) -> tuple[str | None, bool, str]:
+        """The file to take the sound from, if it is still what was fitted; whether it is gone; what to say of it."""
+        if not self.drawing.audio:
+            return None, False, ""
+        name = Path(target.filepath).name
+        try:
+            found = fingerprint(target.filepath)
+        except InputError as error:
+            return None, True, f"{name}: drawn without sound, as the original cannot be read: {error}"
+        if video.metadata.get("fingerprint") not in (None, found):
+            return None, False, f"{name}: drawn as it was fitted, without sound: it has changed since; fit it again"
+        return target.filepath, False, ""
+
+    def _check(self, folder: Path) -> None:
+        """Finds out before the first video, and once a folder, whether it can be written."""
+        if folder in self._writable:
+            return
+        try:
+            self._writable.add(writable_folder(folder))
+        except InputError as error:
+            raise InputError(f"{error}; pass another output_dir") from error
+
+    def _announce(self, work: list[DrawItem]) -> None:
+        todo = [item for item in work if self.overwrite or not is_whole(item.path)]
+        if not todo:
+            return
+        try:
+            speed = seconds_per_pixel(todo[0].stored, self.device)
+        except LatentINRError:  # said when it is that video's turn
+            speed = None
+        cost = estimate([item.load for item in todo], self.drawing, speed)
+        self.reporter.note(f"To be drawn: {cost.text()}")
+
+    def _make(self, item: DrawItem) -> Made:
+        adopted = is_whole(item.path) and (not self.overwrite or item.path in self._written)
+        if not adopted:
+            self._draw(item)
+        self._written.add(item.path)
+        ensure_media_field(self.dataset, self.field)
+        sample = self.dataset[item.target.sample_id]
+        sample[self.field] = str(item.path)
+        sample.save()
+        return Made(str(item.path), adopted, {} if adopted else {"bytes": item.path.stat().st_size})
+
+    def _draw(self, item: DrawItem) -> None:
+        video = load(item.stored)
+        rate = video.fps * self.drawing.factor
+        try:
+            notes = write(item.path, self._frames(video), rate, crf=self.drawing.crf, audio=item.sound)
+        except InputError as error:
+            if isinstance(error.__cause__, OSError):  # a disk that is full, a folder that is gone
+                raise Fatal(InputError(f"{error}; what was drawn before is kept")) from error
+            raise
+        name = Path(item.target.filepath).name
+        for line in filter(None, [item.note, *(f"{name}: {note}" for note in notes)]):
+            self.reporter.note(line)
+
+    def _frames(self, video: LatentVideo) -> Iterator[Frame]:
+        """All frames, one at a time, the last one held; reports each."""
+        times, held = self.drawing.times(video.num_frames)
+        options: dict[str, Any] = {"motion": True} if self.drawing.motion else {}
+        report, frame = _reports(self.reporter.event, len(times)), None
+        for number, frame in enumerate(video.iter_render(times, self.drawing.size(video.size), self.device, **options)):
+            report(number)
+            yield frame
+        assert frame is not None
+        yield from repeat(frame, held)
+
+    def _config(self) -> dict[str, Any]:
+        return {
+            **self.drawing.record(),
+            "media_field": self.field,
+            "output_dir": None if self.folder is None else str(self.folder),
+            "device": self.device,
+        }
+
+
+def _reports(event: Callable[[FitProgress], None], total: int) -> Callable[[int], None]:
+    """Turns the numbers of the frames drawn, from 0, into events, a few a second."""
+    started, last = time.monotonic(), 0.0
+
+    def report(number: int) -> None:
+        nonlocal last
+        now, done = time.monotonic(), number + 1
+        if now - last < _TICK and done < total:
+            return
+        last, seconds = now, now - started
+        left = seconds / done * (total - done)
+        event(FitProgress(f"frame {done}/{total}", done, total, seconds=seconds, seconds_left=left))
+
+    return report

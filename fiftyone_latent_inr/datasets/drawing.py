@@ -1,0 +1,100 @@
+"""What is to be drawn of a stored video: its size, rate and sound; the names of field and file that follow."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import asdict, dataclass
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError
+from ..rendering import play_times, scaled_size
+from ..video_writer import DEFAULT_CRF
+from .identity import settings_digest
+
+MAX_SCALE, MAX_FACTOR = 16, 64
+
+# Part of every file's name; raised when the same settings draw other pictures, so that old videos are drawn again.
+_RECIPE = 1
+
+# How the fields of all drawings end; see `Drawing.suffix`.
+SUFFIX = re.compile(r"recon|x\d+(_\d+)?(_fps\d+(_\d+)?)?|fps\d+(_\d+)?")
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One way to draw a stored video as an H.264 file.
+
+    Attributes:
+        scale: of both sides, relative to the size that was fitted.
+        factor: drawn frames for each fitted one; the rate grows with it, the duration stays.
+        motion: follow motion between the frames that were fitted.
+        crf: quality of H.264, 0 (best) to 51.
+        audio: take the original's sound along.
+    """
+
+    scale: float = 1.0
+    factor: float = 1.0
+    motion: bool = False
+    crf: float = DEFAULT_CRF
+    audio: bool = True
+
+    def __post_init__(self) -> None:
+        """Raises:
+        InputError: a number is none, or out of range.
+        """
+        for name, low, high in (("scale", 1 / MAX_SCALE, MAX_SCALE), ("factor", 1, MAX_FACTOR), ("crf", 0, 51)):
+            # 2 and 2.0 are the same drawing
+            object.__setattr__(self, name, _checked(name, getattr(self, name), low, high))
+
+    @property
+    def suffix(self) -> str:
+        """`recon`, `x2`, `x1_37`, `fps2`, `x2_fps2`: how field and file are called after the embeddings field."""
+        parts = [f"{mark}{_plain(value)}" for mark, value in (("x", self.scale), ("fps", self.factor)) if value != 1]
+        return "_".join(parts) or "recon"
+
+    def field(self, embeddings_field: str) -> str:
+        """The media field, `latent_inr_x2`."""
+        return f"{embeddings_field}_{self.suffix}"
+
+    def file_name(self, stored: str, content: str, sound: bool) -> str:
+        """Names the video after the file that it is drawn from.
+
+        Args:
+            stored: the `.linr` file.
+            content: its fingerprint, so that a video that was fitted again is drawn again.
+            sound: whether there is sound to take along.
+        """
+        digest = settings_digest({**asdict(self), "audio": sound, "content": content, "recipe": _RECIPE})
+        return f"{Path(stored).stem[:160]}-{self.suffix}-{digest}.mp4"
+
+    def size(self, fitted: tuple[int, int]) -> tuple[int, int]:
+        """(H, W) to draw; odd sides are padded to even ones when they are written."""
+        return scaled_size(fitted, self.scale)
+
+    def times(self, num_frames: int) -> tuple[npt.NDArray[np.float64], int]:
+        """The instants to draw, and for how many more frames the last one holds."""
+        times = play_times(num_frames, self.factor)
+        held = int(np.count_nonzero(times == times[-1])) - 1
+        return times[: len(times) - held], held
+
+    def record(self) -> dict[str, Any]:
+        """The settings, JSON-able."""
+        return asdict(self)
+
+
+def _checked(name: str, value: Any, low: float, high: float) -> float:
+    number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    if not number or not low <= value <= high:
+        raise InputError(f"{name} must be a number from {low:g} to {high:g}, not {value!r}")
+    return float(value)
+
+
+def _plain(value: float) -> str:
+    """`2`, `1_37`: a number as a field's name can hold it."""
+    return f"{value:.4f}".rstrip("0").rstrip(".").replace(".", "_")

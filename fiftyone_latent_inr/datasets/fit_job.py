@@ -1,0 +1,153 @@
+"""Fits the videos one by one, or takes up their finished files; the index follows."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import BitstreamError, InputError
+from ..progress import FitProgress
+from . import index
+from .fields import FieldNames, ensure_fields, store, with_embedding
+from .identity import file_name, fingerprint, is_current
+from .job import Fatal, Item, Job, Made
+from .settings import Settings
+from .space import clear_space
+from .targets import Target
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FitItem(Item):
+    """A video to fit, and its fingerprint."""
+
+    fingerprint: str
+
+
+@dataclass(kw_only=True)
+class FitJob(Job):
+    """Everything that one `fit_dataset` has settled before the first video.
+
+    Attributes:
+        clear_first: whether the embeddings field is emptied first, as its vectors are of another teacher.
+    """
+
+    MADE = "fitted"
+
+    names: FieldNames
+    brain_key: str
+    folder: Path
+    teacher: Any
+    settings: Settings
+    fit_arguments: dict[str, Any]
+    overwrite: bool
+    backend: str | None
+    backend_options: dict[str, Any] | None
+    record: dict[str, Any] | None
+    clear_first: bool
+
+    def _prepare(self) -> None:
+        self.indexed = False
+        self._written: set[str] = set()
+        self._said: set[str] = set()
+        if self.clear_first:
+            index.drop_index(self.dataset, self.brain_key)
+            clear_space(self.dataset, self.names)
+        self._embedded = set(with_embedding(self.dataset, self.names))
+
+    def _examine(self, target: Target) -> FitItem | None:
+        print_ = fingerprint(target.filepath)
+        current = is_current(target.stored, print_, self.settings.digest)
+        complete = self.teacher is None or target.sample_id in self._embedded
+        return None if current and complete and not self.overwrite else FitItem(target, print_)
+
+    def _make(self, item: FitItem) -> Made:
+        target = item.target
+        path = self.folder / file_name(target.filepath, item.fingerprint, self.settings.digest)
+        video = self._adopt(target, path)
+        adopted = video is not None
+        if video is None:
+            video = self._fit(target, item.fingerprint)
+            self._save(video, path)
+        ensure_fields(self.dataset, self.names)
+        store(self.dataset, target.sample_id, self.names, video, str(path))
+        self._written.add(str(path))
+        psnr = video.metrics.get("psnr")
+        return Made(str(path), adopted, {"psnr": psnr}, "" if psnr is None else f"{psnr:.1f} dB")
+
+    def _adopt(self, target: Target, path: Path) -> Any:
+        """Loads the finished file, if it is there: at the path to be, or where the sample says."""
+        from ..latent_video import load
+
+        candidates = [str(path)] if not self.overwrite or str(path) in self._written else []
+        if not self.overwrite and target.stored and Path(target.stored).name == path.name:
+            candidates.append(target.stored)
+        for candidate in candidates:
+            if os.path.isfile(candidate):
+                try:
+                    video = load(candidate)
+                    video.check()
+                    if candidate != str(path):
+                        self._save(video, path)
+                    return video
+                except (BitstreamError, InputError) as error:
+                    self.reporter.note(f"{candidate}: fitted again, as it cannot be read: {error}", logging.WARNING)
+        return None
+
+    def _fit(self, target: Target, print_: str) -> Any:
+        from ..encode import fit
+
+        def listen(event: FitProgress) -> None:
+            if event.message and event.message not in self._said:
+                self._said.add(event.message)
+                self.reporter.note(f"{Path(target.filepath).name}: {event.message}")
+            self.reporter.event(event)
+
+        # The name, not the place: files are passed on to strangers
+        name = Path(target.filepath).name
+        notes = {"source": name, "fingerprint": print_, "settings": self.settings.digest}
+        return fit(target.filepath, progress=listen, metadata=notes, **self.fit_arguments)
+
+    def _save(self, video: Any, path: Path) -> None:
+        try:
+            video.save(path)
+        except (OSError, InputError) as error:
+            # A folder that is full or read-only: the next video would be lost the same way, after minutes of
+            # work
+            raise Fatal(InputError(f"{error}; what was fitted before is kept")) from error
+
+    def _conclude(self, status: str) -> None:
+        """Brings the index up to date."""
+        try:
+            self.reporter.stage(1.0, "indexing" if self.teacher is not None else "done")
+            self._index()
+        except InputError:
+            if status == "done":
+                raise
+            logger.exception("the index is not up to date; it is built when the fit is run again")
+
+    def _index(self) -> None:
+        if self.teacher is None:
+            if self.brain_key in self.dataset.list_brain_runs():
+                index.refresh_index(self.dataset, self.brain_key, self.names)
+            return
+        self.indexed = index.update_index(
+            self.dataset, self.brain_key, self.names, self.teacher,
+            backend=self.backend, options=self.backend_options,
+        )  # fmt: skip
+
+    def _config(self) -> dict[str, Any]:
+        settings = dict(self.settings.record)
+        if self.teacher is None and self.record and with_embedding(self.dataset, self.names):
+            # Vectors that are still there keep their teacher's name
+            settings.update({name: self.record.get(name) for name in ("teacher", "teacher_id", "embedding_dim")})
+        return {
+            **settings,
+            "embeddings_field": self.names.embedding,
+            "brain_key": self.brain_key,
+            "output_dir": str(self.folder),
+        }

@@ -1,0 +1,163 @@
+"""Originals and what was drawn of them side by side: a grouped dataset of its own, made from a flat one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import fiftyone as fo
+from fiftyone.core.collections import SampleCollection
+
+from ..errors import InputError
+from .fields import FieldNames, all_videos
+from .media_fields import drawn_fields
+from .targets import dataset_of
+
+ORIGINAL = "original"
+GROUP, SOURCE_ID = "group", "source_id"
+_MARK = "grouped_by_latent_inr"
+
+_OWN = ("id", "created_at", "last_modified_at")
+
+
+def to_grouped_dataset(
+    samples: SampleCollection,
+    name: str,
+    *,
+    slices: Mapping[str, str] | None = None,
+    embeddings_field: str = "latent_inr",
+    overwrite: bool = False,
+    persistent: bool = False,
+) -> fo.Dataset:
+    """Makes a grouped dataset in which each video stands beside what was drawn of it.
+
+    The slice `original` carries the fields and labels that the view shows, those of frames included. The others, such
+    as `recon`, `x2` and `fps2`, carry the video and the tags: an interpolated video counts its frames otherwise.
+    Every sample's `source_id` is the id of the one that it was made from. The dataset that is given stays as it is,
+    and files are not copied. Called again with the same name, it adds what is new (samples, slices, changed paths)
+    and leaves the rest, labels that were added there included.
+
+    Example:
+        >>> linr.super_resolve(dataset)  # doctest: +SKIP
+        >>> grouped = linr.to_grouped_dataset(dataset, "side-by-side")  # doctest: +SKIP
+        >>> fiftyone.launch_app(grouped)  # doctest: +SKIP
+
+    Args:
+        samples: a dataset or any view of videos.
+        name: of the new dataset.
+        slices: what goes into the group beside the original, as slice -> field that holds the paths; by default
+            every field that `reconstruct`, `super_resolve` and `interpolate` have written.
+        embeddings_field: that of the fit, after which those fields are named.
+        overwrite: make the dataset anew, if it was made by this function.
+        persistent: keep it when FiftyOne's database shuts down.
+
+    Returns:
+        the grouped dataset.
+
+    Raises:
+        InputError: the collection cannot be used, nothing was drawn of it, a slice or field does not exist, or
+            another dataset has this name.
+    """
+    source = dataset_of(samples, "to_grouped_dataset")
+    chosen = _slices(source, slices, FieldNames.of(embeddings_field))
+    if overwrite:
+        _delete(name, source)
+    grouped = _dataset(name, source)
+    _add(grouped, samples, source, chosen)
+    if persistent:
+        grouped.persistent = True
+    return grouped
+
+
+def _slices(source: fo.Dataset, given: Mapping[str, str] | None, names: FieldNames) -> dict[str, str]:
+    """Slice -> field of its paths."""
+    if given is None:
+        prefix = f"{names.embedding}_"
+        found = {field.removeprefix(prefix): field for field in drawn_fields(source, names.embedding)}
+    else:
+        found = dict(given)
+        missing = sorted(set(found.values()) - set(source.get_field_schema(ftype=fo.StringField)))
+        if missing:
+            raise InputError(f"dataset {source.name!r} has no field of paths called {', '.join(map(repr, missing))}")
+        if ORIGINAL in found:
+            raise InputError(f"the slice {ORIGINAL!r} is that of the samples' own files; choose another name")
+    if not found:
+        raise InputError(
+            f"nothing is drawn of dataset {source.name!r} yet; draw its videos first, with reconstruct, "
+            "super_resolve or interpolate of fiftyone_latent_inr"
+        )
+    return found
+
+
+def _delete(name: str, source: fo.Dataset) -> None:
+    if fo.dataset_exists(name):
+        _check_ours(fo.load_dataset(name), source)
+        fo.delete_dataset(name)
+
+
+def _dataset(name: str, source: fo.Dataset) -> fo.Dataset:
+    """The dataset of this name, made where there is none."""
+    if fo.dataset_exists(name):
+        grouped = fo.load_dataset(name)
+        _check_ours(grouped, source)
+        return grouped
+    grouped = fo.Dataset(name)
+    grouped.info[_MARK] = source.name
+    grouped.add_group_field(GROUP, default=ORIGINAL)
+    grouped.add_sample_field(SOURCE_ID, fo.StringField)
+    grouped.save()
+    return grouped
+
+
+def _check_ours(dataset: fo.Dataset, source: fo.Dataset) -> None:
+    if dataset.info.get(_MARK) != source.name:
+        raise InputError(
+            f"FiftyOne has a dataset {dataset.name!r} that was not made of {source.name!r} by to_grouped_dataset; "
+            "choose another name"
+        )
+
+
+def _add(grouped: fo.Dataset, samples: SampleCollection, source: fo.Dataset, slices: dict[str, str]) -> None:
+    """Adds the samples and slices that are not there, and brings paths up to date."""
+    here = _here(grouped)
+    ids = samples.values("id")
+    # From the dataset: a view that selects other fields would hide the paths
+    paths = all_videos(source).select(ids, ordered=True).values(["filepath", *slices.values()])
+    wanted = {i: dict(zip([ORIGINAL, *slices], row, strict=True)) for i, *row in zip(ids, *paths, strict=True)}
+    changed = {
+        here[i, slice_][0]: path
+        for i, row in wanted.items()
+        for slice_, path in row.items()
+        if path and (i, slice_) in here and here[i, slice_][1] != path
+    }
+    if changed:
+        all_videos(grouped).set_values("filepath", changed, key_field="id")
+    # A copy has an id and a group of its own
+    omitted = [name for name in (*_OWN, source.group_field) if name and name in source.get_field_schema()]
+    groups = {i: group for (i, _), (_, _, group) in here.items()}
+
+    def fresh() -> Iterator[fo.Sample]:
+        for sample in samples.iter_samples():
+            group = fo.Group(id=groups[sample.id]) if sample.id in groups else fo.Group()
+            for slice_, path in wanted[sample.id].items():
+                if path and (sample.id, slice_) not in here:
+                    yield _sample(sample, slice_, path, group, omitted)
+
+    grouped.add_samples(fresh(), progress=False)
+
+
+def _here(grouped: fo.Dataset) -> dict[tuple[str, str], tuple[str, str, str]]:
+    """(source id, slice) -> (id, path, group id) of the samples that are there."""
+    if not grouped.group_slices:
+        return {}
+    view = all_videos(grouped)
+    columns = view.values([SOURCE_ID, f"{GROUP}.name", "id", "filepath", f"{GROUP}.id"])
+    return {(i, slice_): (own, path, str(group)) for i, slice_, own, path, group in zip(*columns, strict=True)}
+
+
+def _sample(sample: fo.Sample, slice_: str, path: str, group: fo.Group, omitted: list[str]) -> fo.Sample:
+    if slice_ == ORIGINAL:
+        copy = sample.copy(omit_fields=[name for name in omitted if name in sample.field_names])
+    else:
+        copy = fo.Sample(filepath=path, tags=sample.tags)
+    copy[GROUP], copy[SOURCE_ID] = group.element(slice_), sample.id
+    return copy

@@ -1,0 +1,208 @@
+"""Videos drawn from what was fitted, as media fields of their samples: the same, larger, or with frames in between."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from fiftyone.core.collections import SampleCollection
+
+from ..errors import InputError
+from ..files import writable_folder
+from ..latent_video import pick_device
+from ..video_writer import DEFAULT_CRF
+from . import runs
+from .draw_job import DrawJob
+from .drawing import Drawing
+from .fields import FieldNames, all_videos
+from .identity import settings_digest
+from .job import Failure
+from .media_fields import check_media_field
+from .reporter import Reporter, duration
+from .targets import dataset_of, list_targets
+
+
+@dataclass(frozen=True)
+class DrawSummary:
+    """What became of the samples.
+
+    Attributes:
+        media_field: the field that holds the videos' paths.
+        drawn: ids of the samples whose video was drawn.
+        adopted: ids of those whose finished video was on disk already.
+        skipped: ids of those that were up to date.
+        unfitted: ids of those that have no `.linr` file to draw from.
+        failed: samples that could not be drawn, with the reasons.
+        seconds: wall seconds.
+    """
+
+    media_field: str
+    drawn: list[str] = field(default_factory=list)
+    adopted: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    unfitted: list[str] = field(default_factory=list)
+    failed: list[Failure] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        parts = [f"{len(self.drawn)} drawn"]
+        parts += [f"{len(self.adopted)} taken up from disk"] if self.adopted else []
+        parts += [f"{len(self.skipped)} up to date"] if self.skipped else []
+        parts += [f"{len(self.unfitted)} not fitted yet"] if self.unfitted else []
+        parts += [f"{len(self.failed)} failed"] if self.failed else []
+        text = f"{', '.join(parts)} in {duration(self.seconds)}: media field {self.media_field}"
+        return text + "".join(f"\n  failed: {failure}" for failure in self.failed)
+
+
+def reconstruct(
+    samples: SampleCollection, *, crf: float = DEFAULT_CRF, audio: bool = True, **options: Any
+) -> DrawSummary:
+    """Draws fitted videos as they were fitted: the frames, rate and size that their `.linr` files hold.
+
+    The videos are H.264 files that the App plays; their paths go to the media field `latent_inr_recon`.
+
+    Example:
+        >>> linr.fit_dataset(dataset)  # doctest: +SKIP
+        >>> print(linr.reconstruct(dataset))  # doctest: +SKIP
+        12 drawn in 40 s: media field latent_inr_recon
+
+    Args:
+        samples: a dataset or any view of videos; those that are not fitted are counted and left out.
+        crf: quality of H.264, 0 (best) to 51.
+        audio: take the sound of the sample's own file along, as long as the frames last.
+        **options: those of `draw_dataset`: `embeddings_field`, `output_dir`, `overwrite`, `skip_failures`,
+            `progress`, `device`.
+
+    Returns:
+        what became of the samples.
+
+    Raises:
+        InputError: the collection or an option cannot be used, nothing in it is fitted, the disk is full, or
+            (unless `skip_failures`) a sample cannot be drawn.
+    """
+    return draw_dataset(samples, Drawing(crf=crf, audio=audio), **options)
+
+
+def super_resolve(
+    samples: SampleCollection, scale: float = 2.0, *, crf: float = DEFAULT_CRF, audio: bool = True, **options: Any
+) -> DrawSummary:
+    """Draws fitted videos larger, into the media field `latent_inr_x2`; at scale 1.37, `latent_inr_x1_37`.
+
+    Args:
+        samples: as for `reconstruct`.
+        scale: of both sides, 1/16 to 16, relative to the size that was fitted, which is that of the original unless
+            the fit was given a `size`. Sides are rounded; odd ones are padded by a pixel when they are written.
+        crf: as for `reconstruct`, as are the rest and the errors.
+        audio: take the sound along.
+        **options: those of `draw_dataset`.
+
+    Returns:
+        what became of the samples.
+    """
+    return draw_dataset(samples, Drawing(scale=scale, crf=crf, audio=audio), **options)
+
+
+def interpolate(
+    samples: SampleCollection,
+    factor: float = 2,
+    *,
+    scale: float = 1.0,
+    motion: bool = False,
+    crf: float = DEFAULT_CRF,
+    audio: bool = True,
+    **options: Any,
+) -> DrawSummary:
+    """Draws fitted videos with frames in between, into the media field `latent_inr_fps2`.
+
+    At factor f the frame rate is f times as high and the video as long as before: N frames become N f. Frame k of
+    the original, counted from 1 as FiftyOne does, is frame (k - 1) f + 1, shown at the same second. After the last
+    one there is nothing to draw towards: it is held for as long as it was shown before.
+
+    Args:
+        samples: as for `reconstruct`.
+        factor: 1 to 64, fractions allowed: 2.5 makes 60 frames a second of 24.
+        scale: draws larger at the same time; the field is then `latent_inr_x2_fps2`.
+        motion: follow motion between the frames that were fitted.
+        crf: as for `reconstruct`, as are the rest and the errors.
+        audio: take the sound along.
+        **options: those of `draw_dataset`.
+
+    Returns:
+        what became of the samples.
+    """
+    drawing = Drawing(scale=scale, factor=factor, motion=motion, crf=crf, audio=audio)
+    return draw_dataset(samples, drawing, **options)
+
+
+def draw_dataset(
+    samples: SampleCollection,
+    drawing: Drawing,
+    *,
+    embeddings_field: str = "latent_inr",
+    output_dir: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    skip_failures: bool = True,
+    progress: bool | Callable[[float, str], None] = True,
+    device: str | None = None,
+) -> DrawSummary:
+    """Draws fitted videos and registers them as a media field; the engine of the three above.
+
+    Done again, only what is new or changed is drawn: a video is up to date while the content of its `.linr` file
+    and the drawing are the same. Each is stored as soon as it is drawn, so stopping loses at most the one in hand.
+
+    Args:
+        samples: a dataset or any view of videos.
+        drawing: what is drawn.
+        embeddings_field: that of the fit; the media field is named after it.
+        output_dir: where the videos go; by default each beside its `.linr` file.
+        overwrite: draw what is up to date, too.
+        skip_failures: record a sample that fails and go on (True), or raise its error (False).
+        progress: True draws a bar, False is silent, a callable receives `(fraction, label)` with the fraction
+            from 0 to 1 and labels such as "video 3/20 · frame 12/64 · 4 min left".
+        device: torch device; by default the GPU where there is one.
+
+    Returns:
+        what became of the samples.
+
+    Raises:
+        InputError: see `reconstruct`.
+    """
+    dataset = dataset_of(samples, "reconstruct")
+    names = FieldNames.of(embeddings_field)
+    media_field = drawing.field(names.embedding)
+    check_media_field(dataset, media_field)
+    runs.read_config(dataset, media_field)
+    pick_device(device)
+    targets = list_targets(samples, dataset, names)
+    fitted = [target for target in targets if target.stored]
+    if not fitted:
+        raise InputError(
+            f"none of these {len(targets)} videos is fitted (dataset {dataset.name!r}, field {names.path!r}); fit them "
+            'first, with fiftyone_latent_inr.fit_dataset or the operator "Fit Latent-INR"'
+        )
+    drawn: dict[str, str | None] = {}
+    if media_field in dataset.get_field_schema():
+        drawn = dict(zip(*all_videos(dataset).values(["id", media_field]), strict=True))
+    reporter = Reporter(progress)
+    job = DrawJob(
+        dataset=dataset,
+        key=media_field,
+        digest=settings_digest(drawing.record()),
+        skip_failures=skip_failures,
+        reporter=reporter,
+        field=media_field,
+        drawing=drawing,
+        folder=None if output_dir is None else writable_folder(output_dir),
+        device=device,
+        overwrite=overwrite,
+        drawn=drawn,
+    )
+    done = job.run(fitted)
+    unfitted = [target.sample_id for target in targets if not target.stored]
+    summary = DrawSummary(
+        media_field, done.made, done.adopted, done.skipped, unfitted, done.failed, done.seconds
+    )  # fmt: skip
+    reporter.note(f"{dataset.name}: {summary}")
+    return summary

@@ -1,0 +1,111 @@
+"""Side by side: a grouped dataset of originals and drawings."""
+
+import fiftyone as fo
+import pytest
+
+from fiftyone_latent_inr import InputError, interpolate, reconstruct, super_resolve, to_grouped_dataset
+
+QUIET = {"progress": False, "device": "cpu"}
+NAME = "latent-inr-test-grouped"
+
+
+@pytest.fixture(autouse=True)
+def clean():
+    yield
+    if fo.dataset_exists(NAME):
+        fo.delete_dataset(NAME)
+
+
+@pytest.fixture
+def drawn(fitted_dataset):
+    """Two fitted videos with labels; x2 of both, fps x 2 of the first."""
+    for number, sample in enumerate(fitted_dataset):
+        sample["truth"] = fo.Classification(label=f"clip {number}")
+        sample.tags.append("tagged")
+        box = fo.Detection(label="square", bounding_box=[0.1, 0.1, 0.2, 0.2])
+        sample.frames[3] = fo.Frame(boxes=fo.Detections(detections=[box]))
+        sample.save()
+    super_resolve(fitted_dataset, **QUIET)
+    interpolate(fitted_dataset.limit(1), **QUIET)
+    return fitted_dataset
+
+
+def rows(grouped, slice_):
+    view = grouped.select_group_slices(slice_)
+    return dict(zip(*view.values(["source_id", "filepath"]), strict=True))
+
+
+def test_slices_paths_and_labels(drawn):
+    grouped = to_grouped_dataset(drawn, NAME)
+    first, second = drawn.values("id")
+    assert grouped.media_type == "group" and grouped.default_group_slice == "original"
+    assert set(grouped.group_slices) == {"original", "x2", "fps2"} and not grouped.persistent
+    assert rows(grouped, "original") == dict(zip(drawn.values("id"), drawn.values("filepath"), strict=True))
+    assert rows(grouped, "x2") == dict(zip(drawn.values("id"), drawn.values("latent_inr_x2"), strict=True))
+    assert rows(grouped, "fps2") == {first: drawn.first().latent_inr_fps2}
+    originals = grouped.select_group_slices("original")
+    assert originals.values("truth.label") == ["clip 0", "clip 1"]
+    assert originals.values("frames.boxes.detections.label", unwind=True) == ["square"] * 2
+    assert originals.first().frames[3].boxes.detections[0].label == "square"
+    assert grouped.select_group_slices("x2").count("truth") == 0
+    assert grouped.select_group_slices("x2").values("tags") == [["tagged"]] * 2
+    group = grouped.get_group(originals.first().group.id)
+    assert {sample.source_id for sample in group.values()} == {first} and len(group) == 3
+    assert drawn.media_type == "video" and drawn.count() == 2, "the dataset that was given stays as it was"
+    assert second in rows(grouped, "original")
+
+
+def test_again_adds_only_what_is_new(drawn):
+    grouped = to_grouped_dataset(drawn.limit(1), NAME, persistent=True)
+    sample = grouped.first()
+    sample["note"] = "mine"
+    sample.save()
+    ids = set(grouped.select_group_slices(media_type="video").values("id"))
+    interpolate(drawn, **QUIET)
+    reconstruct(drawn, **QUIET)
+    super_resolve(drawn, crf=30, **QUIET)
+    again = to_grouped_dataset(drawn, NAME)
+    assert again.persistent and again.first().note == "mine"
+    view = again.select_group_slices(media_type="video")
+    assert len(view) == 8 and ids < set(view.values("id"))
+    assert rows(again, "x2") == dict(zip(drawn.values("id"), drawn.values("latent_inr_x2"), strict=True))
+    assert all(len(again.get_group(s.group.id)) == 4 for s in again)
+    assert to_grouped_dataset(drawn, NAME).count() == 2 and len(again.select_group_slices(media_type="video")) == 8
+
+
+def test_overwrite_makes_it_anew(drawn):
+    sample = to_grouped_dataset(drawn, NAME).first()
+    sample["note"] = "mine"
+    sample.save()
+    assert "note" not in to_grouped_dataset(drawn, NAME, overwrite=True).get_field_schema()
+
+
+def test_own_slices(drawn):
+    grouped = to_grouped_dataset(drawn, NAME, slices={"large": "latent_inr_x2"})
+    assert set(grouped.group_slices) == {"original", "large"}
+    with pytest.raises(InputError, match="no field of paths called 'nowhere'"):
+        to_grouped_dataset(drawn, NAME, slices={"a": "nowhere"})
+    with pytest.raises(InputError, match="'original'"):
+        to_grouped_dataset(drawn, NAME, slices={"original": "latent_inr_x2"})
+
+
+def test_a_slice_of_a_grouped_dataset_is_a_source(drawn):
+    first = to_grouped_dataset(drawn, NAME)
+    try:
+        second = to_grouped_dataset(first.select_group_slices("original"), NAME + "-2")
+        assert set(second.group_slices) == {"original", "x2", "fps2"} and second.count() == 2
+    finally:
+        if fo.dataset_exists(NAME + "-2"):
+            fo.delete_dataset(NAME + "-2")
+
+
+def test_nothing_drawn_and_names_that_are_taken(fitted_dataset, make_dataset):
+    with pytest.raises(InputError, match="nothing is drawn of dataset"):
+        to_grouped_dataset(fitted_dataset, NAME)
+    assert not fo.dataset_exists(NAME)
+    reconstruct(fitted_dataset, **QUIET)
+    other = make_dataset(["a.mp4"], name="latent-inr-test-somebody-elses")
+    for name in (other.name, fitted_dataset.name):
+        with pytest.raises(InputError, match="choose another name"):
+            to_grouped_dataset(fitted_dataset, name, overwrite=True)
+    assert other.count() == 1 and fitted_dataset.count() == 2
