@@ -5,7 +5,11 @@ before an operator is used.
 """
 
 from .fit import FitLatentINR
+from .interpolate import Interpolate
+from .operator import VideoOperator
+from .reconstruct import Reconstruct
 from .refresh import RefreshIndex
+from .super_resolve import SuperResolve
 
 
 def register(plugin):
@@ -14,6 +18,6 @@ def register(plugin):
     Args:
         plugin: a `fiftyone.plugins.context.PluginContext`.
     """
-    FitLatentINR.plugin_version = plugin.plugin_definition.version
-    plugin.register(FitLatentINR)
-    plugin.register(RefreshIndex)
+    VideoOperator.plugin_version = plugin.plugin_definition.version
+    for operator in (FitLatentINR, Reconstruct, SuperResolve, Interpolate, RefreshIndex):
+        plugin.register(operator)

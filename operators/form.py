@@ -21,17 +21,27 @@ def read_form(ctx):
     """
     params = ctx.params
     teacher = params.get("teacher") or "default"
-    device = params.get("device") or "auto"
     options = {
         "preset": params.get("preset") or "balanced",
         "teacher": None if teacher == NO_TEACHER else teacher,
-        "device": None if device == "auto" else device,
+        "device": read_device(params),
         "quality": 50 if params.get("quality") is None else params["quality"],
         "embeddings_field": params.get("embeddings_field") or "latent_inr",
         "brain_key": params.get("brain_key") or "latent_inr",
         "overwrite": bool(params.get("overwrite", False)),
     }
     return target(ctx), options
+
+
+def read_device(params):
+    """The torch device that was chosen, None for the best there is."""
+    device = params.get("device") or "auto"
+    return None if device == "auto" else device
+
+
+def add_device(inputs, description):
+    """Adds the choice of a device."""
+    _choices(inputs, "device", DEVICES, "auto", "Device", description)
 
 
 def target(ctx):
@@ -63,7 +73,7 @@ def build_form(ctx, inputs):
         "shapes only), an OpenCLIP model as ARCH/PRETRAINED, a folder, or none (no search)",
         view=names,
     )
-    _choices(inputs, "device", DEVICES, "auto", "Device", "Where to fit")
+    add_device(inputs, "Where to fit")
     name = inputs.str(
         "embeddings_field", default="latent_inr", label="Embeddings field",
         description="The other fields are named after it",

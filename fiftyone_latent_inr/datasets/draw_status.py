@@ -1,0 +1,133 @@
+"""What drawing would do and cost, told without doing it: for forms, so it must be quick on thousands of videos."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import fiftyone as fo
+from fiftyone.core.collections import SampleCollection
+
+from ..errors import InputError, LatentINRError
+from ..latent_video import load, pick_device
+from . import runs
+from .drawing import Drawing
+from .estimates import Estimate, Load, estimate, seconds_per_pixel
+from .fields import FieldNames
+from .media_fields import check_media_field
+from .targets import dataset_of
+
+# Files whose headers are read for an estimate
+_LOOKED_AT = 12
+
+
+@dataclass(frozen=True)
+class DrawStatus:
+    """How much there is to do.
+
+    Attributes:
+        total: videos in the collection.
+        unfitted: videos that have nothing to be drawn from.
+        there: videos that hold such a drawing (whether it is up to date is looked at only when it runs).
+        overwrite: whether those are drawn again.
+        cost: of what is to be drawn.
+        field: where the paths go.
+    """
+
+    total: int
+    unfitted: int
+    there: int
+    overwrite: bool
+    cost: Estimate
+    field: str
+
+    def text(self) -> str:
+        """One line for people, such as `12 videos · about 3 min · about 40 MB · into latent_inr_x2`."""
+        parts = [f"{self.total} video{'s' if self.total != 1 else ''}"]
+        if self.unfitted:
+            parts.append(f"{self.unfitted} not fitted yet, left out")
+        if self.there:
+            parts.append(f"{self.there} drawn already, " + ("drawn again" if self.overwrite else "kept if up to date"))
+        parts += self.cost.text().split(" · ")[1:] if self.cost.videos else ["nothing new to draw"]
+        return " · ".join([*parts, f"into {self.field}"])
+
+
+def problems(samples: SampleCollection, settings: dict[str, Any], options: dict[str, Any]) -> dict[str, str]:
+    """Finds what would stop drawing: argument -> what is wrong with it.
+
+    Args:
+        samples: what is to be drawn; the key of what is wrong with it is `samples`.
+        settings: those of `Drawing`.
+        options: those of `draw_dataset`.
+    """
+    found: dict[str, str] = {}
+    for name, value in settings.items():
+        try:
+            Drawing(**{name: value})
+        except InputError as error:
+            found[name] = str(error)
+    try:
+        dataset = dataset_of(samples, "reconstruct")
+    except InputError as error:
+        return {**found, "samples": str(error)}
+    try:
+        names = FieldNames.of(options["embeddings_field"])
+        if not found:
+            media_field = Drawing(**settings).field(names.embedding)
+            check_media_field(dataset, media_field)
+            runs.read_config(dataset, media_field)
+    except InputError as error:
+        return {**found, "embeddings_field": str(error)}
+    if not _count(samples, dataset, names.path):
+        found["samples"] = f'none of these videos is fitted into {names.embedding!r}; run "Fit Latent-INR" first'
+    return found
+
+
+def draw_status(samples: SampleCollection, drawing: Drawing, options: dict[str, Any]) -> DrawStatus:
+    """Counts by aggregation, and looks at a few files.
+
+    Args:
+        samples: videos that `problems` has passed.
+        drawing: what is to be drawn.
+        options: those of `draw_dataset`.
+    """
+    dataset: fo.Dataset = samples._root_dataset
+    names = FieldNames.of(options["embeddings_field"])
+    field = drawing.field(names.embedding)
+    fitted = _count(samples, dataset, names.path)
+    there = 0
+    if field in dataset.get_field_schema():
+        there = len(samples.exists(names.path).exists(field))
+    todo = samples.exists(names.path)
+    if there and not options["overwrite"]:
+        todo = todo.exists(field, False)
+    count = fitted if options["overwrite"] else fitted - there
+    cost = _cost(todo, names.path, drawing, options.get("device"), count)
+    return DrawStatus(len(samples), len(samples) - fitted, there, options["overwrite"], cost, field)
+
+
+def _count(samples: SampleCollection, dataset: fo.Dataset, field: str) -> int:
+    return samples.count(field) if field in dataset.get_field_schema() else 0
+
+
+def _cost(samples: SampleCollection, field: str, drawing: Drawing, device: str | None, count: int) -> Estimate:
+    """From a few files of the collection, spread over it."""
+    loads, first = [], None
+    step = max(1, count // _LOOKED_AT)
+    for path in samples.limit(step * _LOOKED_AT).values(field)[::step] if count else []:
+        try:
+            loads.append(Load.of(load(path), drawing))
+            first = first or path
+        except LatentINRError:  # said when it runs
+            continue
+    return estimate(loads, drawing, _speed(first, device), count if loads else 0)
+
+
+def _speed(stored: str | None, device: str | None) -> float | None:
+    """None for a GPU, too: a form must not take its memory to see how fast it is."""
+    try:
+        if stored is None or pick_device(device).type != "cpu":
+            return None
+        return seconds_per_pixel(stored, device)
+    except LatentINRError:
+        return None

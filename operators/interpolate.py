@@ -1,0 +1,37 @@
+"""The operator "Latent-INR: interpolate"."""
+
+from __future__ import annotations
+
+from .operator import video_config
+from .reconstruct import Reconstruct
+
+
+class Interpolate(Reconstruct):
+    """Draws fitted videos with frames in between, into a media field such as `latent_inr_fps2`.
+
+    From Python as `Reconstruct`, with `factor` and `scale` besides.
+    """
+
+    own = {"factor": 2.0, "scale": 1.0}
+    described = {
+        "factor": ("Factor", "Frames drawn for each one: 2 doubles the frame rate; the duration stays"),
+        "scale": ("Scale", "Of both sides at the same time: 1 keeps the size"),
+    }
+
+    @property
+    def config(self):
+        return video_config(
+            name="interpolate",
+            label="Latent-INR: interpolate",
+            description="Draw fitted videos with frames in between, to be played beside the originals",
+            icon="slow_motion_video",
+        )
+
+    def call(self, samples, **options):
+        from fiftyone_latent_inr import interpolate
+
+        return interpolate(samples, **options)
+
+    def resolve_run_name(self, ctx):
+        """The name in the list of delegated runs."""
+        return f"{self.config.label} x{ctx.params.get('factor', 2):g}"

@@ -1,0 +1,157 @@
+"""What all operators that work through videos share: a live run in the App, a delegated run, what they say."""
+
+from __future__ import annotations
+
+import queue
+import threading
+
+import fiftyone.operators as foo
+from fiftyone.operators import types
+
+from . import package
+
+# Seconds between two updates of the App's bar
+_TICK = 0.3
+
+
+def video_config(**given):
+    """The configuration of an operator that works through videos: a live form, a live run or a delegated one.
+
+    Args:
+        **given: `name`, `label`, `description`, `icon`.
+    """
+    return foo.OperatorConfig(
+        dynamic=True,
+        execute_as_generator=True,
+        allow_immediate_execution=True,
+        allow_delegated_execution=True,
+        risk_level="medium",
+        **given,
+    )
+
+
+class VideoOperator(foo.Operator):
+    """An operator whose work is one call of the package that reports progress.
+
+    Subclasses have `build_form(ctx, inputs)`; `call(samples, **options)`, the package's function; and `work(ctx,
+    progress)`, which calls it with what was filled in. It returns a summary whose first line is for people and whose
+    `failed` lists what could not be done.
+    """
+
+    # Version of the plugin's fiftyone.yml; set when FiftyOne registers the plugin
+    plugin_version = None
+
+    # What the button of the form says
+    verb = "Run"
+
+    def __call__(self, samples, delegate=False, **options):
+        """Runs from Python: `foo.get_operator(URI)(view, ...)`.
+
+        Args:
+            samples: a dataset or view of videos.
+            delegate: schedule it for `fiftyone delegated launch` instead of running it here.
+            **options: those of the package's function; for a delegated run, those of the form.
+
+        Returns:
+            what became of the samples, or FiftyOne's result of scheduling.
+        """
+        self.require_package()
+        if not delegate:
+            return self.call(samples, **options)
+        ctx = {"view": samples.view(), "request_delegation": True}
+        return foo.execute_operator(self.uri, ctx, params=options)
+
+    def resolve_input(self, ctx):
+        """The form."""
+        inputs = types.Object()
+        label = self.config.label
+        trouble = package.problem(self.plugin_version)
+        if trouble is not None:
+            stop, text = trouble
+            notice = (types.Error if stop else types.Warning)(label="Latent-INR", description=text)
+            prop = inputs.view("package", notice)
+            if stop:
+                prop.invalid, prop.error_message = True, text
+                return types.Property(inputs, view=types.View(label=label))
+        self.build_form(ctx, inputs)
+        return types.Property(inputs, view=types.PromptView(label=label, submit_button_label=self.verb))
+
+    def execute(self, ctx):
+        """Runs it: a generator of App updates here, a plain result where the run is delegated."""
+        if ctx.delegated:
+            return self._run(ctx, lambda fraction, label: ctx.set_progress(progress=fraction, label=label))
+        return self._stream(ctx)
+
+    def resolve_output(self, ctx):
+        """What a delegated run shows when it is done."""
+        outputs = types.Object()
+        outputs.str("summary", label="Result")
+        if (ctx.results or {}).get("failed"):
+            outputs.list("failed", types.String(), label="Failed")
+        return types.Property(outputs, view=types.View(label=self.config.label))
+
+    def require_package(self):
+        trouble = package.problem(self.plugin_version)
+        if trouble is not None and trouble[0]:
+            raise RuntimeError(trouble[1])
+
+    def _run(self, ctx, progress):
+        self.require_package()
+        summary = self.work(ctx, progress)
+        return {
+            "summary": str(summary).split("\n", 1)[0],
+            "failed": [str(failure) for failure in summary.failed],
+        }
+
+    def _stream(self, ctx):
+        """Works in a thread and yields its progress; when the App goes away, it stops after this step."""
+        updates, stop = queue.Queue(), threading.Event()
+
+        def listen(fraction, label):
+            if stop.is_set():
+                stop.clear()
+                raise KeyboardInterrupt
+            updates.put((fraction, label))
+
+        outcome = {}
+
+        def work():
+            try:
+                outcome.update(self._run(ctx, listen))
+            except BaseException as error:
+                outcome["error"] = error
+
+        thread = threading.Thread(target=work, name=f"latent-inr-{self.name}", daemon=True)
+        thread.start()
+        try:
+            while thread.is_alive():
+                thread.join(_TICK)
+                if (latest := _latest(updates)) is not None:
+                    yield ctx.ops.set_progress(progress=latest[0], label=latest[1])
+        except GeneratorExit:
+            stop.set()
+            raise
+        yield from _conclude(ctx, outcome, self.config.label)
+
+
+def _latest(updates):
+    latest = None
+    while not updates.empty():
+        latest = updates.get_nowait()
+    return latest
+
+
+def _conclude(ctx, outcome, label):
+    """Says how it went; what was stored before an error is shown, too."""
+    error = outcome.get("error")
+    if error is not None:
+        # Raised in the middle of a stream an error would reach the App as a broken connection
+        yield ctx.ops.notify(f"{label}: {error}", variant="error")
+    else:
+        yield ctx.ops.set_progress(progress=1.0, label=outcome["summary"])
+        yield ctx.ops.notify(f"{label}: {outcome['summary']}", variant="success")
+        if outcome["failed"]:
+            first = outcome["failed"][0]
+            yield ctx.ops.notify(f"{len(outcome['failed'])} failed, such as {first}", variant="warning")
+    # New fields in the sidebar and among the media fields, the index in the Similarity panel
+    yield ctx.ops.reload_dataset()
