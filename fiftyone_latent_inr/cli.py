@@ -170,13 +170,15 @@ def _add_decode(commands: Any) -> None:
         metavar="A:B",
         help="frames A to B-1",
     )
+    p.add_argument("--audio", type=Path, metavar="FILE", help="take the sound of this file along, e.g. the original's")
     p.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, mps (default: the best there is)")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
     p.set_defaults(run=_decode)
 
 
 def _decode(args: argparse.Namespace) -> None:
-    arg.check_output(args.output, args.input)
+    for source in filter(None, (args.input, args.audio)):
+        arg.check_output(args.output, source)
     from .latent_video import load
     from .rendering import frame_times, scaled_size
     from .video import write
@@ -186,7 +188,9 @@ def _decode(args: argparse.Namespace) -> None:
     size = scaled_size(video.size, args.scale)
     fps = video.fps * args.fps_factor
     frames = _bar(video.iter_render(times, size, args.device), len(times), "decode", args.quiet)
-    write(args.output, frames, fps)
+    # A part of the video gets its part of the sound
+    for note in write(args.output, frames, fps, audio=args.audio, audio_start=float(times[0]) / video.fps):
+        print(f"{PROG}: {args.audio}: {note}", file=sys.stderr)
     print(f"{args.output}: {len(times)} frames of {size[1]}x{size[0]} at {fps:g} fps")
 
 

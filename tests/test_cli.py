@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import media
 import numpy as np
 import pytest
 
@@ -154,6 +155,17 @@ def test_decode_draws_what_render_draws(stored: Path, tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     assert main(["decode", str(stored), str(path), "--quiet", "--frames", "2:"]) == 0
     assert metrics.psnr(read(path).array, load(stored).render([2, 3])) > 28  # H.264 stands in between
+
+
+def test_decode_takes_sound_along(stored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = media.sounding(tmp_path / "a.mp4", media.moving_square(2 * T, H, W), fps=FPS, click=2 / FPS)
+    path = tmp_path / "out.mp4"
+    options = ["--quiet", "--audio", str(source)]
+    assert main(["decode", str(stored), str(path), "--frames", "1:", *options]) == 0
+    _, click, end = media.heard(path)
+    assert click == pytest.approx(1 / FPS, abs=0.01) and end <= (T - 1) / FPS + 0.03
+    assert "the input itself" in fails(capsys, "decode", stored, source, *options)
+    assert "missing.mp4" in fails(capsys, "decode", stored, path, "--quiet", "--audio", tmp_path / "missing.mp4")
 
 
 def test_help_and_version_load_nothing_heavy() -> None:

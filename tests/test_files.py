@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fiftyone_latent_inr.errors import InputError
-from fiftyone_latent_inr.files import atomic_target, require_file
+from fiftyone_latent_inr.files import atomic_target, require_file, writable_folder
 
 
 def test_replaces_in_one_step(tmp_path: Path) -> None:
@@ -98,3 +98,11 @@ def test_require_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="named by a path"):
         require_file(3, "video")  # type: ignore[arg-type]
     assert require_file(tmp_path / "file", "video") == tmp_path / "file"
+
+
+def test_a_writable_folder_is_made_and_left_empty(tmp_path: Path) -> None:
+    folder = writable_folder(tmp_path / "a" / "b")
+    assert folder.is_dir() and not list(folder.iterdir())
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="cannot be written"):
+        writable_folder(tmp_path / "file")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fiftyone_latent_inr import InputError
-from fiftyone_latent_inr.rendering import frame_times, scaled_size
+from fiftyone_latent_inr.rendering import drawn_frame_number, frame_times, play_times, scaled_size
 
 
 def test_every_frame_by_default() -> None:
@@ -34,6 +34,25 @@ def test_factors_that_do_not_divide_never_leave_the_video() -> None:
 def test_a_span_outside_the_video_is_refused(span: tuple[int, int]) -> None:
     with pytest.raises(InputError, match="frames 0:5"):
         frame_times(5, span)
+
+
+def test_playing_takes_as_long_as_before() -> None:
+    np.testing.assert_array_equal(play_times(4), [0, 1, 2, 3])
+    np.testing.assert_allclose(play_times(3, 2), [0, 0.5, 1, 1.5, 2, 2])
+    np.testing.assert_allclose(play_times(1, 3), [0, 0, 0])
+    for factor in (1.1, 2.5, 60 / 23.976):
+        times = play_times(24, factor)
+        assert len(times) / factor == pytest.approx(24, abs=0.5 / factor) and times.max() == 23
+        inside = times[times < 23]
+        np.testing.assert_allclose(np.diff(inside), 1 / factor, atol=1e-9)
+
+
+def test_frames_of_the_original_are_found_again() -> None:
+    assert [drawn_frame_number(k, 2) for k in (1, 2, 3)] == [1, 3, 5]
+    for factor in (1, 2, 3, 2.5):
+        times = play_times(9, factor)
+        drawn = [times[drawn_frame_number(k, factor) - 1] for k in range(1, 10)]
+        np.testing.assert_allclose(drawn, np.arange(9), atol=0.5 / factor if factor % 1 else 0)
 
 
 def test_scaled_size() -> None:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ..latent_video import LatentVideo, load
+from ..latent_video import LatentVideo, load, pick_device
+from ..rendering import scaled_size
 from ..video_writer import DEFAULT_CRF
 from .drawing import Drawing
 from .reporter import duration
@@ -20,7 +21,8 @@ _BYTES, _SIDE = 1.4, 1.33
 # ... this much more for each further frame in between, and half of it for each so many steps of crf.
 _BETWEEN, _HALF = 0.12, 7.0
 
-_TRIAL = 16_384  # pixels drawn to see how fast this machine is
+# Pixels drawn to see how fast this machine is: as many as are drawn at once.
+_TRIAL_CPU, _TRIAL_GPU = 16_384, 1_048_576
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,8 @@ def seconds_per_pixel(stored: str, device: str | None) -> float:
     """
     video = load(stored)
     height, width = video.size
-    shrink = min(1.0, (_TRIAL / (height * width)) ** 0.5)
-    size = max(1, round(height * shrink)), max(1, round(width * shrink))
+    pixels = _TRIAL_CPU if pick_device(device).type == "cpu" else _TRIAL_GPU
+    size = scaled_size(video.size, (pixels / (height * width)) ** 0.5)
     video.render([0], size, device)
     started = time.perf_counter()
     video.render([0], size, device)

@@ -12,6 +12,8 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.parse
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -109,6 +111,7 @@ def page(plugin, clips_dataset, screenshots):
             )
             page = browser.new_page(viewport={"width": 1280, "height": 860})
             page.set_default_timeout(60_000)
+            page.add_init_script(RECORD_VIDEOS)
             _open(page, f"http://127.0.0.1:{port}/datasets/{clips_dataset.name}")
             yield page
             page.screenshot(path=screenshots / "last.png")
@@ -149,17 +152,17 @@ def _open(page, url):
     page.get_by_text("filepath").first.wait_for(timeout=60_000)
 
 
-def _open_form(page):
-    """Finds the operator in the browser of operators, and opens its form."""
+def _find_operator(page, label):
+    """Finds an operator in the browser of operators."""
     page.keyboard.press("`")
     page.get_by_placeholder("Search operations by name...").fill("latent")
-    entry = page.get_by_text("Fit Latent-INR", exact=True)
+    entry = page.get_by_text(label, exact=True)
     expect(entry).to_be_visible(timeout=30_000)
     return entry
 
 
 def test_fit_in_the_app_and_search_by_text(page, clips_dataset, screenshots, tmp_path, tiny):
-    entry = _open_form(page)
+    entry = _find_operator(page, "Fit Latent-INR")
     page.screenshot(path=screenshots / "1-operators.png")
     entry.click()
     status = page.get_by_text(re.compile(r"^2 videos · about .* on this machine$"))
@@ -210,6 +213,130 @@ def test_fit_in_the_app_and_search_by_text(page, clips_dataset, screenshots, tmp
     page.wait_for_timeout(5_000)
     assert _search(page, "a green star") == green
     page.screenshot(path=screenshots / "7-search-again.png")
+
+
+@pytest.fixture
+def fitted_dataset(clips_dataset, tiny, tmp_path):
+    """The same with sound and a label on each frame, and fitted already."""
+    import fiftyone as fo
+    import media
+
+    from fiftyone_latent_inr import fit_dataset, video
+
+    for sample in clips_dataset:
+        frames = video.read(sample.filepath).array
+        sample.filepath = str(media.sounding(tmp_path / f"sounding_{Path(sample.filepath).name}", frames, fps=8))
+        for number in range(1, 9):
+            box = fo.Detection(label=f"frame {number}", bounding_box=[0.3, 0.3, 0.4, 0.4])
+            sample.frames[number] = fo.Frame(boxes=fo.Detections(detections=[box]))
+        sample.save()
+    config = replace(tiny, steps=1000)  # good enough to look at
+    fit_dataset(clips_dataset, teacher=None, config=config, device="cpu", progress=False)
+    return clips_dataset
+
+
+def test_draw_in_the_app_and_play(fitted_dataset, page, screenshots):
+    for label, field, picture in (
+        ("super-resolve", "latent_inr_x2", "8-super-resolve.png"),
+        ("interpolate", "latent_inr_fps2", "9-interpolate.png"),
+    ):
+        _find_operator(page, f"Latent-INR: {label}").click()
+        cost = page.get_by_text(re.compile(rf"^2 videos · about \d+ s · about \d+ KB · into {field}$"))
+        expect(cost).to_be_visible(timeout=90_000)
+        page.wait_for_timeout(1500)
+        page.screenshot(path=screenshots / picture)
+        page.get_by_role("button", name="Draw", exact=True).click()
+        expect(page.get_by_text(f"Latent-INR: {label}: 2 drawn in")).to_be_visible(timeout=200_000)
+        page.wait_for_timeout(5_000)
+        page.get_by_role("button", name="Done").click()
+        page.wait_for_timeout(2_000)
+    fitted_dataset.reload()
+
+    # The new fields are offered without reading the page again
+    page.locator("[data-cy=fo-grid] [data-cy=looker]").first.click()
+    modal = page.locator("[data-cy=modal]")
+    modal.locator("[data-cy=looker-controls]").wait_for(state="attached")
+    sample = fitted_dataset.first()
+    for field, side, fps in (("filepath", 64, 8), ("latent_inr_x2", 128, 8), ("latent_inr_fps2", 64, 16)):
+        modal.locator("[data-cy=action-display-options]").click()
+        page.locator(f"[data-cy=radio-button-{field}]").click()
+        page.wait_for_timeout(3_000)
+        page.screenshot(path=screenshots / f"10-{field}.png")
+        modal.locator("[data-cy=action-display-options]").click()
+        played = _play(page, sample[field])
+        assert (played["width"], played["height"]) == (side, side) and played["duration"] == pytest.approx(1, abs=0.03)
+        assert _rate(sample[field]) == (fps, fps)
+    _side_by_side(page, fitted_dataset, screenshots)
+
+
+def _side_by_side(page, dataset, screenshots):
+    """Opens the grouped dataset: the original and what was drawn, at once."""
+    import fiftyone as fo
+
+    from fiftyone_latent_inr import to_grouped_dataset
+
+    grouped = to_grouped_dataset(dataset, f"{dataset.name}-grouped", persistent=True)
+    try:
+        page.goto(page.url.split("/datasets/")[0] + f"/datasets/{grouped.name}", wait_until="domcontentloaded")
+        page.locator("[data-cy=fo-grid] [data-cy=looker]").first.click()
+        page.locator("[data-cy=modal]").wait_for()
+        page.wait_for_timeout(6_000)
+        page.screenshot(path=screenshots / "11-side-by-side.png")
+        shown = {Path(path).name for path in _videos(page) if path}
+        sample = dataset.first()
+        assert {Path(sample[field]).name for field in ("filepath", "latent_inr_x2", "latent_inr_fps2")} <= shown
+    finally:
+        fo.delete_dataset(grouped.name)
+
+
+def _rate(path):
+    """Frames in a file of one second, and the frames a second that it declares."""
+    from fiftyone_latent_inr import video
+
+    frames = video.read(path)
+    return len(frames.array), round(frames.fps, 3)
+
+
+# The App plays videos that are not in the page and draws them on a canvas: they are noted when they are made
+RECORD_VIDEOS = """
+    window.videosMade = [];
+    const create = document.createElement.bind(document);
+    document.createElement = (name, ...more) => {
+        const made = create(name, ...more);
+        if (String(name).toLowerCase() === "video") window.videosMade.push(made);
+        return made;
+    };
+"""
+
+
+def _videos(page):
+    """Paths of the files that the page's videos show."""
+    sources = page.evaluate("window.videosMade.map(video => video.src)")
+    return [urllib.parse.unquote(source.partition("filepath=")[2]) for source in sources]
+
+
+def _play(page, path):
+    """Plays what the modal shows until its time has gone on; returns what the browser says of it."""
+    deadline, place = time.monotonic() + 60, None
+    while place is None:
+        assert time.monotonic() < deadline, f"{path} is not shown; the page has {_videos(page)}"
+        page.wait_for_timeout(500)
+        found = [k for k, shown in enumerate(_videos(page)) if shown == str(path)]
+        place = found[-1] if found else None
+    look = f"""(() => {{
+        const v = window.videosMade[{place}];
+        return {{time: v.currentTime, ready: v.readyState, width: v.videoWidth, height: v.videoHeight,
+                 duration: v.duration, paused: v.paused, error: v.error && v.error.message}};
+    }})()"""
+    times = set()
+    page.keyboard.press("Space")
+    while len(times) < 3:
+        now = page.evaluate(look)
+        assert now["error"] is None and time.monotonic() < deadline, (path, now, times)
+        if now["ready"] >= 2:
+            times.add(now["time"])
+        page.wait_for_timeout(100)
+    return now
 
 
 def _search(page, text):
