@@ -42,7 +42,7 @@ def test_playing_takes_as_long_as_before() -> None:
     np.testing.assert_allclose(play_times(1, 3), [0, 0, 0])
     for factor in (1.1, 2.5, 60 / 23.976):
         times = play_times(24, factor)
-        assert len(times) / factor == pytest.approx(24, abs=0.5 / factor) and times.max() == 23
+        assert len(times) / factor == pytest.approx(24, abs=0.5 / factor) and 23 - 1 / factor < times.max() <= 23
         inside = times[times < 23]
         np.testing.assert_allclose(np.diff(inside), 1 / factor, atol=1e-9)
 
