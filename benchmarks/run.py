@@ -2,8 +2,8 @@
 
     python -m benchmarks.run [NAME ...]
 
-Each writes its record to `benchmarks/results/`; together they take about two hours on two cores, most of
-them the fits of `rate_distortion`, which leaves out what is recorded already.
+Each writes its record to `benchmarks/results/`; together they take some hours on two cores, most of them the fits
+of `rate_distortion` and `space_time`, which leave out what is recorded already.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("fit_quality", "search", "score_small_teacher", "rate", "rate_distortion")
+BENCHMARKS = ("fit_quality", "search", "score_small_teacher", "rate", "rate_distortion", "space_time")
 
 
 def main() -> None:
