@@ -37,7 +37,7 @@ SIZE, FRAMES = (180, 320), 32
 PRESET = "balanced"
 QUALITIES = (20.0, 35.0, 50.0, 65.0)
 # What our files depend on; comments and docstrings do not count.
-CODE = ("model", "fitting", "codec", "stored.py", "latent_video.py", "encode.py")
+CODE = ("model", "fitting", "codec", "drawing.py", "stored.py", "latent_video.py", "encode.py")
 
 Row = dict[str, Any]
 

@@ -43,7 +43,7 @@ README = RESULTS.parents[1] / "README.md"
 SIZE = (180, 320)
 CROP, CROP_FRAMES = (640, 1280), 132
 # What our answers depend on; comments and docstrings do not count.
-CODE = ("model", "fitting", "codec", "cuts.py", "stored.py", "latent_video.py", "encode.py")
+CODE = ("model", "fitting", "codec", "cuts.py", "motion.py", "drawing.py", "stored.py", "latent_video.py", "encode.py")
 TRIVIAL_CODE = ("../benchmarks/baselines.py", "metrics.py", "resize.py")
 ANCHORS_AGREE = 0.02  # dB
 

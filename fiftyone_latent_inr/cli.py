@@ -170,6 +170,7 @@ def _add_decode(commands: Any) -> None:
         metavar="A:B",
         help="frames A to B-1",
     )
+    p.add_argument("--motion", action="store_true", help="follow motion for the frames in between; slower")
     p.add_argument("--audio", type=Path, metavar="FILE", help="take the sound of this file along, e.g. the original's")
     p.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, mps (default: the best there is)")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -187,7 +188,7 @@ def _decode(args: argparse.Namespace) -> None:
     times = frame_times(video.num_frames, args.frames, args.fps_factor)
     size = scaled_size(video.size, args.scale)
     fps = video.fps * args.fps_factor
-    frames = _bar(video.iter_render(times, size, args.device), len(times), "decode", args.quiet)
+    frames = _bar(video.iter_render(times, size, args.device, args.motion), len(times), "decode", args.quiet)
     # A part of the video gets its part of the sound
     for note in write(args.output, frames, fps, audio=args.audio, audio_start=float(times[0]) / video.fps):
         print(f"{PROG}: {args.audio}: {note}", file=sys.stderr)
@@ -216,6 +217,7 @@ def _info(args: argparse.Namespace) -> None:
         "fps": video.fps,
         "height": height,
         "width": width,
+        "cuts": list(video.cuts),
         "preset": video.preset,
         "num_parameters": video.num_parameters,
         "latent_dim": video.latent_dim,

@@ -14,7 +14,7 @@ def read_form(ctx, own):
 
     Args:
         ctx: the operator's context.
-        own: the numbers that this operator asks for, with their defaults.
+        own: the numbers and switches that this operator asks for, with their defaults.
 
     Returns:
         the collection to draw, the settings of the drawing, and the options of `draw_dataset`.
@@ -35,7 +35,7 @@ def build_form(ctx, inputs, own, describe):
     Args:
         ctx: the operator's context.
         inputs: the form.
-        own: the numbers that this operator asks for, with their defaults.
+        own: the numbers and switches that this operator asks for, with their defaults.
         describe: name -> (label, description) of each.
     """
     from fiftyone_latent_inr.datasets.draw_status import draw_status, problems
@@ -45,7 +45,10 @@ def build_form(ctx, inputs, own, describe):
     fields = {}
     for name, default in own.items():
         label, description = describe[name]
-        fields[name] = inputs.float(name, default=default, label=label, description=description)
+        if isinstance(default, bool):
+            _checkbox(inputs, name, default, label, description)
+        else:
+            fields[name] = inputs.float(name, default=default, label=label, description=description)
     fields["crf"] = inputs.float(
         "crf", default=_CRF, label="Compression (crf)",
         description="Of the H.264 videos, 0 to 51: lower is better and larger, 12 is visually lossless",

@@ -9,13 +9,14 @@ from .reconstruct import Reconstruct
 class Interpolate(Reconstruct):
     """Draws fitted videos with frames in between, into a media field such as `latent_inr_fps2`.
 
-    From Python as `Reconstruct`, with `factor` and `scale` besides.
+    From Python as `Reconstruct`, with `factor`, `scale` and `motion` besides.
     """
 
-    own = {"factor": 2.0, "scale": 1.0}
+    own = {"factor": 2.0, "scale": 1.0, "motion": False}
     described = {
         "factor": ("Factor", "Frames drawn for each one: 2 doubles the frame rate; the duration stays"),
         "scale": ("Scale", "Of both sides at the same time: 1 keeps the size"),
+        "motion": ("Follow motion", "Between the drawn frames, too: slower, and sharper where motion is steady"),
     }
 
     @property

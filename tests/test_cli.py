@@ -133,6 +133,7 @@ def test_info(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ([], T, (H, W), FPS),
         (["--scale", "1.5"], T, (48, 72), FPS),
         (["--fps-factor", "2"], 2 * T - 1, (H, W), 2 * FPS),
+        (["--fps-factor", "2", "--motion"], 2 * T - 1, (H, W), 2 * FPS),
         (["--frames", "1:3"], 2, (H, W), FPS),
         (["--frames=-1:", "--scale", "0.5"], 1, (16, 24), FPS),
     ],

@@ -124,7 +124,7 @@ def interpolate(
         samples: as for `reconstruct`.
         factor: 1 to 64, fractions allowed: 2.5 makes 60 frames a second of 24.
         scale: draws larger at the same time; the field is then `latent_inr_x2_fps2`.
-        motion: follow motion between the frames that were fitted.
+        motion: follow the motion between the drawn frames, too: slower, and sharper where motion is steady.
         crf: as for `reconstruct`, as are the rest and the errors.
         audio: take the sound along.
         **options: those of `draw_dataset`.
