@@ -281,7 +281,7 @@ def to_bytes(
         "models": documents,
         "fps": fps,
         "preset": preset,
-        "cuts": [int(cut) for cut in cuts],
+        **({"cuts": [int(cut) for cut in cuts]} if cuts else {}),
         "teacher": teacher,
         "teacher_id": teacher_id,
         "metrics": {name: float(f"{value:.8g}") for name, value in (metrics or {}).items()},

@@ -128,18 +128,20 @@ class Motion:
         ahead, back = self.flows[which].float().unbind(1)
         before, after = self.flows[self._before[which], 1].float(), self.flows[self._after[which], 0].float()
         both = (self._has_before & self._has_after)[which, None, None]
-        from_first = from_second = bend = torch.zeros_like(points)
-        first = second = velocity = points
-        for _ in range(_ROUNDS):
-            from_first = _read(ahead, points - when * from_first + bend)
-            from_second = _read(back, points + (1 - when) * from_second + bend)
-            velocity = 0.5 * (from_first + from_second)
+        velocity, bend = torch.zeros_like(points), torch.zeros_like(points)
+        first = second = points
+        for turn in range(_ROUNDS):
+            velocity = 0.5 * (_read(ahead, first) + _read(back, second))
+            if turn == _ROUNDS - 2:
+                bend = 0.5 * when * (1 - when) * self._acceleration(before, after, first, second, velocity) * both
             first, second = points - when * velocity + bend, points + (1 - when) * velocity + bend
-            turn = 0.5 * (_read(after, second) - _read(before, first)) * both
-            speed, size = ((v * self._half_size).square().sum(-1, keepdim=True) for v in (velocity, turn))
-            turn = turn * (_MOST_ACCELERATION * (speed / size.clamp(min=1e-9)).sqrt()).clamp(max=1)
-            bend = 0.5 * when * (1 - when) * turn
         return first, second, velocity
+
+    def _acceleration(self, before: Tensor, after: Tensor, first: Tensor, second: Tensor, velocity: Tensor) -> Tensor:
+        """How the velocity changes from the gap before to the gap after, within bounds: (B, N, 2)."""
+        change = 0.5 * (_read(after, second) - _read(before, first))
+        speed, size = ((v * self._half_size).square().sum(-1, keepdim=True) for v in (velocity, change))
+        return change * (_MOST_ACCELERATION * (speed / size.clamp(min=1e-9)).sqrt()).clamp(max=1)
 
     def _mixed(self, which: Tensor, when: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
         """The pixels themselves in four frames, mixed; at the ends of a scene frames go on in a straight line."""

@@ -70,7 +70,7 @@ class FitConfig:
     rate_weight: float = 5e-4
     rate_start: float = 0.2
     bpp: float | None = None
-    between: float = 0.0
+    between: float = 0.2
 
     def __post_init__(self) -> None:
         for name in ("steps", "max_frames_per_step", "points_per_step"):
@@ -139,11 +139,13 @@ def _levels(*rows: tuple[float, int, int]) -> tuple[Level, ...]:
 # whole pyramid of few channels beat few of many (`benchmarks/notes.md`). What they cost is time.
 _SMALL = Architecture(planes=2, levels=_levels((16, 8, 2), (8, 4, 1), (4, 4, 1), (2, 1, 1), (1, 1, 1)))
 _BASE = Architecture(planes=4, levels=_levels((16, 6, 2), (8, 3, 1), (4, 3, 1), (2, 2, 1), (1, 1, 1)))
+# Where bytes count less, the finest grids may hold more: interpolation is as good as the frames that it lies between.
+_FINE = Architecture(planes=4, levels=_levels((16, 6, 2), (8, 3, 1), (4, 3, 1), (2, 2, 1), (1, 2, 1)))
 
 PRESETS: dict[str, FitConfig] = {
     "fast": FitConfig("fast", _SMALL, steps=2000, rate_weight=3e-4),
     "balanced": FitConfig("balanced", _BASE, steps=4000),
-    "best": FitConfig("best", _BASE, steps=10000, rate_weight=1.5e-4),
+    "best": FitConfig("best", _FINE, steps=4000, rate_weight=3e-5, between=0.4),
 }
 
 
