@@ -2,7 +2,7 @@
 
     python -m benchmarks.space_time [--preset best balanced] [--only CLIP] [--jobs 2] [--again]
     python -m benchmarks.space_time --trivial-only | --report | --anchors
-    python -m benchmarks.space_time --crop bunny_720p.npy [--device cuda]     # with --frames, --size or --steps: a trial
+    python -m benchmarks.space_time --crop bunny_720p.npy [--device cuda]  # with --frames, --size or --steps: a trial
 
 Every clip at 320x180: of its first 33 frames every second or fourth is kept and the others are asked for; or its first
 32 frames are shrunk to 160x90 by area averaging and asked for at full size. Fits see the kept or small frames alone,
