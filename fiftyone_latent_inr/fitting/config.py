@@ -29,10 +29,12 @@ class Rate:
         weight: lambda of D + lambda * R, mean squared error (colours 0 to 1) for a bit per pixel; 0 leaves the rate
             out, and numbers are then stored in `FitConfig.bits`.
         bpp: bits per pixel to reach; lambda, which then only says where to start, is steered to it.
+        at_most: more bits than `bpp` are too many, fewer are welcome: lambda is never steered below `weight`.
     """
 
     weight: float
     bpp: float | None = None
+    at_most: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class FitConfig:
         rate_weight: lambda of the last part, see `Rate`.
         rate_start: share of the steps before the rate begins to count.
         bpp: bits per pixel to reach, see `Rate`; None to keep lambda as it is.
+        max_bpp: where no `bpp` is to be reached, the most that the file may take; short videos of much detail are held
+            back by it.
         between: share of the steps that learn what lies between the frames, along their motion; it serves
             interpolation and costs the frames themselves as many steps.
     """
@@ -70,6 +74,7 @@ class FitConfig:
     rate_weight: float = 5e-4
     rate_start: float = 0.2
     bpp: float | None = None
+    max_bpp: float | None = None
     between: float = 0.2
 
     def __post_init__(self) -> None:
@@ -82,6 +87,8 @@ class FitConfig:
             raise InputError(f"fit configuration: rate_weight must be in [0, 1], not {self.rate_weight}")
         if not 0 < self.rate_start < 1:
             raise InputError(f"fit configuration: rate_start must be in (0, 1), not {self.rate_start}")
+        if self.max_bpp is not None and not 0 < self.max_bpp:
+            raise InputError(f"fit configuration: max_bpp must be above 0, not {self.max_bpp}")
         if not 0 <= self.between < 1:
             raise InputError(f"fit configuration: between must be in [0, 1), not {self.between}")
         if not 0 < self.learning_rate <= 1:
@@ -96,6 +103,8 @@ class FitConfig:
     @property
     def rate(self) -> Rate:
         """What the last part aims at."""
+        if self.bpp is None and self.max_bpp is not None:
+            return Rate(self.rate_weight, self.max_bpp, at_most=True)
         return Rate(self.rate_weight, self.bpp)
 
     def at(self, quality: float | None = None, bpp: float | None = None) -> FitConfig:
@@ -122,7 +131,9 @@ class FitConfig:
             return replace(self, bpp=float(bpp))
         if not (_is_number(quality) and 0 <= quality <= 100):  # type: ignore[operator]
             raise InputError(f"quality must be a number from 0 to 100, not {quality!r}")
-        return replace(self, rate_weight=self.rate_weight * 2 ** ((QUALITY - quality) / 10), bpp=None)  # type: ignore[operator]
+        halvings: float = (quality - QUALITY) / 10  # type: ignore[operator]
+        limit = None if self.max_bpp is None else self.max_bpp * 2 ** (halvings / 2)
+        return replace(self, rate_weight=self.rate_weight * 2**-halvings, bpp=None, max_bpp=limit)
 
     def digest(self) -> str:
         """Twelve hexadecimal digits that change with any setting that changes the result."""
@@ -145,7 +156,7 @@ _FINE = Architecture(planes=4, levels=_levels((16, 6, 2), (8, 3, 1), (4, 3, 1), 
 PRESETS: dict[str, FitConfig] = {
     "fast": FitConfig("fast", _SMALL, steps=2000, rate_weight=3e-4),
     "balanced": FitConfig("balanced", _BASE, steps=4000),
-    "best": FitConfig("best", _FINE, steps=4000, rate_weight=3e-5, between=0.4),
+    "best": FitConfig("best", _FINE, steps=4000, rate_weight=3e-5, max_bpp=1.8, between=0.4),
 }
 
 

@@ -83,6 +83,7 @@ class RateTerm:
         self._settled = self._next_measure = _SETTLING * num_steps
         self._measure_every = (num_steps - self._settled) / _MEASUREMENTS
         self._target = None if aim.bpp is None else aim.bpp * num_pixels
+        self._least_weight = aim.weight if aim.at_most else 0.0
         self._model, self._size_of, self._rest = model, size_of, 0.0
         self.bits = math.nan  # of all codes, at the last look
         self._specs: tuple[TensorSpec, ...] = tensor_specs(model.config)
@@ -167,6 +168,7 @@ class RateTerm:
             self._next_measure += self._measure_every
         excess = math.log(max(self.bits + self._rest, 1.0) / self._target)
         self.weight *= math.exp(min(max(_STEERING * excess, -_STEERING), _STEERING))
+        self.weight = max(self.weight, self._least_weight)
 
     def _scales(self, spec: TensorSpec, codes: Tensor) -> Tensor:
         """The Laplace scale of each code, in codes: for a Laplace distribution the mean magnitude is the best guess."""
