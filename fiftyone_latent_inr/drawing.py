@@ -16,6 +16,8 @@ from .motion import LEAST_SIDE, Motion, optical_flow
 # Points drawn at once. On a CPU their features should stay in the cache; a GPU wants enough to keep busy.
 _POINTS_CPU = 16_384
 _POINTS_GPU = 1_048_576
+# Points moved at once: each needs sixteen pixels of two frames.
+_POINTS_MOVED = 65_536
 # Rounds of back-projection; more changed nothing that could be measured.
 _ROUNDS = 3
 # Where the two pictures that motion brings together differ by this, 0 to 1, motion counts for a third of its share.
@@ -94,17 +96,12 @@ class _Around:
         self.model, self.size, self.cuts = model, (height, width), frozenset(cuts)
         self.frames: dict[int, Frame] = {}
         self.flows: dict[int, npt.NDArray[np.float16]] = {}
-        rows, cols = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-        device = model.latents.device
-        self.rows, self.cols = rows.reshape(1, -1).to(device), cols.reshape(1, -1).to(device)
 
     @torch.inference_mode()
     def mix(self, own: Frame, low: int, phase: float) -> Frame:
         """The drawing of an instant, averaged with what moves there."""
         last = self.model.config.num_frames - 1
         gaps = [k for k in (low - 1, low, low + 1) if 0 <= k < last and k + 1 not in self.cuts]
-        # neighbours beyond a cut are of no use
-        gaps = [k for k in gaps if k == low or abs(k - low) == 1]
         shown = sorted({*gaps, *(k + 1 for k in gaps)})
         self.frames = {k: self.frames[k] if k in self.frames else self._frame(k) for k in shown}
         self.flows = {k: self.flows[k] if k in self.flows else self._flow(k) for k in gaps}
@@ -116,11 +113,14 @@ class _Around:
         )
         which = torch.tensor([gaps.index(low)], device=device)
         at = torch.tensor([phase], device=device)
-        moved, differ = motion.colours_and_disagreement(which, at, self.rows, self.cols)
-        share = 0.5 * torch.exp(-differ / _DISAGREEMENT)
-        drawn = torch.from_numpy(own).to(device).view(1, -1, 3) / 255
-        mixed = torch.lerp(drawn, moved, share).mul_(255).round_().clamp_(0, 255)
-        return mixed.to(torch.uint8).view(*self.size, 3).cpu().numpy()
+        drawn = torch.from_numpy(own).to(device).view(1, -1, 3)
+        parts = []
+        for part in torch.arange(drawn.shape[1], device=device).split(_POINTS_MOVED):
+            rows, cols = part[None] // self.size[1], part[None] % self.size[1]
+            moved, differ = motion.colours_and_disagreement(which, at, rows, cols)
+            share = 0.5 * torch.exp(-differ / _DISAGREEMENT)
+            parts.append(torch.lerp(drawn[:, part] / 255, moved, share).mul_(255).round_().clamp_(0, 255))
+        return torch.cat(parts, 1).to(torch.uint8).view(*self.size, 3).cpu().numpy()
 
     def _frame(self, k: int) -> Frame:
         return next(draw(self.model, np.array([k], np.float32), *self.size, ()))

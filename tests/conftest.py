@@ -28,6 +28,8 @@ os.environ.update(
     FIFTYONE_SHOW_PROGRESS_BARS="false",
     FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS="true",
 )
+# The fits' tensors are small: more threads only wait for each other, several times as long where the machine is busy
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 for _name in ("plugins", "mongo"):
     (_HOME / _name).mkdir()
 

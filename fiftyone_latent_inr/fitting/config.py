@@ -87,7 +87,7 @@ class FitConfig:
             raise InputError(f"fit configuration: rate_weight must be in [0, 1], not {self.rate_weight}")
         if not 0 < self.rate_start < 1:
             raise InputError(f"fit configuration: rate_start must be in (0, 1), not {self.rate_start}")
-        if self.max_bpp is not None and not 0 < self.max_bpp:
+        if self.max_bpp is not None and self.max_bpp <= 0:
             raise InputError(f"fit configuration: max_bpp must be above 0, not {self.max_bpp}")
         if not 0 <= self.between < 1:
             raise InputError(f"fit configuration: between must be in [0, 1), not {self.between}")

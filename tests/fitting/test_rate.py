@@ -126,6 +126,20 @@ def test_a_number_of_bits_per_pixel_is_reached() -> None:
         assert 8 * len(stored(fitted)) / pixels == pytest.approx(factor * free, rel=0.08)
 
 
+def test_a_limit_holds_back_what_is_above_it_and_nothing_else() -> None:
+    pixels = 6 * 24 * 32
+
+    def size_of(model: LatentINR, steps: dict[str, np.ndarray]) -> int:
+        return len(to_bytes(model, steps=steps, fps=25, preset="fast"))
+
+    (free,) = run(QUICK)
+    bpp = 8 * len(stored(free)) / pixels
+    (low,) = run(replace(QUICK, max_bpp=0.7 * bpp), size_of=size_of)
+    assert 8 * len(stored(low)) / pixels < 0.8 * bpp
+    (high,) = run(replace(QUICK, max_bpp=1.5 * bpp), size_of=size_of)
+    assert stored(high) == stored(free)
+
+
 @pytest.mark.gpu
 def test_a_gpu_fits_with_a_rate_and_draws_what_a_cpu_draws() -> None:
     if not torch.cuda.is_available():
@@ -142,6 +156,10 @@ def test_qualities_scale_lambda_and_bad_ones_are_refused() -> None:
     assert resolve("fast", quality=50) == fast and resolve("fast") is fast
     assert resolve("fast", quality=60).rate_weight == pytest.approx(fast.rate_weight / 2)
     assert resolve("fast", bpp=0.4).rate == Rate(fast.rate_weight, 0.4)
+    best = PRESETS["best"]
+    assert best.rate == Rate(best.rate_weight, best.max_bpp, at_most=True) and best.max_bpp is not None
+    assert best.at(quality=70).max_bpp == pytest.approx(2 * best.max_bpp)
+    assert best.at(bpp=0.4).rate == Rate(best.rate_weight, 0.4)
     assert len({c.digest() for c in (fast, fast.at(60), fast.at(bpp=0.4), fast.at(bpp=0.5))}) == 4
     for bad in ({"quality": 101}, {"quality": -1}, {"quality": "high"}, {"bpp": 0}, {"bpp": float("nan")}):
         with pytest.raises(InputError, match=next(iter(bad))):
