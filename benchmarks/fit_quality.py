@@ -1,4 +1,4 @@
-"""Quality of the fits: PSNR, bytes and CPU seconds of two fits, and what alignment costs.
+"""Quality of the fits: PSNR, bytes and CPU seconds of two fits; what alignment and learning to interpolate cost.
 
 `rate_distortion` has all clips.
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +22,14 @@ import torch
 
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import resources, video
+from fiftyone_latent_inr.drawing import draw
 from fiftyone_latent_inr.fitting import PRESETS, fit_frames
-from fiftyone_latent_inr.latent_video import draw, from_bytes, to_bytes
+from fiftyone_latent_inr.latent_video import from_bytes, to_bytes
 from fiftyone_latent_inr.metrics import psnr
 from fiftyone_latent_inr.semantics.retrieval import centred_cosine
 from fiftyone_latent_inr.semantics.teachers import load_teacher
 
+from .bjontegaard import quality_at
 from .records import CLIPS, keep, read_record, show_table, write_record
 
 
@@ -53,6 +55,7 @@ CASES = [
     Case("bunny_720p", (180, 320), 32, "balanced", 36.0, 190_000, 240),
 ]
 MOST_ALIGNMENT_COST = 0.2
+MOST_BETWEEN_COST = 0.3
 LEAST_ALIGNMENT = 0.95
 
 
@@ -135,6 +138,28 @@ def measure_alignment(path: Path, preset: str = "fast") -> Iterator[dict[str, ob
         yield row
 
 
+def measure_between(path: Path, preset: str = "balanced") -> dict[str, object]:
+    """At equal bytes: PSNR with and without the steps that learn what lies between the frames."""
+    config = PRESETS[preset]
+    options = {"size": (180, 320), "max_frames": 32, "device": "cpu", "progress": False}
+    fitted = linr.fit(path, config=config, **options)  # type: ignore[arg-type]
+    without = linr.fit_rates(path, qualities=[40, 50, 55], config=replace(config, between=0.0), **options)  # type: ignore[arg-type]
+    curve = [(one.metrics["bytes"], one.metrics["psnr"]) for one in without]
+    alone = quality_at(fitted.metrics["bytes"], curve)
+    row: dict[str, object] = {
+        "clip": path.stem,
+        "preset": preset,
+        "between": config.between,
+        "psnr": round(fitted.metrics["psnr"], 2),
+        "bytes": int(fitted.metrics["bytes"]),
+        "curve_without": [(int(size), round(reached, 2)) for size, reached in curve],
+    }
+    if alone is not None:
+        cost = alone - fitted.metrics["psnr"]
+        row |= {"costs": round(cost, 2), "gate": "passed" if cost <= MOST_BETWEEN_COST else "MISSED"}
+    return row
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=Path, default=CLIPS, help="directory of full-length clips")
@@ -142,7 +167,11 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     record = read_record("fit_quality")
-    fits, alignments = record.get("fits", []), record.get("alignment", [])
+    fits, alignments, between = (record.get(name, []) for name in ("fits", "alignment", "between"))
+
+    def write() -> None:
+        write_record("fit_quality", {"fits": fits, "alignment": alignments, "between": between})
+
     cases = [(case, arguments.clips / f"{case.clip}.mp4") for case in CASES]
     if not any(path.exists() for _, path in cases):
         print(f"{arguments.clips} has no clips; fitting the bundled ones instead")
@@ -150,16 +179,19 @@ def main() -> None:
     for case, path in cases:
         if path.exists() and arguments.only in f"{case.clip} {case.preset}":
             keep(fits, measure(case, path), ("clip", "frames", "preset"))
-            write_record("fit_quality", {"fits": fits, "alignment": alignments})
+            write()
     for clip in ("bunny_720p", "foreman_cif"):
         path = arguments.clips / f"{clip}.mp4"
         if path.exists() and arguments.only in f"{clip} alignment":
             for row in measure_alignment(path):
                 keep(alignments, row, ("clip", "teacher"))
+    path = arguments.clips / "bunny_720p.mp4"
+    if path.exists() and arguments.only in "bunny_720p between":
+        keep(between, measure_between(path), ("clip", "preset"))
     print()
-    show_table(fits)
-    show_table(alignments)
-    write_record("fit_quality", {"fits": fits, "alignment": alignments})
+    for table in (fits, alignments, between):
+        show_table(table)
+    write()
 
 
 if __name__ == "__main__":
