@@ -102,7 +102,7 @@ def test_progress_tells_stages_device_and_warnings(tmp_path: Path) -> None:
     events: list[linr.FitProgress] = []
     video = linr.fit(path, config=replace(QUICK, steps=40), teacher="small", device="cpu", progress=events.append)
     stages = list(dict.fromkeys(event.stage for event in events))
-    assert stages == ["decode", "embed", "fit", "measure"]
+    assert stages == ["decode", "embed", "motion", "fit", "measure"]
     messages = [event.message for event in events if event.message]
     assert "fitting on cpu" in messages[0] and len(messages) > 1
     assert video.metadata["warnings"] == messages[1:]

@@ -32,7 +32,7 @@ _LN2 = math.log(2)
 _LEAST_SCALE = 0.02
 # Where bits are asked for: how far lambda follows, at each look, the logarithm of what is too much; and how often in a
 # fit the file's real size is measured.
-_STEERING = 0.05
+_STEERING = 0.2
 _MEASUREMENTS = 10
 # Share of the steps before lambda is steered: at first the codes shrink by themselves.
 _SETTLING = 0.15
