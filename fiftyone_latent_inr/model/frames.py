@@ -24,7 +24,7 @@ from .inr import LatentINR
 # Numbers that flow through a block on a CPU: 4 bytes each, a few of them at once in a core's cache.
 _NUMBERS_CPU = 1_048_576
 _MOST_POINTS_CPU = 8192
-# Points drawn at once on a GPU without the kernel: enough to keep it busy, half a GiB with the presets.
+# Points drawn at once on a GPU without the kernel: enough to keep it busy, half a GiB or so with the presets.
 POINTS_GPU = 1_048_576
 
 _log = logging.getLogger(__name__)
@@ -203,6 +203,7 @@ def _colours(networks: FrameNetworks, where: Tensor) -> Tensor:
             read = bilinear(grid.flatten(0, 1), per_frame)
         features.append(read.reshape(frames, -1, height * width))
     x = torch.cat(features, 1)
+    del features  # as much memory again
     for k, (weight, bias) in enumerate(zip(networks.weights, networks.biases, strict=True)):
         if k:
             x = x.relu_()

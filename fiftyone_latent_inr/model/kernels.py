@@ -66,23 +66,24 @@ def draw(networks: FrameNetworks, size: tuple[int, int], as_bytes: bool) -> Tens
     control = networks.control
     rows, cols = control.shape[-2:] if control is not None else (1, 1)
     out = torch.empty(frames, height, width, 3, device=device, dtype=torch.uint8 if as_bytes else torch.float32)
-    launch: Any = _draw[(triton.cdiv(height * width, _BLOCK), frames)]
-    launch(
-        *(out, grids, layout, control.contiguous() if control is not None else biases, first, inner, outer, biases),
-        *(height, width),
-        PLANES=planes,
-        FEATURES=features,
-        HIDDEN=hidden,
-        LAYERS=len(networks.weights),
-        LAST=_LEAST_SIDE,
-        WARP_ROWS=rows,
-        WARP_COLS=cols,
-        HAS_WARP=control is not None,
-        AS_BYTES=as_bytes,
-        BLOCK=_BLOCK,
-        PRECISION=_PRECISION,
-        num_warps=_WARPS,
-    )
+    with torch.cuda.device_of(out):  # Triton launches on the current card
+        launch: Any = _draw[(triton.cdiv(height * width, _BLOCK), frames)]
+        launch(
+            *(out, grids, layout, control.contiguous() if control is not None else biases, first, inner, outer, biases),
+            *(height, width),
+            PLANES=planes,
+            FEATURES=features,
+            HIDDEN=hidden,
+            LAYERS=len(networks.weights),
+            LAST=_LEAST_SIDE,
+            WARP_ROWS=rows,
+            WARP_COLS=cols,
+            HAS_WARP=control is not None,
+            AS_BYTES=as_bytes,
+            BLOCK=_BLOCK,
+            PRECISION=_PRECISION,
+            num_warps=_WARPS,
+        )
     return out
 
 
@@ -145,7 +146,7 @@ def _nodes(place, count):  # type: ignore[no-untyped-def]
     return low, tl.minimum(low + 1, count - 1), at - low.to(tl.float32)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit(do_not_specialize=["height", "width"])  # type: ignore[untyped-decorator]
 def _draw(  # type: ignore[no-untyped-def]
     out,  # (B, H, W, 3)
     grids,  # see `_pack`
