@@ -21,9 +21,9 @@ from . import workers
 from .field import Field, bilinear
 from .inr import LatentINR
 
-# Numbers that flow through a block on a CPU: 4 bytes each, a few of them at once in a core's cache.
-_NUMBERS_CPU = 1_048_576
+# Of a block on a CPU: at most so many points, fewer where a point takes many numbers (in all, 4 bytes each, at once).
 _MOST_POINTS_CPU = 8192
+_NUMBERS_CPU = 1_048_576
 # Points drawn at once on a GPU without the kernel: enough to keep it busy, half a GiB or so with the presets.
 POINTS_GPU = 1_048_576
 

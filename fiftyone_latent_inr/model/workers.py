@@ -46,9 +46,14 @@ def _pool(count: int) -> ThreadPoolExecutor:
         if count not in _pools:
             pool = ThreadPoolExecutor(count, "latent-inr-draw", initializer=_use_one_thread)
             ready = threading.Barrier(count + 1)
-            for _ in range(count):
-                pool.submit(ready.wait)
-            ready.wait()
+            try:
+                for _ in range(count):
+                    pool.submit(ready.wait)
+                ready.wait()
+            except RuntimeError:  # no more threads to be had: let go of those that wait for them
+                ready.abort()
+                pool.shutdown(wait=False)
+                raise
             # The setting is each thread's own, but also what later threads start with: give that back.
             torch.set_num_threads(count)
             _pools[count] = pool
