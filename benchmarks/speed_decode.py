@@ -98,5 +98,7 @@ def make_long_file(source: Path, path: Path, preset: str, share: float, device: 
     """Fits a file of 300 frames briefly: how many of its numbers are zero, and so take no time, is soon settled."""
     frames = clip_frames(source, LONG, SIZES[1])
     config = PRESETS[preset]
-    config = replace(config, steps=max(1, round(config.steps * share)))
+    # so few steps have no time to warm up to the preset's rate: at 300 frames in one group the numbers overflowed
+    rate = config.learning_rate / 10
+    config = replace(config, steps=max(1, round(config.steps * share)), learning_rate=rate)
     linr.fit(frames, config=config, device=device, progress=False).save(path)

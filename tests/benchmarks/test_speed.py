@@ -90,8 +90,9 @@ def touch(mib: int) -> dict[str, Any]:
 
 
 def test_peaks_of_memory_are_of_one_measurement() -> None:
-    large, small = alone(touch, 300)["peak_mib"], alone(touch, 1)["peak_mib"]
-    assert 250 < large - small < 400
+    here = touch(300)["peak_mib"]
+    # a process counts as at least as large as the one that started it, if one is not careful
+    assert 50 < alone(touch, 1)["peak_mib"] < here - 200
 
 
 def test_seconds_are_the_processors_on_a_cpu() -> None:
@@ -129,8 +130,8 @@ def test_clips_are_fitted_together_where_there_is_a_way_to(monkeypatch: pytest.M
     monkeypatch.setattr(encode, "fit_many", lambda given, **_: [len(given)] * 2, raising=False)
     assert speed_fit.fit_all(clips, config, "cpu") == ([2, 2], "together")
     monkeypatch.delattr(encode, "fit_many")
-    fitted, how = speed_fit.fit_all(clips, config, "cpu")
-    assert how == "one after the other" and [one.teacher for one in fitted] == ["small", "small"]
+    monkeypatch.setattr(speed_fit, "timed_fit", lambda frames, config, device, teacher: (teacher, {}))
+    assert speed_fit.fit_all(clips, config, "cpu") == (["small", "small"], "one after the other")
 
 
 def test_commands_are_measured(tmp_path: Path) -> None:
@@ -170,6 +171,7 @@ def test_rows_are_kept_one_by_one(
 ) -> None:
     monkeypatch.setattr(records, "RESULTS", tmp_path / "benchmarks" / "results")
     (tmp_path / "benchmarks").mkdir()
+    monkeypatch.setattr(speed, "alone", lambda function, *given: function(*given))
     monkeypatch.setattr(speed, "_fit", lambda *_: iter([(fails, ()), (gives, ()), (made_of_noise, ())]))
     for _ in range(2):
         speed.main(["--device", "cpu", "--only", "fit"])
