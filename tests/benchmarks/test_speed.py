@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-import fiftyone_latent_inr as linr
 from benchmarks import records, speed, speed_decode, speed_fit, speed_length
 from benchmarks.speed_common import Clock, alone, clip_frames, noise, peaks, size_in_words
 from benchmarks.speed_judge import gates
-from fiftyone_latent_inr import encode
+from fiftyone_latent_inr import encode, resources
 from fiftyone_latent_inr.fitting import PRESETS
 
 CPU = {"device": "cpu"}
@@ -148,7 +147,7 @@ def test_commands_are_measured(tmp_path: Path) -> None:
 def test_the_real_command_encodes(tmp_path: Path) -> None:
     whole = speed_length.command(Path("a.mp4"), Path("b.linr"), "fast", 400, "cpu", 1.0)
     assert whole[1:3] == ["-m", "fiftyone_latent_inr"] and whole[-2:] == ["--frames", "400"]
-    clip = next(iter(linr.resources.bundled_clips()))
+    clip = next(iter(resources.bundled_clips()))
     row = speed_length.measure_length(clip, "fast", 2, "cpu", "here", share=0.001)
     assert row["frames"] == 2 and row["bytes"] > 500 and row["peak_mib"] > 100
     assert row["cpu_a_frame"] == pytest.approx(row["cpu_seconds"] / 2, abs=0.06)
