@@ -137,18 +137,20 @@ class Parts:
     def of(cls, data: bytes) -> Parts:
         source = codec.MemorySource(data)
         document, entries = codec.parse(source)
-        sections = [codec.Section(e.kind, e.count, e.model, codec.read_section(source, e)) for e in entries]
-        return cls(document, sections, sizes=[None] * len(sections))
+        sections = [codec.Section(e.kind, e.count, e.model, codec.read_section(source, e), e.parent) for e in entries]
+        version = struct.unpack_from("<HH", data, 4)
+        return cls(document, sections, version=(version[0], version[1]), sizes=[None] * len(sections))
 
     def whole(self) -> bytes:
         """The file, its checksums right."""
         text = json.dumps(self.document).encode()
         packer = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, bitstream.DICTIONARY)
         packed = packer.compress(text) + packer.flush()
+        layout = bitstream.layout_of(self.version[1])
         index = b"".join(
-            struct.pack(
-                "<IIIHBB", s.count & 0xFFFFFFFF, len(s.data) if size is None else size, zlib.crc32(s.data),
-                s.model & 0xFFFF, s.kind & 0xFF, 0,
+            bitstream.pack_entry(
+                replace(s, count=s.count & 0xFFFFFFFF, model=s.model & 0xFFFF, kind=s.kind & 0xFF),
+                zlib.crc32(s.data), size, layout,
             )
             for s, size in zip(self.sections, self.sizes, strict=True)
         )  # fmt: skip

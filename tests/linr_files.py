@@ -96,5 +96,5 @@ class CountingSource(MemorySource):
 
 
 def sections() -> list[Section]:
-    """The sections of a file of two groups of frames, with a semantic one."""
-    return [Section(0, 5, 0, b"semantic"), Section(1, 3, 0, b"first"), Section(1, 2, 1, b"")]
+    """The sections of a file of two groups of frames, the second a child of the first, with a semantic one."""
+    return [Section(0, 5, 0, b"semantic"), Section(1, 3, 0, b"first"), Section(1, 2, 1, b"", 0)]

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ..errors import BitstreamError
 from .distributions import FIRST_WIDE, FRACTIONS, REACH, SYMBOLS, level_of, tables
+from .version import VERSION
 
 IntArray = npt.NDArray[np.int32]
 
@@ -33,7 +34,13 @@ _CLASS_MODEL = _stream.model.Categorical(
 
 
 class Coder(Protocol):
-    """What a traversal needs of a coder."""
+    """What a traversal needs of a coder.
+
+    Attributes:
+        version: of the format that is coded.
+    """
+
+    version: int
 
     def code(self, mean: IntArray, spread: IntArray, shape: int, values: IntArray | None) -> IntArray:
         """Codes integers.
@@ -51,6 +58,9 @@ class Coder(Protocol):
 
 
 class _Base:
+    def __init__(self, version: int) -> None:
+        self.version = version
+
     def code(self, mean: IntArray, spread: IntArray, shape: int, values: IntArray | None) -> IntArray:
         if mean.size <= _CHUNK:
             return self._chunk(mean, spread, shape, values)
@@ -123,7 +133,8 @@ class _Base:
 class Encoder(_Base):
     """Integers to bytes."""
 
-    def __init__(self) -> None:
+    def __init__(self, version: int = VERSION) -> None:
+        super().__init__(version)
         self._coder = _stream.queue.RangeEncoder()
 
     def data(self) -> bytes:
@@ -150,7 +161,8 @@ class Meter(_Base):
         bits: so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, version: int = VERSION) -> None:
+        super().__init__(version)
         self.bits = 0.0
 
     def _symbols(self, table: Any, symbols: Any) -> Any:
@@ -171,12 +183,14 @@ class Decoder(_Base):
 
     Args:
         data: what `Encoder.data` returned.
+        version: of the format that it is in.
 
     Raises:
         BitstreamError: the bytes are not whole words; and later, what `Encoder` cannot have written.
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, version: int = VERSION) -> None:
+        super().__init__(version)
         if len(data) % 4:
             raise BitstreamError("coded data of a broken length")
         self._coder = _stream.queue.RangeDecoder(np.frombuffer(data, "<u4").astype(np.uint32))
