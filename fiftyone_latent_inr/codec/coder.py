@@ -8,6 +8,7 @@ ignores the values and returns those it reads) or a `Meter` (which adds up what 
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Protocol
 
 import constriction
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import BitstreamError
-from .distributions import FIRST_WIDE, FRACTIONS, REACH, SYMBOLS, level_of, tables
+from .distributions import FIRST_WIDE, FRACTIONS, REACH, SYMBOLS, costs, level_of, tables
 from .version import VERSION
 
 IntArray = npt.NDArray[np.int32]
@@ -24,6 +25,7 @@ MAX_CODE = (1 << 15) - 1
 _CHUNK = 1 << 15  # codes whose tables are laid out at a time: 2 MiB
 _CLASSES = 20  # of what lies beyond the tables: class k holds 2 ** k values
 _ESCAPE = SYMBOLS - 1
+_SORTED = 4096  # from so many numbers on, symbols come in the order of their tables, each of which is set up once
 
 _stream = constriction.stream
 _TABLE = _stream.model.Categorical(perfect=False)
@@ -31,6 +33,28 @@ _TABLE = _stream.model.Categorical(perfect=False)
 _CLASS_MODEL = _stream.model.Categorical(
     np.array([2.0 ** -min(k + 1, _CLASSES - 1) for k in range(_CLASSES)], np.float32), perfect=False
 )
+# chances of a flag, of 2 ** 16: halved with every second
+CHANCES = (
+    *(32768, 23170, 16384, 11585, 8192, 5793, 4096, 2896, 2048, 1448),
+    *(1024, 724, 512, 362, 256, 181, 128, 91, 64),
+)
+
+
+@functools.cache
+def _models(shape: int) -> list[Any]:
+    """A model for each of a shape's tables."""
+    return [_stream.model.Categorical(row, perfect=False) for row in tables(shape)]
+
+
+@functools.cache
+def _flag_model(chance: int) -> Any:
+    one = flag_chance(chance)
+    return _stream.model.Categorical(np.array([1 - one, one], np.float32), perfect=False)
+
+
+def flag_chance(chance: int) -> float:
+    """The probability of a flag: `CHANCES[chance]`, or one less that of a negative index."""
+    return CHANCES[chance] / 65536 if chance >= 0 else 1 - CHANCES[-chance] / 65536
 
 
 class Coder(Protocol):
@@ -56,6 +80,16 @@ class Coder(Protocol):
         """
         ...
 
+    def flags(self, chance: int, count: int, values: IntArray | None) -> IntArray:
+        """Codes integers 0 or 1.
+
+        Args:
+            chance: of ones, see `flag_chance`; within +-18.
+            count: how many.
+            values: the integers; None when decoding.
+        """
+        ...
+
 
 class _Base:
     def __init__(self, version: int) -> None:
@@ -78,16 +112,17 @@ class _Base:
             shift = (np.maximum(level - FIRST_WIDE, 0) + 3) >> 2
             mean = ((mean + 8) >> shift) - 8
             level = level - 4 * shift
-        eighths = (mean + 1) >> 1
-        nearest = (eighths + 4) >> 3
-        table = tables(shape).take((level - nearest) * FRACTIONS + eighths + 4, axis=0)
+        nearest = (mean + 9) >> 1  # eighths, and half a unit
+        index = level * FRACTIONS
+        index += nearest & (FRACTIONS - 1)
+        nearest >>= 3
         quotient = None if values is None else (values >> shift if wide else values)
         symbols = None
         if quotient is not None:
             symbols = quotient - nearest
             far = np.abs(symbols) > REACH
             symbols = np.where(far, _ESCAPE, symbols + REACH).astype(np.int32)
-        symbols = self._symbols(table, symbols)
+        symbols = self._symbols(shape, index, symbols)
         found: IntArray = symbols + (nearest - REACH)
         escaped = np.flatnonzero(symbols == _ESCAPE)
         if escaped.size:
@@ -115,12 +150,17 @@ class _Base:
     def _low(self, widths: IntArray, values: IntArray | None) -> IntArray:
         """Raw bits, in order of their number."""
         result = np.zeros(widths.size, np.int32)
-        for width in np.unique(widths[widths > 0]).tolist():
-            where = widths == width
-            result[where] = self._raw(width, int(where.sum()), None if values is None else values[where])
+        counts = np.bincount(widths)
+        for width in (np.flatnonzero(counts[1:]) + 1).tolist():
+            where = np.flatnonzero(widths == width)
+            result[where] = self._raw(width, where.size, None if values is None else values[where])
         return result
 
-    def _symbols(self, table: Any, symbols: Any) -> Any:
+    def _sorted(self, index: IntArray) -> bool:
+        return self.version > 2 and index.size >= _SORTED
+
+    def _symbols(self, shape: int, index: IntArray, symbols: Any) -> Any:
+        """Symbols given the rows of the shape's tables."""
         raise NotImplementedError
 
     def _classes(self, count: int, classes: IntArray | None) -> IntArray:
@@ -141,8 +181,19 @@ class Encoder(_Base):
         """What was coded so far."""
         return bytes(np.asarray(self._coder.get_compressed()).astype("<u4").tobytes())
 
-    def _symbols(self, table: Any, symbols: Any) -> Any:
-        self._coder.encode(symbols, _TABLE, table)
+    def flags(self, chance: int, count: int, values: Any) -> Any:
+        """See `Coder`."""
+        self._coder.encode(np.ascontiguousarray(values, np.int32), _flag_model(chance))
+        return values
+
+    def _symbols(self, shape: int, index: IntArray, symbols: Any) -> Any:
+        if not self._sorted(index):
+            self._coder.encode(symbols, _TABLE, tables(shape).take(index, axis=0))
+            return symbols
+        order, runs = _by_table(index)
+        ordered, models = symbols[order], _models(shape)
+        for table, start, stop in runs:
+            self._coder.encode(ordered[start:stop], models[table])
         return symbols
 
     def _classes(self, count: int, classes: Any) -> Any:
@@ -165,8 +216,15 @@ class Meter(_Base):
         super().__init__(version)
         self.bits = 0.0
 
-    def _symbols(self, table: Any, symbols: Any) -> Any:
-        self.bits -= float(np.log2(np.take_along_axis(table, symbols[:, None], 1)).sum())
+    def flags(self, chance: int, count: int, values: Any) -> Any:
+        """See `Coder`."""
+        ones = int(values.sum())
+        one = flag_chance(chance)
+        self.bits -= ones * float(np.log2(one)) + (count - ones) * float(np.log2(1 - one))
+        return values
+
+    def _symbols(self, shape: int, index: IntArray, symbols: Any) -> Any:
+        self.bits += float(costs(shape).take(index * SYMBOLS + symbols).sum(dtype=np.float64))
         return symbols
 
     def _classes(self, count: int, classes: Any) -> Any:
@@ -195,8 +253,21 @@ class Decoder(_Base):
             raise BitstreamError("coded data of a broken length")
         self._coder = _stream.queue.RangeDecoder(np.frombuffer(data, "<u4").astype(np.uint32))
 
-    def _symbols(self, table: Any, symbols: Any) -> Any:
-        return self._decoded(_TABLE, table)
+    def flags(self, chance: int, count: int, values: Any) -> Any:
+        """See `Coder`."""
+        return self._decoded(_flag_model(chance), count)
+
+    def _symbols(self, shape: int, index: IntArray, symbols: Any) -> Any:
+        if not self._sorted(index):
+            return self._decoded(_TABLE, tables(shape).take(index, axis=0))
+        order, runs = _by_table(index)
+        models, decode = _models(shape), self._coder.decode
+        found = np.empty(index.size, np.int32)
+        try:
+            found[order] = np.concatenate([decode(models[table], stop - start) for table, start, stop in runs])
+        except AssertionError as error:
+            raise _foreign() from error
+        return found
 
     def _classes(self, count: int, classes: Any) -> Any:
         return self._decoded(_CLASS_MODEL, count)
@@ -208,4 +279,17 @@ class Decoder(_Base):
         try:
             return self._coder.decode(model, argument)
         except AssertionError as error:
-            raise BitstreamError("the coded data is not what an encoder writes") from error
+            raise _foreign() from error
+
+
+def _foreign() -> BitstreamError:
+    return BitstreamError("the coded data is not what an encoder writes")
+
+
+def _by_table(index: IntArray) -> tuple[Any, list[tuple[int, int, int]]]:
+    """The order of the numbers by their tables, and which run of it is of which table."""
+    order = np.argsort(index.astype(np.uint8), kind="stable")
+    counts = np.bincount(index)
+    used = np.flatnonzero(counts)
+    stops = np.cumsum(counts[used])
+    return order, list(zip(used.tolist(), (stops - counts[used]).tolist(), stops.tolist(), strict=True))
