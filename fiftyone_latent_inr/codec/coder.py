@@ -105,18 +105,21 @@ class _Base:
 
     def _chunk(self, mean: IntArray, spread: IntArray, shape: int, values: IntArray | None) -> IntArray:
         level = level_of(spread)
-        wide = int(level.max(initial=0)) > FIRST_WIDE
-        shift = level
-        if wide:
+        wide = np.flatnonzero(level > FIRST_WIDE)
+        shift = (level[wide] - (FIRST_WIDE - 3)) >> 2
+        quotient = values
+        if wide.size:
             # a unit of the quotient is 2 ** shift integers, whose middle lies half of them less one half above
-            shift = (np.maximum(level - FIRST_WIDE, 0) + 3) >> 2
-            mean = ((mean + 8) >> shift) - 8
-            level = level - 4 * shift
+            mean, level = mean.copy(), level.copy()
+            mean[wide] = ((mean[wide] + 8) >> shift) - 8
+            level[wide] -= 4 * shift
+            if values is not None:
+                quotient = values.copy()
+                quotient[wide] >>= shift
         nearest = (mean + 9) >> 1  # eighths, and half a unit
         index = level * FRACTIONS
         index += nearest & (FRACTIONS - 1)
         nearest >>= 3
-        quotient = None if values is None else (values >> shift if wide else values)
         symbols = None
         if quotient is not None:
             symbols = quotient - nearest
@@ -128,9 +131,9 @@ class _Base:
         if escaped.size:
             far_values = None if quotient is None else (quotient - nearest)[escaped]
             found[escaped] = nearest[escaped] + self._far(escaped.size, far_values)
-        if wide:
-            low = None if values is None or quotient is None else values - (quotient << shift)
-            found = (found << shift) + self._low(shift, low)
+        if wide.size:
+            low = None if values is None or quotient is None else values[wide] - (quotient[wide] << shift)
+            found[wide] = (found[wide] << shift) + self._low(shift, low)
         if found.size and (int(found.max()) > MAX_CODE or int(found.min()) < -MAX_CODE):
             raise BitstreamError("a code is out of range")
         return found
