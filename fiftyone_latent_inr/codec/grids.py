@@ -25,6 +25,7 @@ MAX_CLASSES = 3
 MAX_APART = 64  # channels that may have weights of their own
 _FEW = 1 << 15  # nodes of a grid that may do with one class of weights
 _MANY = 1 << 14  # nodes of a channel that may be worth weights of its own
+_LARGE = 1 << 16  # nodes of a grid from which on its middle alone chooses the plan
 _SAMPLES = 1 << 11  # nodes of a pass that weights are fitted to; all would save a tenth of a percent
 _BITS_OF_TIME = 1 / 128  # what the time of coding a node is worth
 _TOGETHER = (1 << 17, 1 << 18)  # nodes of channels that are coded at once, in version 2 and later
@@ -156,38 +157,63 @@ def code_plan(
 
 
 def choose(levels: IntArray, codes: Codes, version: int = VERSION) -> tuple[Plan, list[IntArray]]:
-    """The plan and weights that code a grid in the fewest bits, of those that are tried."""
-    channels = levels.size
+    """The plan and weights that code a grid in the fewest bits, of those that are tried; large ones on their middle."""
     live = np.flatnonzero(levels >= 0).tolist()
     if not live:
         return Plan(), []
-    best: tuple[float, Plan, list[IntArray]] | None = None
+    middle = _middle(codes)
+    best = _choose_plan(levels, middle, codes.size / middle.size, codes[0].size)
+    widths = [0, *(blocks.SIZES[1:] if version > 2 else ())]
+    plans = [replace(best, block=width) for width in widths]
+    plans = [plan for plan in plans if not plan.block or _time(plan, live, codes) < _time(best, live, codes)]
+    made = [(plan, [_fit(plan, levels, codes, members) for members in plan.sets(live)]) for plan in plans]
+    if len(made) == 1:
+        return made[0]
+    costs = [_bits(levels, codes, *one, version=version) + _BITS_OF_TIME * _time(one[0], live, codes) for one in made]
+    return made[int(np.argmin(costs))]
+
+
+def _choose_plan(levels: IntArray, codes: Codes, scale: float, nodes: int) -> Plan:
+    """The plan, blocks aside, with the fewest bits for a grid of which these codes are one part in `scale`."""
+    channels = levels.size
+    live = np.flatnonzero(levels >= 0).tolist()
+    tried: list[tuple[float, Plan, list[IntArray]]] = []
 
     def attempt(plan: Plan, weights: list[IntArray] | None = None) -> None:
-        nonlocal best
         weights = weights or [_fit(plan, levels, codes, members) for members in plan.sets(live)]
-        meter = Meter(version)
-        code_plan(meter, levels, plan, weights)
-        code_grid(meter, levels, (codes.shape[1], codes.shape[2]), plan, weights, codes)
-        cost = meter.bits + _BITS_OF_TIME * _time(plan, live, codes)
-        if best is None or cost < best[0]:
-            best = cost, plan, weights
+        tried.append((_bits(levels, codes, plan, weights, scale), plan, weights))
+        tried.sort(key=lambda one: one[0])  # the first of those that cost the same stays first
 
     attempt(Plan())
-    assert best is not None
     for distance in sorted({1, channels // 2} if channels > 1 and channels % 2 == 0 else ()):
         attempt(replace(Plan(), distance=distance))
-    if codes.size <= _FEW:
-        attempt(replace(best[1], classes=1))
-    if 1 < channels <= MAX_APART and codes[0].size >= _MANY and not (channels == 2 and best[1].distance):
-        attempt(replace(best[1], apart=True))
+    if nodes * channels <= _FEW:
+        attempt(replace(tried[0][1], classes=1))
+    if 1 < channels <= MAX_APART and nodes >= _MANY and not (channels == 2 and tried[0][1].distance):
+        attempt(replace(tried[0][1], apart=True))
     for shape in range(1, SHAPES):
-        attempt(replace(best[1], shape=shape), best[2])
-    for block in blocks.SIZES[1:] if version > 2 else ():
-        plan = replace(best[1], block=block)
-        if _time(plan, live, codes) < _time(Plan(), live, codes):
-            attempt(plan)
-    return best[1], best[2]
+        attempt(replace(tried[0][1], shape=shape), tried[0][2])
+    return tried[0][1]
+
+
+def _bits(
+    levels: IntArray, codes: Codes, plan: Plan, weights: list[IntArray], scale: float = 1, version: int = VERSION
+) -> float:
+    """What a grid takes, of which these codes are one part in `scale`."""
+    plain, whole = Meter(version), Meter(version)
+    code_plan(plain, levels, plan, weights)
+    code_grid(whole, levels, (codes.shape[1], codes.shape[2]), plan, weights, codes)
+    return plain.bits + scale * whole.bits
+
+
+def _middle(codes: Codes) -> Codes:
+    """The middle of a large grid, of its proportions."""
+    part = (_LARGE / codes.size) ** 0.5
+    if part >= 1:
+        return codes
+    rows, cols = (max(1, round(part * size)) for size in codes.shape[1:])
+    top, left = (codes.shape[1] - rows) // 2, (codes.shape[2] - cols) // 2
+    return codes[:, top : top + rows, left : left + cols]
 
 
 def _time(plan: Plan, live: list[int], codes: Codes) -> float:
