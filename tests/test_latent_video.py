@@ -16,7 +16,7 @@ import torch
 from linr_files import GOLDEN, CountingSource, networks
 
 import fiftyone_latent_inr as linr
-from fiftyone_latent_inr import codec, stored
+from fiftyone_latent_inr import codec, latent_video, stored
 from fiftyone_latent_inr.latent_video import LatentVideo, from_bytes, to_bytes
 from fiftyone_latent_inr.model import Architecture, LatentINR, Level
 from fiftyone_latent_inr.model.tensors import tensor_specs
@@ -64,6 +64,14 @@ def test_save_and_load(video: linr.LatentVideo, tmp_path: Path) -> None:
     assert loaded.data == video.data and loaded.metadata == {"note": "ü"} and loaded.fps == 25.0
     assert np.array_equal(loaded.render([4], device="cpu"), video.render([4], device="cpu"))
     assert loaded.embeddings is not None and loaded.embeddings.shape == (6, 16)
+
+
+def test_files_are_copied_in_parts(video: linr.LatentVideo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(latent_video, "_COPIED", 1000)
+    source = CountingSource(video.data)
+    LatentVideo(source).save(tmp_path / "copy.linr")
+    assert (tmp_path / "copy.linr").read_bytes() == video.data
+    assert max(count for _, count in source.reads) <= 1000 < len(video.data)
 
 
 @pytest.mark.parametrize("times", [[6], [-0.1], [np.nan], [[1, 2]], ["x"], [1, np.inf]])

@@ -52,6 +52,11 @@ def _flag_model(chance: int) -> Any:
     return _stream.model.Categorical(np.array([1 - one, one], np.float32), perfect=False)
 
 
+@functools.cache
+def _raw_model(width: int) -> Any:
+    return _stream.model.Uniform(1 << width)
+
+
 def flag_chance(chance: int) -> float:
     """The probability of a flag: `CHANCES[chance]`, or one less that of a negative index."""
     return CHANCES[chance] / 65536 if chance >= 0 else 1 - CHANCES[-chance] / 65536
@@ -204,7 +209,7 @@ class Encoder(_Base):
         return classes
 
     def _raw(self, width: int, count: int, values: Any) -> Any:
-        self._coder.encode(np.ascontiguousarray(values, np.int32), _stream.model.Uniform(1 << width))
+        self._coder.encode(np.ascontiguousarray(values, np.int32), _raw_model(width))
         return values
 
 
@@ -276,7 +281,7 @@ class Decoder(_Base):
         return self._decoded(_CLASS_MODEL, count)
 
     def _raw(self, width: int, count: int, values: Any) -> Any:
-        return self._decoded(_stream.model.Uniform(1 << width), count)
+        return self._decoded(_raw_model(width), count)
 
     def _decoded(self, model: Any, argument: Any) -> Any:
         try:

@@ -280,39 +280,30 @@ class Plane:
         y, x = _ORIGINS[step.kind]
         flat = None if chosen is None else self._flat(self._parts[0], channel, row, col)
         for group in _GROUPS[step.kind]:
-            total: IntArray | None = None
+            views = []
             for dy, dx in group:
                 array = self._parts[_PARTS[(y + dy) & 1][(x + dx) & 1]]
                 top, left = _MARGIN + part.start + ((y + dy) >> 1), _MARGIN + ((x + dx) >> 1)
                 if flat is None:
-                    one = self._cut(array, top, left, (height, width))
+                    views.append(self._cut(array, top, left, (height, width)))
                 else:
-                    one = array.reshape(2, -1).take(flat + (top * array.shape[3] + left), axis=1)
-                if total is None:
-                    total = one.copy() if flat is None else one
-                else:
-                    total += one
-            assert total is not None
-            yield total
+                    views.append(array.reshape(2, -1).take(flat + (top * array.shape[3] + left), axis=1))
+            yield _added(views)
         if self._other is None:
             return
         down, right = step.rows.step, step.cols.step
         if chosen is not None:
             flat = self._flat(self._other, channel, row * down, col * right)
         for group in _OTHER:
-            total = None
+            views = []
             for dy, dx in group:
                 top, left = 1 + step.rows.start + part.start * down + dy, 1 + step.cols.start + dx
                 if flat is None:
-                    one = self._other[:, :, top : top + height * down : down, left : left + width * right : right]
+                    rows, cols = slice(top, top + height * down, down), slice(left, left + width * right, right)
+                    views.append(self._other[:, :, rows, cols])
                 else:
-                    one = self._other.reshape(2, -1).take(flat + (top * self._other.shape[3] + left), axis=1)
-                if total is None:
-                    total = one.copy() if flat is None else one
-                else:
-                    total += one
-            assert total is not None
-            yield total
+                    views.append(self._other.reshape(2, -1).take(flat + (top * self._other.shape[3] + left), axis=1))
+            yield _added(views)
 
     def _flat(self, array: IntArray, channel: Picked, row: Picked, col: Picked) -> Picked:
         """Where nodes lie in one of the arrays, flat, its margins not counted."""
@@ -347,3 +338,11 @@ class Plane:
             for x in (0, 1):
                 there = inner[:, :, y::2, x::2]
                 there[...] = self._cut(before[_PARTS[y][x]], _MARGIN, _MARGIN, there.shape[2:])
+
+
+def _added(views: list[IntArray]) -> IntArray:
+    """The sum of some arrays, a new one."""
+    total = views[0].copy() if len(views) == 1 else views[0] + views[1]
+    for view in views[2:]:
+        total += view
+    return total
