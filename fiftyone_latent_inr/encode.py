@@ -1,11 +1,16 @@
-"""`fit`: a video in, a `LatentVideo` out. Reads, asks the teacher, fits, stores, and measures what was stored."""
+"""`fit`: a video in, a `LatentVideo` out. Reads, asks the teacher, fits, stores, and measures what was stored.
+
+frames --scan--> one group of frames: fitted here
+            |--> several: fitted one by one, `long_fit`
+"""
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,15 +19,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from . import metrics
-from .cuts import find_cuts
-from .drawing import draw
+from .checkpoint import Checkpoint, Scan
 from .errors import InputError
+from .files import digest_of
+from .fit_parts import drive, measure, motion_between, with_less_memory
 from .fitting import FitConfig, Fitted, fit_frames, resolve
+from .footage import Footage, Source
+from .groups import GroupPlanner, most_frames
 from .latent_video import LatentVideo, from_bytes, pick_device, to_bytes
-from .motion import LEAST_SIDE, Motion, optical_flow
+from .long_fit import fit_long
 from .progress import FitProgress, ProgressCallback
-from .resize import area_resize
 
 if TYPE_CHECKING:
     from .semantics.teachers import Teacher
@@ -32,8 +38,8 @@ if TYPE_CHECKING:
 _THREADS = 1
 # What the metrics, which are measured last, add to a file.
 _METRICS_BYTES = 120
-
-Source = str | os.PathLike[str] | npt.NDArray[np.uint8]
+# Frames that are shown to the teacher at a time while a long video is scanned, and between two progress events.
+_TOGETHER = 32
 
 
 def fit(
@@ -52,8 +58,12 @@ def fit(
     progress: bool | ProgressCallback = True,
     fps: float = 30.0,
     metadata: Mapping[str, Any] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> LatentVideo:
     """Fits a video: per-frame latents, a hypernetwork and a field (Latent-INR, arXiv 2408.02672).
+
+    A long video is fitted in groups of frames, each with networks of its own, whose length follows its content
+    (NIRVANA, arXiv 2212.14593). Of a file, no more than a group is ever in memory.
 
     Args:
         source: path of a video, or its frames, uint8 (T, H, W, 3) RGB.
@@ -71,6 +81,8 @@ def fit(
         progress: a bar on standard error, a callback for `FitProgress` events, or nothing.
         fps: frames a second of an array; a file knows its own.
         metadata: JSON-able notes to keep in the file.
+        checkpoint: a folder in which the finished groups of a long video are kept, so that the same call goes on where
+            it was stopped. It is the caller's to remove once the result is saved (`checkpoint.discard`).
 
     Returns:
         The fitted video. Its metrics are measured on what is stored.
@@ -84,7 +96,8 @@ def fit(
         >>> video.metrics["psnr"], video.save("clip.linr")               # doctest: +SKIP
     """
     settings = resolve(preset, config, quality, bpp)
-    return _fit(source, [settings], teacher, prior, size, max_frames, device, seed, progress, fps, metadata)[0]
+    footage = Footage(source, size, max_frames, fps)
+    return _fit(footage, [settings], teacher, prior, device, seed, progress, metadata, checkpoint)[0]
 
 
 def fit_rates(
@@ -105,6 +118,8 @@ def fit_rates(
 ) -> list[LatentVideo]:
     """Fits a video once and stores it at several qualities: only the last part of the fit is done for each.
 
+    A video of several groups of frames is fitted anew for each, since groups start from what is stored of others.
+
     Args:
         qualities: as `quality` of `fit`, at least one.
         source: as in `fit`, like all others.
@@ -119,21 +134,20 @@ def fit_rates(
     if not qualities:
         raise InputError("qualities must name at least one")
     settings = [resolve(preset, config, quality) for quality in qualities]
-    return _fit(source, settings, teacher, prior, size, max_frames, device, seed, progress, fps, metadata)
+    footage = Footage(source, size, max_frames, fps)
+    return _fit(footage, settings, teacher, prior, device, seed, progress, metadata, None)
 
 
 def _fit(
-    source: Source,
+    footage: Footage,
     settings: Sequence[FitConfig],
     teacher: str | Teacher | None,
     prior: str | None,
-    size: tuple[int, int] | None,
-    max_frames: int | None,
     device: str | None,
     seed: int,
     progress: bool | ProgressCallback,
-    fps: float,
     metadata: Mapping[str, Any] | None,
+    folder: str | os.PathLike[str] | None,
 ) -> list[LatentVideo]:
     """One fit, stored once for each of the settings, which differ in their rate only."""
     if prior is not None:
@@ -142,41 +156,148 @@ def _fit(
     start = time.monotonic()
     with _reporting(progress, start) as report, _threads(where):
         report(FitProgress("decode", 0, 1, message=f"fitting on {describe_device(where)}"))
-        frames, fps, warnings = _frames(source, size, max_frames, fps, report)
         teacher = _teacher(teacher, where)
-        targets = None
-        if teacher is not None:
-            report(FitProgress("embed", 0, 1))
-            targets = torch.from_numpy(teacher.embed_frames(frames))
+        key = "" if folder is None else _key(footage, settings[0], teacher, seed)
+        checkpoint = Checkpoint(folder, key)
+        scan = checkpoint.scan()
+        frames = None
+        if scan is None:
+            scan, frames = _scan(footage, settings[0], teacher, report)
+        else:
+            report(FitProgress("decode", 1, 1, message="going on with a fit that was stopped"))
+        for warning in scan.warnings:
+            report(FitProgress("decode", 1, 1, message=warning))
         notes: dict[str, Any] = {
-            "fps": fps,
             "preset": settings[0].preset,
             "teacher": None if teacher is None else teacher.name,
             "teacher_id": None if teacher is None else teacher.id,
         }
-        notes["cuts"] = cuts = find_cuts(frames)
-        pixels = torch.from_numpy(frames).to(where)
-        running = fit_frames(
-            pixels,
-            settings[0],
-            targets=targets,
-            motion=_motion(frames, pixels, cuts, settings[0], report),
-            seed=seed,
-            device=where,
-            rates=[one.rate for one in settings],
-            size_of=lambda model, steps: len(to_bytes(model, steps=steps, **notes)) + _METRICS_BYTES,
-        )
-        fitted = _drive(running, report)
-        seconds = time.monotonic() - start
+        kept = {"seed": seed, **({"warnings": list(scan.warnings)} if scan.warnings else {}), **(metadata or {})}
+        if frames is not None:
+            return _fit_short(frames, scan, settings, teacher, seed, where, report, start, notes, kept)
+        checkpoint.keep_scan(scan)
         results = []
-        for one, aim in zip(fitted, settings, strict=True):
-            kept = {"config": aim.digest(), "seed": seed, "steps": aim.steps_for(*frames.shape[:3])}
-            notes["metadata"] = {**kept, **({"warnings": list(warnings)} if warnings else {}), **(metadata or {})}
-            stored = from_bytes(to_bytes(one.model, steps=one.steps, bits=aim.bits, **notes))
-            measured = _measure(one, stored, frames, targets, where, report)
-            measured["seconds"] = seconds
-            results.append(from_bytes(to_bytes(one.model, steps=one.steps, bits=aim.bits, metrics=measured, **notes)))
+        for k, aim in enumerate(settings):
+            notes["metadata"] = {"config": aim.digest(), **kept}
+            held = checkpoint if k == 0 else Checkpoint(None, "")
+            results.append(
+                fit_long(footage, scan, aim, held, seed=seed, device=where, report=report, notes=notes)
+            )  # fmt: skip
         return results
+
+
+def _fit_short(
+    frames: npt.NDArray[np.uint8],
+    scan: Scan,
+    settings: Sequence[FitConfig],
+    teacher: Teacher | None,
+    seed: int,
+    where: torch.device,
+    report: ProgressCallback,
+    start: float,
+    notes: dict[str, Any],
+    metadata: Mapping[str, Any],
+) -> list[LatentVideo]:
+    """Fits the frames of one group."""
+    targets = None
+    if teacher is not None:
+        report(FitProgress("embed", 0, 1))
+        targets = torch.from_numpy(teacher.embed_frames(frames))
+    notes = {**notes, "fps": scan.fps, "cuts": scan.plan.cuts}
+    fitted = _fit_frames(frames, scan, settings, targets, seed, where, report, notes)
+    seconds = time.monotonic() - start
+    results = []
+    for one, aim in zip(fitted, settings, strict=True):
+        notes["metadata"] = {"config": aim.digest(), "steps": aim.steps_for(*frames.shape[:3]), **metadata}
+        stored = from_bytes(to_bytes(one.model, steps=one.steps, bits=aim.bits, **notes))
+        report(FitProgress("measure", 0, 1))
+        measured = _measure(one, stored, frames, targets, where)
+        measured["seconds"] = seconds
+        results.append(from_bytes(to_bytes(one.model, steps=one.steps, bits=aim.bits, metrics=measured, **notes)))
+    return results
+
+
+def _fit_frames(
+    frames: npt.NDArray[np.uint8],
+    scan: Scan,
+    settings: Sequence[FitConfig],
+    targets: torch.Tensor | None,
+    seed: int,
+    where: torch.device,
+    report: ProgressCallback,
+    notes: Mapping[str, Any],
+) -> list[Fitted]:
+    config = settings[0]
+    while True:
+        try:
+            pixels = torch.from_numpy(frames).to(where)
+            report(FitProgress("motion", 0, 1))
+            running = fit_frames(
+                pixels,
+                config,
+                targets=targets,
+                motion=motion_between(frames, pixels, scan.plan.cuts, config, report),
+                seed=seed,
+                device=where,
+                rates=[one.rate for one in settings],
+                size_of=lambda model, steps: len(to_bytes(model, steps=steps, **notes)) + _METRICS_BYTES,
+            )
+            return drive(running, report)
+        except torch.OutOfMemoryError as error:
+            config = with_less_memory(config, error)
+
+
+def _scan(
+    footage: Footage, settings: FitConfig, teacher: Teacher | None, report: ProgressCallback
+) -> tuple[Scan, npt.NDArray[np.uint8] | None]:
+    """A first look at all frames, and the frames where they are one group."""
+    expected = footage.expected
+    planner: GroupPlanner | None = None
+    most = 1
+    held: list[npt.NDArray[np.uint8]] | None = []  # all frames, as long as they may be one group
+    waiting: list[npt.NDArray[np.uint8]] = []  # for the teacher
+    embeddings: list[npt.NDArray[np.float16]] = []
+    size = 0, 0
+
+    def ask(frames: list[npt.NDArray[np.uint8]]) -> None:
+        if teacher is not None and frames:
+            embeddings.append(teacher.embed_frames(np.stack(frames)).astype(np.float16))
+        frames.clear()
+
+    for count, frame in enumerate(footage.frames(), 1):
+        if planner is None:
+            size = frame.shape[0], frame.shape[1]
+            planner = _planner(settings, size)
+            most = planner.most
+        planner.add(frame)
+        if held is not None:
+            held.append(frame)
+            if count > most:
+                waiting, held = held, None
+        else:
+            waiting.append(frame)
+        if held is None and len(waiting) >= _TOGETHER:
+            ask(waiting)
+        if count % _TOGETHER == 0:
+            report(FitProgress("scan", count, max(expected or 0, count)))
+    if planner is None:
+        raise InputError(f"{footage.source}: there are no frames in it")
+    plan = planner.finish()
+    if held is not None and len(plan.spans) == 1:
+        return Scan(plan, size, footage.fps, footage.warnings, None), np.stack(held)
+    ask([*(held or ()), *waiting])
+    found = np.concatenate(embeddings) if embeddings else None
+    return Scan(plan, size, footage.fps, footage.warnings, found), None
+
+
+def _planner(settings: FitConfig, size: tuple[int, int]) -> GroupPlanner:
+    return GroupPlanner(settings.group_frames, most_frames(*size), settings.similar, settings.max_depth)
+
+
+def _key(footage: Footage, settings: FitConfig, teacher: Teacher | None, seed: int) -> str:
+    """What a checkpoint is of."""
+    named = None if teacher is None else teacher.id
+    return digest_of([footage.key(), footage.size, footage.max_frames, settings.digest(), named, seed])
 
 
 def estimate_seconds(
@@ -198,7 +319,8 @@ def estimate_seconds(
         config: settings to use instead of the preset's.
     """
     settings = resolve(preset, config)
-    steps = settings.steps_for(num_frames, height, width)
+    groups = 1 if num_frames <= settings.group_frames * 9 // 4 else num_frames / settings.group_frames
+    steps = groups * settings.steps_for(math.ceil(num_frames / groups), height, width)
     on_gpu = pick_device(device).type != "cpu"
     # drawing grows with the points of a step and the planes, the optimiser and the rate with the grids
     planes = settings.architecture.planes
@@ -215,53 +337,6 @@ def describe_device(device: torch.device) -> str:
     return str(device)
 
 
-def _frames(
-    source: Source,
-    size: tuple[int, int] | None,
-    max_frames: int | None,
-    fps: float,
-    report: ProgressCallback,
-) -> tuple[npt.NDArray[np.uint8], float, tuple[str, ...]]:
-    """The frames to fit, uint8 (T, H, W, 3), their rate, and what was odd about the file."""
-    if max_frames is not None and max_frames < 1:
-        raise InputError(f"max_frames must be at least 1, not {max_frames}")
-    if isinstance(source, str | os.PathLike):
-        from . import video  # PyAV is needed for files alone
-
-        read = video.read(source, size=size, max_frames=max_frames)
-        for warning in read.warnings:
-            report(FitProgress("decode", 0, 1, message=warning))
-        return read.array, read.fps, read.warnings
-    frames = np.asarray(source)
-    if frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape or frames.dtype != np.uint8:
-        raise InputError(f"frames must be uint8 (T, H, W, 3), not {frames.dtype} {frames.shape}")
-    if not (np.isfinite(fps) and fps > 0):
-        raise InputError(f"fps must be a positive number, not {fps}")
-    frames = np.ascontiguousarray(frames[:max_frames])
-    return (frames if size is None else area_resize(frames, size)), float(fps), ()
-
-
-def _motion(
-    frames: npt.NDArray[np.uint8],
-    pixels: torch.Tensor,
-    cuts: Sequence[int],
-    settings: FitConfig,
-    report: ProgressCallback,
-) -> Motion | None:
-    """What the steps between frames learn from; None where there are none of them, or nothing between the frames."""
-    gaps = [k for k in range(len(frames) - 1) if k + 1 not in set(cuts)]
-    if not gaps or settings.between == 0 or min(frames.shape[1:3]) < LEAST_SIDE:
-        return None
-    report(FitProgress("motion", 0, 1))
-    try:
-        flows = optical_flow(frames, gaps)
-    except ImportError:
-        report(FitProgress("motion", 1, 1, message="OpenCV is not installed: frames in between will be poor"))
-        return None
-    device = pixels.device
-    return Motion(pixels, torch.tensor(gaps, device=device), torch.from_numpy(flows).to(device))
-
-
 def _teacher(teacher: str | Teacher | None, device: torch.device) -> Teacher | None:
     if not isinstance(teacher, str):
         return teacher
@@ -270,40 +345,22 @@ def _teacher(teacher: str | Teacher | None, device: torch.device) -> Teacher | N
     return load_teacher(teacher, device=str(device))
 
 
-def _drive(running: Generator[FitProgress, None, list[Fitted]], report: ProgressCallback) -> list[Fitted]:
-    """Runs a fit to its end, reporting each event."""
-    while True:
-        try:
-            event = next(running)
-        except StopIteration as stop:
-            fitted: list[Fitted] = stop.value
-            return fitted
-        report(event)
-
-
 def _measure(
     fitted: Fitted,
     stored: LatentVideo,
     frames: npt.NDArray[np.uint8],
     targets: torch.Tensor | None,
     device: torch.device,
-    report: ProgressCallback,
 ) -> dict[str, float]:
     """PSNR and MS-SSIM of the stored video, and how well its embeddings follow the teacher.
 
     Where numbers were rounded after the fit only, the PSNR before that as well.
     """
-    count, height, width, _ = frames.shape
-    times = np.arange(count, dtype=np.float32)
-    sums = np.zeros(2)
-    for k, drawn in enumerate(draw(stored.model(device), times, height, width)):
-        true = frames[k : k + 1]
-        sums += metrics.psnr(true, drawn[None]), metrics.ms_ssim(true, drawn[None])
-        report(FitProgress("measure", k + 1, count, float(sums[0]) / (k + 1)))
-    measured = {"psnr": float(sums[0]) / count, "ms_ssim": float(sums[1]) / count}
+    count = len(frames)
+    psnr, similarity = measure(stored.model(device), frames)
+    measured = {"psnr": psnr / count, "ms_ssim": similarity / count}
     if fitted.steps is None:
-        before = zip(frames, draw(fitted.model, times, height, width), strict=True)
-        measured["psnr_unquantised"] = sum(metrics.psnr(true[None], drawn[None]) for true, drawn in before) / count
+        measured["psnr_unquantised"] = measure(fitted.model, frames)[0] / count
     embeddings = stored.embeddings
     if targets is not None and embeddings is not None and count > 1:
         from .semantics.retrieval import centred_cosine

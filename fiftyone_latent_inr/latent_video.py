@@ -278,8 +278,33 @@ def to_bytes(
     models = [model] if isinstance(model, LatentINR) else list(model)
     given = [steps] * len(models) if steps is None or isinstance(steps, Mapping) else list(steps)
     documents, sections = to_sections(models, given, bits)
-    header = {
-        "models": documents,
+    document = header(
+        documents,
+        fps=fps,
+        preset=preset,
+        cuts=cuts,
+        teacher=teacher,
+        teacher_id=teacher_id,
+        metrics=metrics,
+        metadata=metadata,
+    )
+    return codec.assemble(document, sections)
+
+
+def header(
+    models: Sequence[Mapping[str, Any]],
+    *,
+    fps: float,
+    preset: str,
+    cuts: Sequence[int] = (),
+    teacher: str | None = None,
+    teacher_id: str | None = None,
+    metrics: Mapping[str, float] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The JSON header of a `.linr` file: the models' configurations; the rest as the attributes of `LatentVideo`."""
+    return {
+        "models": list(models),
         "fps": fps,
         "preset": preset,
         **({"cuts": [int(cut) for cut in cuts]} if cuts else {}),
@@ -288,7 +313,6 @@ def to_bytes(
         "metrics": {name: float(f"{value:.8g}") for name, value in (metrics or {}).items()},
         "metadata": dict(metadata or {}),
     }
-    return codec.assemble(header, sections)
 
 
 def from_bytes(data: bytes) -> LatentVideo:

@@ -1,13 +1,15 @@
 """Between models and what a `.linr` file holds of them: sections of quantised tensors, read when they are needed.
 
 A video is one group of frames or several. What embeddings need, the semantic latents of all frames and the head, lies
-in one section; everything else of a group lies in the group's own.
+in one section; everything else of a group lies in the group's own. A group may have an earlier one as its parent: its
+networks are then stored as the difference from the parent's (NIRVANA, Maiya et al., CVPR 2023), its latents as they are.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,6 +39,9 @@ _WORK_PER_BYTE = 12
 _WORK_PER_SECTION = 24_576
 _FREE_BYTES = 1 << 20
 
+# Numbers of decoded sections that are kept for the next frame, beyond the one in hand: some groups of a usual video.
+_KEPT = 24_000_000
+
 
 @dataclass(frozen=True)
 class Group:
@@ -51,6 +56,11 @@ class Group:
     first: int
     config: ModelConfig
     entry: codec.Entry
+
+    @property
+    def parent(self) -> int | None:
+        """The group that its networks are the difference from."""
+        return self.entry.parent
 
 
 def to_sections(
@@ -90,6 +100,67 @@ def to_sections(
         data = _padded(_encode(group_specs(config), own), _group_work(config))
         sections.append(codec.Section(codec.GROUP, config.num_frames, documents.index(document), data))
     return documents, sections
+
+
+def encode_group(
+    model: LatentINR, steps: Steps | None, bits: int, parent: Mapping[str, FloatArray] | None = None
+) -> bytes:
+    """The section of one group of frames.
+
+    Args:
+        model: its networks.
+        steps: of its tensors by name, flat; None for the smallest that `bits` allow.
+        bits: bits of a stored number, where no steps are given.
+        parent: the stored tensors of the group that it is stored as the difference from.
+    """
+    config = model.config
+    quantised = {}
+    views = model_views(model)
+    for spec in group_specs(config):
+        values = views[spec.name].detach().float().cpu().numpy()
+        if parent is not None and is_shared(spec.name):
+            values = values - parent[spec.name]
+        quantised[spec.name] = _quantise(spec, values, steps, bits)
+    return _padded(_encode(group_specs(config), quantised), _group_work(config))
+
+
+def decode_group(
+    config: ModelConfig,
+    data: bytes,
+    parent: Mapping[str, FloatArray] | None = None,
+    version: int = codec.VERSION,
+    section: str = "group",
+) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
+    """The inverse of `encode_group`: a group's tensors, the parent's added in float32, and their steps, by name.
+
+    Raises:
+        BitstreamError: the data cannot be such a section.
+    """
+    tensors, steps = _decode(group_specs(config), data, section, version)
+    for name in tensors if parent is not None else ():
+        if is_shared(name):
+            tensors[name] += parent[name]  # type: ignore[index]
+    return tensors, steps
+
+
+def encode_semantic(
+    config: ModelConfig, latents: codec.Quantised, weight: codec.Quantised, bias: codec.Quantised
+) -> bytes:
+    """The semantic section of a video whose groups share a head.
+
+    Args:
+        config: of any group, `num_frames` being that of the video.
+        latents: (T, S) of all frames.
+        weight: (S, E) of the head.
+        bias: (E,) of the head.
+    """
+    tensors = dict(zip(SEMANTIC, (latents, weight, bias), strict=True))
+    return _padded(_encode(semantic_specs(config), tensors), _semantic_work(config, config.num_frames))
+
+
+def is_shared(name: str) -> bool:
+    """Whether a tensor is stored as the difference from the parent's: all but latents and head."""
+    return name not in SEMANTIC and not name.startswith("latents.")
 
 
 def semantic_specs(config: ModelConfig) -> list[TensorSpec]:
@@ -132,6 +203,9 @@ class Stored:
                 self.groups.append(Group(entry.first, configs[entry.model], entry))
         try:
             _check_groups([group.config for group in self.groups])
+            for group in self.groups:
+                if group.parent is not None and not _same_shape(group.config, self.groups[group.parent].config):
+                    raise InputError("model configuration: a group's networks have another shape than its parent's")
         except InputError as error:
             raise BitstreamError(str(error)) from error
         self.num_frames = sum(group.config.num_frames for group in self.groups)
@@ -141,24 +215,33 @@ class Stored:
         for entry in entries:
             # the padding of version 2, which counted all sections together, may lie in another section
             size = entry.size if entry.version > 2 else source.size
-            group = entry.kind == codec.GROUP
-            work = works[entry.model] if group else _semantic_work(self.groups[0].config, self.num_frames)
+            if entry.kind == codec.GROUP:
+                work = works[entry.model]
+            else:
+                work = _semantic_work(self.groups[0].config, self.num_frames)
             if work > _work_allowed(size):
                 raise BitstreamError("it declares more numbers than a section of its size may hold")
-        self._lock = threading.Lock()
-        self._kept: dict[int, dict[str, FloatArray]] = {}
+        self._lock = threading.RLock()
+        self._kept: OrderedDict[int, dict[str, FloatArray]] = OrderedDict()
 
     def semantic(self) -> dict[str, FloatArray]:
         """The semantic latents (T, S) and the head, by name; empty without a teacher."""
-        if self._semantic is None:
+        entry = self._semantic
+        if entry is None:
             return {}
         specs = semantic_specs(replace(self.groups[0].config, num_frames=self.num_frames))
-        return self._read(-1, self._semantic, specs)
+        return self._keep(-1, lambda: _decode(specs, self._read(entry), entry.name, entry.version)[0])
 
     def group(self, index: int) -> dict[str, FloatArray]:
-        """A group's own tensors by name."""
-        found = self.groups[index]
-        return self._read(index, found.entry, group_specs(found.config))
+        """A group's own tensors by name; those of its parents are decoded, too."""
+        group = self.groups[index]
+
+        def decode() -> dict[str, FloatArray]:
+            parent = None if group.parent is None else self.group(group.parent)
+            entry = group.entry
+            return decode_group(group.config, self._read(entry), parent, entry.version, entry.name)[0]
+
+        return self._keep(index, decode)
 
     def model(self, index: int) -> LatentINR:
         """A group's model, rebuilt on the CPU, in evaluation mode, without gradients."""
@@ -178,15 +261,26 @@ class Stored:
         for entry in [*([self._semantic] if self._semantic else []), *(group.entry for group in self.groups)]:
             codec.read_section(self.source, entry)
 
-    def _read(self, key: int, entry: codec.Entry, specs: list[TensorSpec]) -> dict[str, FloatArray]:
+    def _read(self, entry: codec.Entry) -> bytes:
+        return codec.read_section(self.source, entry)
+
+    def _keep(self, key: int, decode: Callable[[], dict[str, FloatArray]]) -> dict[str, FloatArray]:
+        """What was decoded before, or is now; the semantic section stays, of groups the latest ones."""
         with self._lock:
             if key not in self._kept:
                 try:
-                    data = codec.read_section(self.source, entry)
-                    self._kept[key] = _decode(specs, data, entry.name, entry.version)
+                    self._kept[key] = decode()
                 except BitstreamError as error:
-                    raise BitstreamError(f"{self.source.name}: {error}" if self.source.name else str(error)) from error
-            return self._kept[key]
+                    name, text = self.source.name, str(error)
+                    raise BitstreamError(text if not name or text.startswith(name) else f"{name}: {text}") from error
+            self._kept.move_to_end(key)
+            found = self._kept[key]
+            sizes = {k: sum(t.size for t in tensors.values()) for k, tensors in self._kept.items()}
+            for old in [k for k in self._kept if k not in (key, -1)]:
+                if sum(sizes.values()) <= _KEPT:
+                    break
+                del self._kept[old], sizes[old]
+            return found
 
 
 def to_model(config: ModelConfig, tensors: Mapping[str, FloatArray]) -> LatentINR:
@@ -249,16 +343,20 @@ def _encode(specs: Sequence[TensorSpec], tensors: Mapping[str, codec.Quantised])
     return codec.encode(_layouts(specs), [tensors[spec.name] for spec in specs])
 
 
-def _decode(specs: Sequence[TensorSpec], data: bytes, section: str, version: int) -> dict[str, FloatArray]:
+def _decode(
+    specs: Sequence[TensorSpec], data: bytes, section: str, version: int
+) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
+    """Tensors and steps of a section, by name."""
     try:
         found = codec.decode(_layouts(specs), data, version)
     except BitstreamError as error:
         raise BitstreamError(f"the section {section!r} is damaged: {error}") from error
-    tensors = {}
+    tensors, steps = {}, {}
     for spec in specs:
         one = found.pop(0)  # codes go as their values come, so that both are never there in full
         tensors[spec.name] = codec.dequantise(one.codes, one.steps, spec.axis)
-    return tensors
+        steps[spec.name] = one.steps
+    return tensors, steps
 
 
 def _configs(documents: Any) -> list[ModelConfig]:
@@ -277,6 +375,10 @@ def _check_groups(configs: Sequence[ModelConfig]) -> None:
         for name in ("height", "width", "semantic_dim", "embedding_dim"):
             if getattr(config, name) != getattr(first, name):
                 raise InputError(f"model configuration: groups of frames differ in {name}")
+
+
+def _same_shape(one: ModelConfig, other: ModelConfig) -> bool:
+    return replace(one, num_frames=1) == replace(other, num_frames=1)
 
 
 def _group_work(config: ModelConfig) -> int:

@@ -15,10 +15,10 @@ PACKAGE = ROOT / "fiftyone_latent_inr"
 # From the ground up: each imports only from those before it. A new module takes its place here.
 FLOORS = [
     *("errors", "progress", "files", "resources", "rendering"),
-    *("model", "metrics", "pixels", "resize", "cuts", "motion", "drawing"),
+    *("model", "metrics", "pixels", "resize", "cuts", "groups", "motion", "drawing"),
     *("video_reader", "video_audio", "video_writer", "video"),
     *("codec", "shape_geometry", "shapes", "stored", "latent_video"),
-    *("fitting", "semantics", "encode", "compare"),
+    *("fitting", "semantics", "footage", "checkpoint", "fit_parts", "long_fit", "encode", "compare"),
     *("datasets", "demo", "cli_arguments", "cli", "__main__", "operators"),
 ]
 

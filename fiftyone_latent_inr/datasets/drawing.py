@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
+from ..files import digest_of
 from ..rendering import play_times, scaled_size
 from ..video_writer import DEFAULT_CRF
-from .identity import settings_digest
 
 MAX_SCALE, MAX_FACTOR = 16, 64
 
@@ -70,7 +70,7 @@ class Drawing:
             content: its fingerprint, so that a video that was fitted again is drawn again.
             sound: whether there is sound to take along.
         """
-        digest = settings_digest({**asdict(self), "audio": sound, "content": content, "recipe": _RECIPE})
+        digest = digest_of({**asdict(self), "audio": sound, "content": content, "recipe": _RECIPE})
         return f"{Path(stored).stem[:160]}-{self.suffix}-{digest}.mp4"
 
     def size(self, fitted: tuple[int, int]) -> tuple[int, int]:

@@ -8,60 +8,15 @@ fitted again.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 from pathlib import Path
-from typing import Any
 
-from ..errors import InputError
+from ..files import fingerprint
+
+__all__ = ["SUFFIX", "file_name", "fingerprint", "is_current", "settings_suffix"]
 
 SUFFIX = ".linr"
-_BLOCK = 64 * 1024
-_BLOCKS = 16
-
-
-def fingerprint(path: str) -> str:
-    """Identifies a video file by its content: its size and 16 evenly spaced blocks of 64 KiB.
-
-    Files up to 1 MiB are read whole. Larger ones are sampled, since re-encoding or editing a video moves its
-    bytes and its size, and reading terabytes to learn that nothing changed would cost hours.
-
-    Args:
-        path: the file.
-
-    Returns:
-        12 hexadecimal digits.
-
-    Raises:
-        InputError: the file is missing, is a directory, or cannot be read.
-    """
-    try:
-        size = os.path.getsize(path)
-        digest = hashlib.blake2b(str(size).encode(), digest_size=6)
-        with open(path, "rb") as file:
-            if size <= _BLOCK * _BLOCKS:
-                digest.update(file.read())
-            else:
-                for k in range(_BLOCKS):
-                    file.seek((size - _BLOCK) * k // (_BLOCKS - 1))
-                    digest.update(file.read(_BLOCK))
-    except FileNotFoundError:
-        raise InputError(f"{path}: the file is gone") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-    return digest.hexdigest()
-
-
-def settings_digest(settings: dict[str, Any]) -> str:
-    """Condenses what decides a fit's result into 10 hexadecimal digits.
-
-    Args:
-        settings: JSON-able; anything else counts by its `repr`.
-    """
-    text = json.dumps(settings, sort_keys=True, default=repr)
-    return hashlib.blake2b(text.encode(), digest_size=5).hexdigest()
 
 
 def file_name(source: str, fingerprint_: str, settings: str) -> str:

@@ -10,14 +10,13 @@ from typing import Any
 from fiftyone.core.collections import SampleCollection
 
 from ..errors import InputError
-from ..files import writable_folder
+from ..files import digest_of, writable_folder
 from ..latent_video import pick_device
 from ..video_writer import DEFAULT_CRF
 from . import runs
 from .draw_job import DrawJob
 from .drawing import Drawing
 from .fields import FieldNames, all_videos
-from .identity import settings_digest
 from .job import Failure
 from .media_fields import check_media_field
 from .reporter import Reporter, duration
@@ -189,7 +188,7 @@ def draw_dataset(
     job = DrawJob(
         dataset=dataset,
         key=media_field,
-        digest=settings_digest(drawing.record()),
+        digest=digest_of(drawing.record()),
         skip_failures=skip_failures,
         reporter=reporter,
         field=media_field,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .identity import settings_digest
+from ..files import digest_of
 
 # What is on record for people; `config` and `teacher_id` say the same and decide.
 _SAID_BY_OTHERS = ("preset", "quality", "bpp", "teacher")
@@ -46,7 +46,7 @@ class Settings:
             "seed": options.get("seed", 0),
         }
         deciding = {name: value for name, value in record.items() if name not in _SAID_BY_OTHERS}
-        return cls(settings_digest(deciding), {**record, "device": _text(options.get("device"))})
+        return cls(digest_of(deciding), {**record, "device": _text(options.get("device"))})
 
     @staticmethod
     def check(preset: str, options: dict[str, Any]) -> None:

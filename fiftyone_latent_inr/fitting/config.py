@@ -8,6 +8,7 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from ..codec import MAX_DEPTH
 from ..errors import InputError
 from ..model import Architecture, Level
 
@@ -59,8 +60,11 @@ class FitConfig:
             back by it.
         between: share of the steps that learn what lies between the frames, along their motion; it serves
             interpolation and costs the frames themselves as many steps.
+        group_frames: frames of a group of usual content, see `groups.GroupPlanner`; longer videos are several groups.
+        similar: PSNR in dB, between a group's frames and those of an earlier one, from which on it starts from it.
+        max_depth: how many groups may have to be decoded before one that starts from them.
         warm_steps: share of its steps that a group of frames takes which starts from an earlier one.
-        warm_rate: share of the learning rate that such a group begins with.
+        warm_weight: factor on lambda of such a group: what it saves in bytes is partly spent on quality.
     """
 
     preset: str
@@ -78,8 +82,11 @@ class FitConfig:
     bpp: float | None = None
     max_bpp: float | None = None
     between: float = 0.2
+    group_frames: int = 64
+    similar: float = 26.0
+    max_depth: int = 2
     warm_steps: float = 0.5
-    warm_rate: float = 0.5
+    warm_weight: float = 0.8
 
     def __post_init__(self) -> None:
         for name in ("steps", "max_frames_per_step", "points_per_step"):
@@ -93,9 +100,10 @@ class FitConfig:
             raise InputError(f"fit configuration: rate_start must be in (0, 1), not {self.rate_start}")
         if self.max_bpp is not None and self.max_bpp <= 0:
             raise InputError(f"fit configuration: max_bpp must be above 0, not {self.max_bpp}")
-        if not (0 < self.warm_steps <= 1 and 0 < self.warm_rate <= 1):
-            raise InputError(f"fit configuration: warm_steps and warm_rate must be in (0, 1], not {self.warm_steps}, "
-                             f"{self.warm_rate}")
+        if not (0 < self.warm_steps <= 1 and 0 < self.warm_weight <= 1):
+            raise InputError("fit configuration: warm_steps and warm_weight must be in (0, 1]")
+        if self.group_frames < 4 or not 0 <= self.max_depth <= MAX_DEPTH:
+            raise InputError(f"fit configuration: group_frames must be at least 4, max_depth from 0 to {MAX_DEPTH}")
         if not 0 <= self.between < 1:
             raise InputError(f"fit configuration: between must be in [0, 1), not {self.between}")
         if not 0 < self.learning_rate <= 1:

@@ -2,8 +2,6 @@
 
 all parameters free  --rate_start-->  rounded to learned steps, distortion + lambda * rate  -->  one result
                                  |->  the same again for every further rate that is asked for
-
-A group of frames that starts from an earlier one is rounded from its first step on.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ import copy
 import math
 import time
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -90,7 +88,8 @@ def fit_frames(
     """
     state = _Fit(frames, config, targets, seed, device, motion, shape, head, start)
     aims = [config.rate] if rates is None else list(rates)
-    total = config.steps_for(*frames.shape[:3], warm=start is not None)
+    count, height, width, _ = frames.shape
+    total = config.steps_for(count, height, width, warm=start is not None)
     shared = round(config.rate_start * total)
     work = shared + len(aims) * (total - shared)
     began = time.monotonic()
@@ -153,8 +152,8 @@ class _Fit:
         if motion is not None and len(motion.gaps):
             self.between = MotionSampler(motion, *size, generator)
         self._error = torch.zeros((), device=device)
-        self.peak = config.learning_rate * (config.warm_rate if start is not None else 1)
-        self.optimiser = SOAP([p for p in self.model.parameters() if p.requires_grad], lr=self.peak)
+        learned = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        self.optimiser = SOAP(learned, lr=config.learning_rate)
         self.rate: RateTerm | None = None
         self.psnr: float | None = None
         self._mse: float | None = None
@@ -167,6 +166,8 @@ class _Fit:
     def begin_rate(self, aim: Rate, num_steps: int, size_of: SizeOf | None) -> None:
         """From here on, `num_steps` steps before the end, the rate counts."""
         if aim.weight > 0:
+            if self.start is not None:
+                aim = replace(aim, weight=aim.weight * self.config.warm_weight)
             given: dict[str, FloatArray] = {}
             if self.start is not None:
                 given.update({name: step for name, step in self.start.steps.items() if name not in SEMANTIC})
@@ -188,7 +189,7 @@ class _Fit:
         for step in range(first, last):
             factor = min(1.0, (step + 1) / warmup) * (1 - step / total)
             for group in self.optimiser.param_groups:
-                group["lr"] = self.peak * factor
+                group["lr"] = self.config.learning_rate * factor
             between = self.between is not None and _is_due(step, self.config.between)
             if self.rate is None:
                 self.optimiser.zero_grad()

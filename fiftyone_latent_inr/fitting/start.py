@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from ..codec import dequantise, peak_steps, quantise
+from ..codec import Quantised, dequantise, peak_steps, quantise, round_steps
 from ..codec.quantisation import FloatArray
 from ..model import LatentINR, model_views
 from ..model.tensors import SEMANTIC
+from ..stored import is_shared
 
 # Bits of a number of the head, which is stored once for all groups.
 _HEAD_BITS = 10
@@ -62,8 +64,8 @@ class Head:
         basis: (E, S) what turns a target, less the bias, into its semantic latent.
     """
 
-    weight: FloatArray
-    bias: FloatArray
+    weight: Quantised
+    bias: Quantised
     steps: Mapping[str, FloatArray]
     basis: Tensor
 
@@ -79,26 +81,22 @@ class Head:
         scale, vectors = torch.linalg.eigh(covariance.double())
         order = scale.argsort(descending=True)[:width]
         spread = scale[order].clamp(min=1e-12).sqrt()
-        weight = (vectors[:, order] * (spread / _SPREAD)).T.float().numpy()
-        bias = mean.float().numpy()
-        steps = {"embedding.weight": peak_steps(weight, 0, _HEAD_BITS), "embedding.bias": peak_steps(bias, None, 16)}
-        stored = [
-            dequantise(*quantise(value, steps[name], axis), axis)
-            for name, value, axis in (("embedding.weight", weight, 0), ("embedding.bias", bias, None))
-        ]
-        steps["latents.semantic"] = peak_steps([[_STEP * 127] * width], 1, 8)
-        return cls(stored[0], stored[1], steps, (vectors[:, order] * (_SPREAD / spread)).float())
+        rows = (vectors[:, order] * (spread / _SPREAD)).T.float().numpy()
+        weight = Quantised(*quantise(rows, peak_steps(rows, 0, _HEAD_BITS), 0))
+        bias = Quantised(*quantise(mean.float().numpy(), peak_steps(mean.float().numpy(), None, 16), None))
+        steps = {
+            "embedding.weight": weight.steps,
+            "embedding.bias": bias.steps,
+            "latents.semantic": round_steps(np.full(width, _STEP)),
+        }
+        return cls(weight, bias, steps, (vectors[:, order] * (_SPREAD / spread)).float())
 
     def load(self, model: LatentINR, targets: Tensor) -> None:
         """Puts the head, which is not to be learned, and the semantic latents of (T, E) targets into a model."""
         views = model_views(model)
-        views["embedding.weight"].copy_(torch.from_numpy(self.weight))
-        views["embedding.bias"].copy_(torch.from_numpy(self.bias))
-        views["latents.semantic"].copy_((targets - torch.from_numpy(self.bias)) @ self.basis)
+        bias = torch.from_numpy(dequantise(self.bias.codes, self.bias.steps, None))
+        views["embedding.weight"].copy_(torch.from_numpy(dequantise(self.weight.codes, self.weight.steps, 0)))
+        views["embedding.bias"].copy_(bias)
+        views["latents.semantic"].copy_((targets - bias) @ self.basis)
         model.embedding_weight.requires_grad_(False)
         model.embedding_bias.requires_grad_(False)
-
-
-def is_shared(name: str) -> bool:
-    """Whether a tensor may be stored as the residual against an earlier group's: all but latents and head."""
-    return name not in SEMANTIC and not name.startswith("latents.")

@@ -1,0 +1,92 @@
+"""What fits of short and of long videos share: motion between frames, running a fit, measuring what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from . import metrics
+from .drawing import draw
+from .errors import InputError
+from .fitting import FitConfig
+from .model import LatentINR
+from .motion import LEAST_SIDE, Motion, optical_flow
+from .progress import FitProgress, ProgressCallback
+
+Frames = npt.NDArray[np.uint8]
+Result = TypeVar("Result")
+
+
+def motion_between(
+    frames: Frames, pixels: torch.Tensor, cuts: Sequence[int], settings: FitConfig, report: ProgressCallback
+) -> Motion | None:
+    """What the steps between frames learn from; None where there are none of them, or nothing between the frames.
+
+    Args:
+        frames: (T, H, W, 3).
+        pixels: the same on the device to fit on.
+        cuts: frames that start a new scene.
+        settings: of the fit.
+        report: takes a line where OpenCV is missing.
+    """
+    gaps = [k for k in range(len(frames) - 1) if k + 1 not in set(cuts)]
+    if not gaps or settings.between == 0 or min(frames.shape[1:3]) < LEAST_SIDE:
+        return None
+    try:
+        flows = optical_flow(frames, gaps)
+    except ImportError:
+        report(FitProgress("motion", 1, 1, message="OpenCV is not installed: frames in between will be poor"))
+        return None
+    device = pixels.device
+    return Motion(pixels, torch.tensor(gaps, device=device), torch.from_numpy(flows).to(device))
+
+
+def drive(running: Generator[FitProgress, None, Result], report: ProgressCallback) -> Result:
+    """Runs a fit to its end, reporting each event."""
+    while True:
+        try:
+            event = next(running)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
+        report(event)
+
+
+def measure(model: LatentINR, frames: Frames, cuts: Sequence[int] = ()) -> tuple[float, float]:
+    """PSNR in dB and MS-SSIM of each frame as a model draws it, summed over the frames.
+
+    Args:
+        model: as it is stored.
+        frames: (T, H, W, 3), the true ones.
+        cuts: frames that start a new scene.
+    """
+    count, height, width, _ = frames.shape
+    sums = np.zeros(2)
+    for k, drawn in enumerate(draw(model, np.arange(count, dtype=np.float32), height, width, cuts)):
+        true = frames[k : k + 1]
+        sums += metrics.psnr(true, drawn[None]), metrics.ms_ssim(true, drawn[None])
+    return float(sums[0]), float(sums[1])
+
+
+def with_less_memory(config: FitConfig, error: Exception) -> FitConfig:
+    """The configuration for another try after a card's memory was too small: half of the pixels a step.
+
+    Raises:
+        InputError: they are few already.
+    """
+    from dataclasses import replace
+
+    if config.points_per_step <= _LEAST_POINTS:
+        raise InputError(
+            "the GPU's memory is too small for this video; fit it at a smaller size (size=, --size HxW), end what else "
+            "uses the card, or fit on the CPU (device='cpu', --device cpu)"
+        ) from error
+    torch.cuda.empty_cache()
+    return replace(config, points_per_step=config.points_per_step // 2)
+
+
+_LEAST_POINTS = 2048

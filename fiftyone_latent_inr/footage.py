@@ -1,0 +1,107 @@
+"""What is fitted: the frames of a file or of an array, read from the start as often as needed, never all at once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import InputError
+from .files import fingerprint
+from .resize import area_resize
+
+Frame = npt.NDArray[np.uint8]
+_FRAMES_OF_A_KEY = 64
+
+Source = str | os.PathLike[str] | npt.NDArray[np.uint8]
+
+
+@dataclass
+class Footage:
+    """The frames to fit.
+
+    Attributes:
+        source: path of a video, or its frames, uint8 (T, H, W, 3).
+        size: (H, W) to resize to by area averaging, None for the frames' own.
+        max_frames: take the first frames only.
+        fps: frames a second; of a file known once it has been read.
+        warnings: what was odd about the file, once it has been read.
+
+    Raises:
+        InputError: an array of another type or shape, or a number out of range.
+    """
+
+    source: Source
+    size: tuple[int, int] | None = None
+    max_frames: int | None = None
+    fps: float = 30.0
+    warnings: tuple[str, ...] = field(default=(), init=False)
+
+    def __post_init__(self) -> None:
+        if self.max_frames is not None and self.max_frames < 1:
+            raise InputError(f"max_frames must be at least 1, not {self.max_frames}")
+        if isinstance(self.source, str | os.PathLike):
+            return
+        self.source = frames = np.asarray(self.source)
+        if frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape or frames.dtype != np.uint8:
+            raise InputError(f"frames must be uint8 (T, H, W, 3), not {frames.dtype} {frames.shape}")
+        if not (np.isfinite(self.fps) and self.fps > 0):
+            raise InputError(f"fps must be a positive number, not {self.fps}")
+        self.fps = float(self.fps)
+
+    @property
+    def expected(self) -> int | None:
+        """How many frames there should be; None where a file does not say."""
+        if not isinstance(self.source, str | os.PathLike):
+            count: int | None = len(self.source)
+        else:
+            from .video import probe
+
+            count = probe(self.source).num_frames
+        return count if count is None or self.max_frames is None else min(count, self.max_frames)
+
+    def key(self) -> str:
+        """Twelve hexadecimal digits that change with the content: blocks of a file, frames of an array."""
+        if isinstance(self.source, str | os.PathLike):
+            return fingerprint(self.source)
+        digest = hashlib.blake2b(str(self.source.shape).encode(), digest_size=6)
+        for frame in self.source[:: max(1, len(self.source) // _FRAMES_OF_A_KEY)]:
+            digest.update(np.ascontiguousarray(frame).data)
+        return digest.hexdigest()
+
+    def frames(self) -> Iterator[Frame]:
+        """Each frame, uint8 (H, W, 3), from the start.
+
+        Raises:
+            InputError: the file is not a video, or none of it can be decoded.
+        """
+        if isinstance(self.source, str | os.PathLike):
+            yield from self._decoded(self.source)
+            return
+        for frame in self.source[: self.max_frames]:
+            yield np.ascontiguousarray(frame if self.size is None else area_resize(frame, self.size))
+
+    def groups(self, counts: list[int]) -> Iterator[npt.NDArray[np.uint8]]:
+        """The frames in runs of so many, (count, H, W, 3) each; one run is held at a time.
+
+        Raises:
+            InputError: the file has become shorter, or its frames another size.
+        """
+        with closing(self.frames()) as frames:
+            for count in counts:
+                run = [frame for _, frame in zip(range(count), frames, strict=False)]
+                if len(run) < count or any(frame.shape != run[0].shape for frame in run):
+                    raise InputError(f"{self.source}: it changed while it was being fitted; fit it again")
+                yield np.stack(run)
+
+    def _decoded(self, path: str | os.PathLike[str]) -> Iterator[Frame]:
+        from .video_reader import VideoReader  # PyAV is needed for files alone
+
+        with VideoReader(path) as reader:
+            yield from reader.frames(self.size, self.max_frames)
+            self.fps, self.warnings = reader.fps, reader.warnings
