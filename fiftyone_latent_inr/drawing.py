@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .errors import InputError
@@ -179,9 +180,17 @@ def _separable(weights: list[Tensor], frames: Tensor) -> Tensor:
 
 def _colours(model: LatentINR, latents: Tensor, size: tuple[int, int]) -> Tensor:
     """(B, D) latents -> (B, H, W, 3) RGB, about 0 to 1."""
+    if model.config.patch > 1:
+        frames = model.draw_frames(latents, _points(latents.device))
+        return frames if size == frames.shape[1:3] else _resampled(frames, size)
     grid = pixel_grid(*size, latents.device)
     parts = [model.render(latents, part) for part in grid.split(_points(latents.device))]
     return torch.cat(parts, dim=1).view(-1, *size, 3)
+
+
+def _resampled(frames: Tensor, size: tuple[int, int]) -> Tensor:
+    """(B, h, w, 3) -> (B, H, W, 3): what `LatentINR.render` gives for a model of patches at another size."""
+    return F.interpolate(frames.permute(0, 3, 1, 2), size, mode="bilinear").permute(0, 2, 3, 1)
 
 
 def _points(device: torch.device) -> int:

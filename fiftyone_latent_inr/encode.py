@@ -202,7 +202,8 @@ def estimate_seconds(
     on_gpu = pick_device(device).type != "cpu"
     # drawing grows with the points of a step and the planes, the optimiser and the rate with the grids
     planes = settings.architecture.planes
-    step = 0.008 if on_gpu else 4e-7 * settings.points_per_step * (1 + planes) + 3e-8 * planes * height * width
+    points = settings.points_per_step / settings.architecture.patch**2
+    step = 0.008 if on_gpu else 4e-7 * points * (1 + planes) + 3e-8 * planes * height * width
     between = 0.002 if on_gpu else 1e-6 * settings.points_per_step
     drawing = num_frames * height * width * (5e-9 if on_gpu else 6e-7)
     return steps * (step + settings.between * between) + 2 * drawing
