@@ -153,9 +153,10 @@ _SMALL = Architecture(planes=2, levels=_levels((16, 8, 2), (8, 4, 1), (4, 4, 1),
 _BASE = Architecture(planes=4, levels=_levels((16, 6, 2), (8, 3, 1), (4, 3, 1), (2, 2, 1), (1, 1, 1)))
 # Where bytes count less, the finest grids may hold more: interpolation is as good as the frames that it lies between.
 _FINE = Architecture(planes=4, levels=_levels((16, 6, 2), (8, 3, 1), (4, 3, 1), (2, 2, 1), (1, 2, 1)))
-# The paper's own network: one plane that does not move, gates from a hypernetwork a layer, six layers. There it is 512
-# wide with hypernetworks of 128 units, for videos of thousands of frames; here as narrow as ours has numbers.
-PAPER = Architecture(
+# The network of the paper: grids that stay where they are, six layers, the weights of each gated by a hypernetwork of
+# its own. There layers are 512 wide and hypernetworks 128 (`hidden`, `bottleneck`), 1.8 M numbers apart from what they
+# read; here there are about as many as in `fast`. Sines (`encoding`) were learned worse (`benchmarks/notes.md`).
+_PAPER = Architecture(
     levels=_levels((16, 16, 1), (8, 8, 1), (4, 8, 1), (2, 2, 1), (1, 2, 1)),
     bottleneck=16,
     planes=1,
@@ -170,7 +171,7 @@ PRESETS: dict[str, FitConfig] = {
     "fast": FitConfig("fast", _SMALL, steps=2000, rate_weight=3e-4),
     "balanced": FitConfig("balanced", _BASE, steps=4000),
     "best": FitConfig("best", _FINE, steps=4000, rate_weight=3e-5, max_bpp=1.8, between=0.4),
-    "paper": FitConfig("paper", PAPER, steps=2000, rate_weight=3e-4),
+    "paper": FitConfig("paper", _PAPER, steps=2000, rate_weight=3e-4),
 }
 
 

@@ -40,7 +40,7 @@ class PaperHypernetwork(Hypernetwork):
         hidden = torch.tanh(latents @ self.trunk + self.trunk_bias).unflatten(-1, self._shape)  # (B, layers, K)
         predicted = {}
         parts = self.heads.split(list(self.layout.values()), dim=1), self.offsets.split(list(self.layout.values()))
-        for k, (name, head, offset) in enumerate(zip(self.layout, *parts, strict=True)):
+        for k, (name, head, offset) in enumerate(zip(self.layout, *parts, strict=True)):  # two names a layer
             predicted[name] = torch.addmm(offset, hidden[:, k // 2], head)
         return predicted
 
