@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.architectures import ENTRIES, seams
+from benchmarks.networks import ENTRIES, seams
 from fiftyone_latent_inr.model.patch import middles
 
 

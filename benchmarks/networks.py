@@ -1,10 +1,10 @@
 """Our field of points against fields of patches and the paper's own network, at equal CPU seconds and equal lambda.
 
-    python -m benchmarks.architectures [--seconds S] [--clips DIR] [--only NAME]
+    python -m benchmarks.networks [--seconds S] [--clips DIR] [--only NAME]
 
 Each fit gets as many steps as a short trial says fit into the seconds, on one thread, without steps between frames and
 without a teacher. J = D + lambda * R is what all of them minimise (`benchmarks/notes.md`): smaller is better. Prints a
-table and updates its rows of `results/architectures.json`, one by one.
+table and updates its rows of `results/networks.json`, one by one.
 """
 
 from __future__ import annotations
@@ -173,10 +173,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60, help="CPU seconds of a fit (default: 60)")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    table = read_record("architectures").get("fits", [])
+    table = read_record("networks").get("fits", [])
     for row in rows(arguments.clips, arguments.only, arguments.seconds):
         keep(table, row, ("clip", "frames", "architecture"))
-        write_record("architectures", {"lambda": LAMBDA, "fits": table})
+        write_record("networks", {"lambda": LAMBDA, "fits": table})
     print()
     show_table(table)
 
