@@ -29,12 +29,13 @@ import torch
 from fiftyone_latent_inr import BitstreamError, codec
 from fiftyone_latent_inr.codec import bitstream
 from fiftyone_latent_inr.latent_video import from_bytes, to_bytes
-from fiftyone_latent_inr.model import Architecture, LatentINR, Level
+from fiftyone_latent_inr.model import Architecture, LatentINR, Level, ModelConfig
+from fiftyone_latent_inr.stored import group_specs, semantic_specs
 
 from .records import show_table, write_record
 
-MAX_SECONDS = 1.0
-MAX_MEMORY = 64 << 20
+MAX_SECONDS = 4.0  # 15 million numbers, the most of a small section
+MAX_MEMORY = 200 << 20  # their float32 are 60 MiB
 _TRACED = 25  # every so manieth file
 
 Rng = np.random.Generator
@@ -58,18 +59,57 @@ def networks(seed: int, frames: int = 5, teacher: bool = True) -> LatentINR:
 
 
 def corpus() -> list[bytes]:
-    """Sound files: with a teacher and without, coarse and fine, of one group of frames and of three, and of nothing."""
+    """Sound files: with a teacher and without, coarse and fine, of one group of frames and of three, of nothing, of
+    groups that are each other's parents, and of version 2."""
     common: dict[str, Any] = {"fps": 25.0, "preset": "fast", "metadata": {"note": "ü", "list": [1, {"a": None}]}}
     empty = networks(3)
     with torch.no_grad():
         for parameter in empty.parameters():
             parameter.zero_()
+    several = to_bytes([networks(k, frames=k + 4) for k in range(3)], bits=4, teacher="small", **common)
     return [
         to_bytes(networks(0), bits=5, teacher="small", teacher_id="small-0", metrics={"psnr": 30.0}, **common),
         to_bytes(networks(1, teacher=False), bits=16, **common),
-        to_bytes([networks(k, frames=k + 4) for k in range(3)], bits=4, teacher="small", **common),
+        several,
         to_bytes(empty, **common),
+        related(to_bytes([networks(k) for k in range(4)], bits=4, **common), [None, 0, 1, 0]),
+        older(several),
     ]
+
+
+def related(data: bytes, parents: list[int | None]) -> bytes:
+    """The same groups as children of earlier ones, mostly zeros."""
+    parts = Parts.of(data)
+    groups = [section for section in parts.sections if section.kind == codec.GROUP]
+    layouts = _layouts(parts, groups[0])
+    for k, (section, parent) in enumerate(zip(groups, parents, strict=True)):
+        if parent is None:
+            continue
+        tensors = codec.decode(layouts, section.data)
+        kept = [replace(one, codes=one.codes * (np.abs(one.codes) > 5)) for one in tensors]
+        found = parts.sections.index(groups[k])
+        parts.sections[found] = replace(section, data=codec.encode(layouts, kept), parent=parent)
+    return parts.whole()
+
+
+def older(data: bytes) -> bytes:
+    """The same file in version 2."""
+    parts = Parts.of(data)
+    parts.version = (2, 2)
+    for k, section in enumerate(parts.sections):
+        layouts = _layouts(parts, section)
+        tensors = codec.decode(layouts, section.data)
+        parts.sections[k] = replace(section, data=codec.encode(layouts, tensors, version=2))
+    return parts.whole()
+
+
+def _layouts(parts: Parts, section: codec.Section) -> list[codec.Layout]:
+    config = ModelConfig.from_json(parts.document["models"][section.model])
+    if section.kind == codec.SEMANTIC:
+        specs = semantic_specs(replace(config, num_frames=section.count))
+    else:
+        specs = group_specs(config)
+    return [codec.Layout(spec.kind, spec.shape) for spec in specs]
 
 
 # --- mutations; the blind ones leave checksums alone
@@ -137,18 +177,20 @@ class Parts:
     def of(cls, data: bytes) -> Parts:
         source = codec.MemorySource(data)
         document, entries = codec.parse(source)
-        sections = [codec.Section(e.kind, e.count, e.model, codec.read_section(source, e)) for e in entries]
-        return cls(document, sections, sizes=[None] * len(sections))
+        sections = [codec.Section(e.kind, e.count, e.model, codec.read_section(source, e), e.parent) for e in entries]
+        version = struct.unpack_from("<HH", data, 4)
+        return cls(document, sections, version=(version[0], version[1]), sizes=[None] * len(sections))
 
     def whole(self) -> bytes:
         """The file, its checksums right."""
         text = json.dumps(self.document).encode()
         packer = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, bitstream.DICTIONARY)
         packed = packer.compress(text) + packer.flush()
+        layout = bitstream.layout_of(self.version[1])
         index = b"".join(
-            struct.pack(
-                "<IIIHBB", s.count & 0xFFFFFFFF, len(s.data) if size is None else size, zlib.crc32(s.data),
-                s.model & 0xFFFF, s.kind & 0xFF, 0,
+            bitstream.pack_entry(
+                replace(s, count=s.count & 0xFFFFFFFF, model=s.model & 0xFFFF, kind=s.kind & 0xFF),
+                zlib.crc32(s.data), size, layout,
             )
             for s, size in zip(self.sections, self.sizes, strict=True)
         )  # fmt: skip
@@ -205,11 +247,11 @@ def change_coded(data: bytes, rng: Rng, files: list[bytes]) -> bytes:
 
 
 def change_index(data: bytes, rng: Rng, files: list[bytes]) -> bytes:
-    """Changes counts, kinds, models and sizes, and drops, repeats and reorders sections."""
+    """Changes counts, kinds, models, parents and sizes, and drops, repeats, chains and reorders sections."""
     parts = Parts.of(data)
     k = int(rng.integers(0, len(parts.sections)))
     value = int(rng.choice([0, 1, 2, 3, 5, 17, 255, 65535, 10**6, 2**31, 2**32 - 1]))
-    kind = int(rng.integers(0, 7))
+    kind = int(rng.integers(0, 9))
     one = parts.sections[k]
     if kind < 3:
         parts.sections[k] = replace(one, **{("count", "model", "kind")[kind]: value})
@@ -221,6 +263,13 @@ def change_index(data: bytes, rng: Rng, files: list[bytes]) -> bytes:
         times = int(rng.choice([1, 2, 30, 1000]))
         parts.sections += [one] * times
         parts.sizes += [None] * times
+    elif kind == 6:
+        parent = int(rng.choice([0, 1, 2, 3, len(parts.sections), 2**32 - 2]))
+        parts.sections[k] = replace(one, parent=parent)
+    elif kind == 7:  # each a child of the one before it
+        times, last = int(rng.integers(1, 12)), len([s for s in parts.sections if s.kind == codec.GROUP])
+        parts.sections += [replace(parts.sections[-1], parent=last - 1 + n) for n in range(times)]
+        parts.sizes += [None] * times
     else:
         rng.shuffle(parts.sections)  # type: ignore[arg-type]
     return parts.whole()
@@ -230,7 +279,7 @@ def change_frame(data: bytes, rng: Rng, files: list[bytes]) -> bytes:
     """Changes versions and the declared size of the JSON."""
     parts = Parts.of(data)
     if rng.random() < 0.5:
-        parts.text_size = int(rng.choice([0, 1, 100, 2**18, 2**18 + 1, 2**32 - 1]))
+        parts.text_size = int(rng.choice([0, 1, 100, 2**18, 2**18 + 1, 2**22, 2**32 - 1]))
     else:
         parts.version = (int(rng.integers(0, 5)), int(rng.integers(0, 5)))
     return parts.whole()
@@ -254,7 +303,7 @@ def enlarge(data: bytes, rng: Rng, files: list[bytes]) -> bytes:
     parts = Parts.of(data)
     model = parts.document["models"][0]
     level = model["levels"][int(rng.integers(0, len(model["levels"])))]
-    level["rows"], level["cols"] = (int(n) for n in rng.choice([2, 3, 9, 33, 150, 540, 1081, 1460, 16384], 2))
+    level["rows"], level["cols"] = (int(n) for n in rng.choice([2, 3, 9, 33, 150, 540, 1081, 1921, 3840, 16384], 2))
     if rng.random() < 0.4:
         level["channels"] = int(rng.choice([1, 2, 9, 65, 700, 4000]))
     for name in rng.choice(["bottleneck", "hidden", "latent_dim", "layers", "warp_rows"], int(rng.integers(0, 3))):

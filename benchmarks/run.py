@@ -3,7 +3,8 @@
     python -m benchmarks.run [NAME ...]
 
 Each writes its record to `benchmarks/results/`; together they take some hours on two cores, most of them the fits
-of `rate_distortion` and `space_time`, which leave out what is recorded already.
+of `rate_distortion` and `space_time`, which leave out what is recorded already. The long videos of `speed`, and
+`peers`, which needs a GPU and other methods' code, have commands of their own.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("fit_quality", "search", "score_small_teacher", "rate", "rate_distortion", "space_time")
+BENCHMARKS = ("fit_quality", "search", "score_small_teacher", "rate", "rate_distortion", "space_time", "speed")
+OPTIONS = {"speed": ("--device", "cpu", "--only", "fit", "decode", "frame")}
 
 
 def main() -> None:
@@ -21,7 +23,7 @@ def main() -> None:
         sys.exit(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
     for name in names:
         print(f"== {name}", flush=True)
-        subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
+        subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *OPTIONS.get(name, ())], check=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +12,16 @@ from torch import Tensor
 
 from .errors import InputError
 from .model import LatentINR, pixel_grid
+from .model.frames import POINTS_GPU, draw_frames, is_point_field, to_bytes
 from .motion import LEAST_SIDE, Motion, optical_flow
 
-# Points drawn at once. On a CPU their features should stay in the cache; a GPU wants enough to keep busy.
+# Pixels of the frames drawn in one go: on a CPU enough for all its threads, on a GPU enough to hide the copies.
+_TOGETHER_CPU = 262_144
+_TOGETHER_GPU = 8_388_608
+# Where a GPU's memory cannot hold even so few, there is no use in going on.
+_LEAST_TOGETHER = 65_536
+# Points drawn at once by models that draw in ways of their own; on a CPU their features should stay in the cache.
 _POINTS_CPU = 16_384
-_POINTS_GPU = 1_048_576
 # Points moved at once: each needs sixteen pixels of two frames.
 _POINTS_MOVED = 65_536
 # Rounds of back-projection; more changed nothing that could be measured.
@@ -46,19 +51,45 @@ def draw(
 
     Yields:
         N frames, uint8 (H, W, 3).
+
+    Raises:
+        InputError: the GPU's memory cannot hold even a few of the pixels.
     """
     device = model.latents.device
     own = model.config.height, model.config.width
-    together = max(1, _points(device) // max(own[0] * own[1], height * width))
     resized = _Resizing(own, (height, width), device) if (height, width) != own else None
-    for first in range(0, len(times), together):
-        instants = torch.from_numpy(times[first : first + together]).to(device)
-        latents = model.latents_at(instants, cuts)
-        frames = _colours(model, latents, own)
-        if resized is not None:
-            large = _colours(model, latents, resized.large) if resized.large != own else frames
-            frames = resized(frames, large)
-        yield from frames.mul(255).round_().clamp_(0, 255).to(torch.uint8).contiguous().cpu().numpy()
+
+    def drawn(part: npt.NDArray[np.float32], points: int) -> Tensor:
+        latents = model.latents_at(torch.from_numpy(part).to(device), cuts)
+        if resized is None:
+            return _colours(model, latents, own, points, as_bytes=True)
+        frames = _colours(model, latents, own, points)
+        large = _colours(model, latents, resized.large, points) if resized.large != own else frames
+        return to_bytes(resized(frames, large)).contiguous()
+
+    points = _TOGETHER_CPU if device.type == "cpu" else _TOGETHER_GPU
+    first, before = 0, None
+    while first < len(times):
+        together = max(1, points // max(own[0] * own[1], height * width))
+        frames = _unless_full(drawn, times[first : first + together], points)
+        if frames is None:
+            points //= 2
+            if points < _LEAST_TOGETHER:
+                raise InputError(
+                    f"{device} has too little free memory to draw frames of {height}x{width}: "
+                    "free some, draw smaller frames, or draw on the CPU"
+                )
+            continue
+        first += len(frames)
+        ready = _to_host(frames)
+        if before is not None:  # it was copied while these were being drawn
+            yield from before()
+        before = ready
+        if device.type != "cuda":
+            yield from before()
+            before = None
+    if before is not None:
+        yield from before()
 
 
 def follow(
@@ -178,14 +209,19 @@ def _separable(weights: list[Tensor], frames: Tensor) -> Tensor:
     return torch.einsum("Ww,bHwc->bHWc", weights[1], tall)
 
 
-def _colours(model: LatentINR, latents: Tensor, size: tuple[int, int]) -> Tensor:
-    """(B, D) latents -> (B, H, W, 3) RGB, about 0 to 1."""
+def _colours(model: LatentINR, latents: Tensor, size: tuple[int, int], points: int, as_bytes: bool = False) -> Tensor:
+    """(B, D) latents -> (B, H, W, 3) RGB, about 0 to 1 or as bytes; so many points at once on a GPU, at most."""
+    points = min(points, POINTS_GPU)
+    if is_point_field(model):
+        return draw_frames(model, latents, size, as_bytes=as_bytes, points=points)
+    at_once = _POINTS_CPU if latents.device.type == "cpu" else points
     if model.config.patch > 1:
-        frames = model.draw_frames(latents, _points(latents.device))
-        return frames if size == frames.shape[1:3] else _resampled(frames, size)
-    grid = pixel_grid(*size, latents.device)
-    parts = [model.render(latents, part) for part in grid.split(_points(latents.device))]
-    return torch.cat(parts, dim=1).view(-1, *size, 3)
+        frames = model.draw_frames(latents, max(1, at_once // len(latents)))
+        colours = frames if size == frames.shape[1:3] else _resampled(frames, size)
+    else:
+        parts = [model.render(latents, part) for part in pixel_grid(*size, latents.device).split(at_once)]
+        colours = torch.cat(parts, dim=1).view(-1, *size, 3)
+    return to_bytes(colours).contiguous() if as_bytes else colours
 
 
 def _resampled(frames: Tensor, size: tuple[int, int]) -> Tensor:
@@ -193,5 +229,40 @@ def _resampled(frames: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(frames.permute(0, 3, 1, 2), size, mode="bilinear").permute(0, 2, 3, 1)
 
 
-def _points(device: torch.device) -> int:
-    return _POINTS_CPU if device.type == "cpu" else _POINTS_GPU
+def _unless_full(
+    drawn: Callable[[npt.NDArray[np.float32], int], Tensor], part: npt.NDArray[np.float32], points: int
+) -> Tensor | None:
+    """What `drawn` draws; None, and what was left of it given back, where the GPU's memory cannot hold it."""
+    try:
+        return drawn(part, points)
+    except torch.cuda.OutOfMemoryError:
+        pass  # the error keeps what was drawn alive until here
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+    return None
+
+
+def _to_host(frames: Tensor) -> Callable[[], Frame]:
+    """Starts to copy uint8 frames from where they were drawn; what it returns waits for their arrival.
+
+    From a GPU they come through pinned memory on a stream of their own, while the next ones are drawn.
+    """
+    device = frames.device
+    if device.type != "cuda":
+        return frames.cpu().numpy
+    try:
+        host = torch.empty(frames.shape, dtype=frames.dtype, pin_memory=True)
+    except RuntimeError:  # there is only so much of it
+        return frames.cpu().numpy
+    stream = torch.cuda.Stream(device)
+    stream.wait_stream(torch.cuda.current_stream(device))
+    with torch.cuda.stream(stream):
+        host.copy_(frames, non_blocking=True)
+        arrived = stream.record_event()
+    frames.record_stream(stream)  # whoever gets its memory next must wait for the copy
+
+    def wait() -> Frame:
+        arrived.synchronize()
+        return host.numpy()
+
+    return wait

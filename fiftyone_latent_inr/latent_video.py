@@ -21,6 +21,7 @@ from .model.tensors import SEMANTIC
 from .stored import FloatArray, Steps, Stored, to_sections
 
 _MAX_SIDE = 16_384
+_COPIED = 1 << 24  # bytes that are copied at a time
 
 
 class LatentVideo:
@@ -226,9 +227,9 @@ class LatentVideo:
         Raises:
             InputError: the file cannot be written there.
         """
-        data = self.data
         with atomic_target(path) as temporary, open(temporary, "wb") as handle:
-            handle.write(data)
+            for offset in range(0, self._source.size, _COPIED):  # long videos are never in memory as a whole
+                handle.write(self._source.read(offset, _COPIED))
 
 
 def load(path: str | os.PathLike[str]) -> LatentVideo:

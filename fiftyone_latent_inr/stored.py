@@ -29,9 +29,9 @@ _FINE_BITS = 16
 # they alone caused two thirds of what storing cost.
 _MORE_BITS_FOR_WEIGHTS = 2
 
-# What a file may make its reader do. In numbers decoded, a section counting as many as take its constant time: enough
-# for two planes of 1080p in a file of any size, and 12 for each byte beyond the first MiB.
-_FREE_WORK = 4_400_000
+# What a section may make its reader do, as one is decoded at a time. In numbers, and as many as take a section's
+# constant time: enough for four planes of 1080p whatever its size, and 12 for each byte beyond the first MiB.
+_FREE_WORK = 15_000_000
 _WORK_PER_BYTE = 12
 _WORK_PER_SECTION = 24_576
 _FREE_BYTES = 1 << 20
@@ -80,18 +80,14 @@ def to_sections(
         if len(models) > 1:
             tensors["latents.semantic"] = _joined([own["latents.semantic"] for own in quantised])
         data = _encode(semantic_specs(replace(configs[0], num_frames=count)), tensors)
-        sections.append(codec.Section(codec.SEMANTIC, count, 0, data))
+        sections.append(codec.Section(codec.SEMANTIC, count, 0, _padded(data, _semantic_work(configs[0], count))))
     documents: list[dict[str, Any]] = []
     for config, own in zip(configs, quantised, strict=True):
         document = config.to_json()
         if document not in documents:
             documents.append(document)
-        data = _encode(group_specs(config), own)
+        data = _padded(_encode(group_specs(config), own), _group_work(config))
         sections.append(codec.Section(codec.GROUP, config.num_frames, documents.index(document), data))
-    missing = _work(configs) - _FREE_WORK - _WORK_PER_BYTE * (sum(len(s.data) for s in sections) - _FREE_BYTES)
-    if missing > 0 and _work(configs) > _FREE_WORK:  # a long or large video of next to nothing
-        last = sections[-1]
-        sections[-1] = replace(last, data=last.data + bytes(missing // _WORK_PER_BYTE // 4 * 4 + 4))
     return documents, sections
 
 
@@ -140,9 +136,14 @@ class Stored:
         self.num_frames = sum(group.config.num_frames for group in self.groups)
         if (self._semantic is None) != (self.groups[0].config.semantic_dim == 0):
             raise BitstreamError("its sections do not fit its configuration: the semantic one is missing or extra")
-        work = _work([group.config for group in self.groups])
-        if work > _FREE_WORK + _WORK_PER_BYTE * max(0, source.size - _FREE_BYTES):
-            raise BitstreamError("it declares more numbers than a file of its size may hold")
+        works = [_group_work(config) for config in configs]
+        for entry in entries:
+            # the padding of version 2, which counted all sections together, may lie in another section
+            size = entry.size if entry.version > 2 else source.size
+            group = entry.kind == codec.GROUP
+            work = works[entry.model] if group else _semantic_work(self.groups[0].config, self.num_frames)
+            if work > _work_allowed(size):
+                raise BitstreamError("it declares more numbers than a section of its size may hold")
         self._lock = threading.Lock()
         self._kept: dict[int, dict[str, FloatArray]] = {}
 
@@ -181,7 +182,7 @@ class Stored:
             if key not in self._kept:
                 try:
                     data = codec.read_section(self.source, entry)
-                    self._kept[key] = _decode(specs, data, entry.name)
+                    self._kept[key] = _decode(specs, data, entry.name, entry.version)
                 except BitstreamError as error:
                     raise BitstreamError(f"{self.source.name}: {error}" if self.source.name else str(error)) from error
             return self._kept[key]
@@ -228,9 +229,9 @@ def _encode(specs: Sequence[TensorSpec], tensors: Mapping[str, codec.Quantised])
     return codec.encode(_layouts(specs), [tensors[spec.name] for spec in specs])
 
 
-def _decode(specs: Sequence[TensorSpec], data: bytes, section: str) -> dict[str, FloatArray]:
+def _decode(specs: Sequence[TensorSpec], data: bytes, section: str, version: int) -> dict[str, FloatArray]:
     try:
-        found = codec.decode(_layouts(specs), data)
+        found = codec.decode(_layouts(specs), data, version)
     except BitstreamError as error:
         raise BitstreamError(f"the section {section!r} is damaged: {error}") from error
     tensors = {}
@@ -258,7 +259,24 @@ def _check_groups(configs: Sequence[ModelConfig]) -> None:
                 raise InputError(f"model configuration: groups of frames differ in {name}")
 
 
-def _work(configs: Sequence[ModelConfig]) -> int:
-    """The numbers that a reader decodes, the head once, and a constant for each section."""
-    heads = (len(configs) - 1) * (configs[0].semantic_dim + 1) * configs[0].embedding_dim
-    return sum(config.num_parameters + _WORK_PER_SECTION for config in configs) - heads
+def _group_work(config: ModelConfig) -> int:
+    """The numbers of a group's section, and a constant for each section."""
+    elsewhere = config.num_frames * config.semantic_dim + (config.semantic_dim + 1) * config.embedding_dim
+    return config.num_parameters - elsewhere + _WORK_PER_SECTION
+
+
+def _semantic_work(config: ModelConfig, num_frames: int) -> int:
+    """The same of the semantic section, which is that of all frames."""
+    return num_frames * config.semantic_dim + (config.semantic_dim + 1) * config.embedding_dim + _WORK_PER_SECTION
+
+
+def _work_allowed(size: int) -> int:
+    return _FREE_WORK + _WORK_PER_BYTE * max(0, size - _FREE_BYTES)
+
+
+def _padded(data: bytes, work: int) -> bytes:
+    """Zeros behind a section of much work in few bytes, which the decoder never looks at."""
+    if work <= _work_allowed(len(data)):
+        return data
+    missing = _FREE_BYTES + (work - _FREE_WORK) // _WORK_PER_BYTE + 1 - len(data)
+    return data + bytes(missing + -(len(data) + missing) % 4)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from fiftyone_latent_inr.codec import Layout, Quantised, Section
+from fiftyone_latent_inr.codec import Layout, Quantised, Section, assemble, encode
 from fiftyone_latent_inr.codec.source import MemorySource
 from fiftyone_latent_inr.model import Architecture, LatentINR, Level
 from fiftyone_latent_inr.model.tensors import model_views, tensor_specs
 
-GOLDEN = Path(__file__).parent / "codec" / "golden.linr"
+GOLDEN = Path(__file__).parent / "codec" / "golden.linr"  # of version 2
+GOLDEN3 = Path(__file__).parent / "codec" / "golden3.linr"  # of version 3: two groups, the second a child of the first
 
 ARCHITECTURE = Architecture(levels=(Level(8, 4, 3), Level(3, 2)), latent_dim=6, semantic_dim=4, bottleneck=5, hidden=12)
 
@@ -50,6 +52,35 @@ def golden_model() -> tuple[LatentINR, dict[str, np.ndarray]]:
         views[spec.name].copy_(torch.from_numpy(values).float())
         steps[spec.name] = rng.choice([0.5, 0.75, 1.0, 1.25], spec.step_shape).astype(np.float32).ravel()
     return model, steps
+
+
+def golden3_groups() -> tuple[dict[str, Any], list[Layout], list[list[Quantised]]]:
+    """What `golden3.linr` was made of: a configuration, and two groups of tensors, the second mostly zero."""
+    rng = np.random.default_rng(8)
+    architecture = Architecture(levels=(Level(8, 2, 2), Level(1.5, 1)), latent_dim=4, bottleneck=3, hidden=4, planes=2)
+    config = architecture.for_video(6, 150, 180, 0)
+    layouts = [Layout(spec.kind, spec.shape) for spec in tensor_specs(config)]
+    groups: list[list[Quantised]] = [[], []]
+    for layout in layouts:
+        codes = np.rint(rng.laplace(size=layout.shape) * (0.7 if layout.size > 9000 else 3)).astype(np.int16)
+        child = np.where(rng.random(layout.shape) < 0.1, codes[::-1], 0).astype(np.int16)
+        if layout.kind == "grid":
+            child[:, 12:] = 0
+            child[:, :, 17:] = 0
+        for group, own in zip(groups, (codes, child), strict=True):
+            steps = rng.choice([0.5, 0.75, 1.0, 1.25], layout.channels).astype(np.float32)
+            live = layout.by_channel(own).any(1)
+            group.append(Quantised(own, np.where(live, steps, np.float32(0))))
+    return config.to_json(), layouts, groups
+
+
+def golden3() -> bytes:
+    """The file as the encoder writes it today."""
+    config, layouts, groups = golden3_groups()
+    header = {"models": [config], "fps": 12.5, "preset": "fast", "teacher": None, "teacher_id": None}
+    header |= {"metrics": {}, "metadata": {"note": "golden 3"}}
+    data = [encode(layouts, group) for group in groups]
+    return assemble(header, [Section(1, 6, 0, data[0]), Section(1, 6, 0, data[1], parent=0)])
 
 
 def tensors(seed: int = 0) -> tuple[list[Layout], list[Quantised]]:
@@ -96,5 +127,5 @@ class CountingSource(MemorySource):
 
 
 def sections() -> list[Section]:
-    """The sections of a file of two groups of frames, with a semantic one."""
-    return [Section(0, 5, 0, b"semantic"), Section(1, 3, 0, b"first"), Section(1, 2, 1, b"")]
+    """The sections of a file of two groups of frames, the second a child of the first, with a semantic one."""
+    return [Section(0, 5, 0, b"semantic"), Section(1, 3, 0, b"first"), Section(1, 2, 1, b"", 0)]

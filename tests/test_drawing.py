@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from fiftyone_latent_inr import InputError, metrics
+from fiftyone_latent_inr import InputError, drawing, metrics
 from fiftyone_latent_inr.drawing import area_weights, draw, follow
 from fiftyone_latent_inr.fitting.config import PRESETS
 from fiftyone_latent_inr.model import LatentINR
@@ -86,3 +87,65 @@ def test_following_motion_mixes_the_drawing_with_what_moves(model: LatentINR) ->
 def test_frames_too_small_for_motion_are_refused(model: LatentINR) -> None:
     with pytest.raises(InputError, match="7x40"):
         drawn(model, [1.5], (7, 40), by=follow)
+
+
+def test_drawing_goes_on_with_fewer_points_where_memory_is_full(
+    model: LatentINR, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, asked = drawn(model, [0, 1, 2, 3, 4, 5]), []
+    draw_frames = drawing.draw_frames
+
+    def full(model: LatentINR, latents: torch.Tensor, size, **options) -> torch.Tensor:
+        asked.append((len(latents), options["points"]))
+        if len(latents) > 2:
+            raise torch.cuda.OutOfMemoryError("full")
+        return draw_frames(model, latents, size, **options)
+
+    monkeypatch.setattr(drawing, "draw_frames", full)
+    monkeypatch.setattr(drawing, "_TOGETHER_CPU", 8 * SIZE[0] * SIZE[1])
+    monkeypatch.setattr(drawing, "_LEAST_TOGETHER", 1)
+    assert np.array_equal(drawn(model, [0, 1, 2, 3, 4, 5]), expected)
+    assert [count for count, _ in asked] == [6, 4, 2, 2, 2]
+    assert [points for _, points in asked] == [8 * 960, 4 * 960, 2 * 960, 2 * 960, 2 * 960]
+
+
+def test_where_memory_holds_nothing_the_error_says_what_to_do(
+    model: LatentINR, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> torch.Tensor:
+        raise torch.cuda.OutOfMemoryError("full")
+
+    monkeypatch.setattr(drawing, "draw_frames", full)
+    with pytest.raises(InputError, match=r"too little free memory to draw frames of 24x40.*on the CPU"):
+        drawn(model, [0])
+
+
+def test_frames_come_one_batch_after_the_other(model: LatentINR, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = [0, 0.5, 1, 2.25, 3, 4, 5]
+    expected = drawn(model, times)
+    monkeypatch.setattr(drawing, "_TOGETHER_CPU", 3 * SIZE[0] * SIZE[1])
+    assert np.array_equal(drawn(model, times), expected)
+    assert list(draw(model, np.array([], np.float32), *SIZE)) == []
+
+
+def test_models_that_draw_in_other_ways_are_asked_to(model: LatentINR, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = drawn(model, [0, 2.5], (30, 50))
+    monkeypatch.setattr(drawing, "is_point_field", lambda model: False)
+    monkeypatch.setattr(drawing, "_POINTS_CPU", 700)
+    asked = drawn(model, [0, 2.5], (30, 50))
+    assert np.abs(asked.astype(int) - expected).max() <= 1 and (asked != expected).mean() < 1e-3
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("kernels", ["0", "1"])
+@pytest.mark.parametrize("size", [SIZE, (33, 95)])
+def test_a_card_draws_the_same(
+    model: LatentINR, kernels: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = [0, 1, 2.5, 3, 4, 5]
+    expected = drawn(model, times, size)
+    monkeypatch.setenv("LATENT_INR_KERNELS", kernels)
+    monkeypatch.setattr(drawing, "_TOGETHER_GPU", 2 * size[0] * size[1])  # several batches, copied while drawing
+    on_card = drawn(copy.deepcopy(model).to("cuda"), times, size)
+    assert np.abs(on_card.astype(int) - expected).max() <= 1 and (on_card != expected).mean() < 1e-2

@@ -26,6 +26,14 @@ def test_nothing_but_clean_failures() -> None:
     assert sum(outcomes[mutation.__name__].read for mutation in fuzz.BLIND) == 0
 
 
+def test_files_of_every_kind_are_mutated() -> None:
+    files = [fuzz.Parts.of(data) for data in fuzz.corpus()]
+    assert {parts.version for parts in files} == {(2, 2), (3, 3)}
+    assert [section.parent for section in files[4].sections] == [None, None, 0, 1, 0]  # the first is semantic
+    new, old = (from_bytes(files[k].whole()).tensors for k in (2, 5))
+    assert old.keys() == new.keys() and all(np.array_equal(old[name], tensor) for name, tensor in new.items())
+
+
 def test_the_fuzzer_notices(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that looks at no checksums, and one that fails in other ways."""
     monkeypatch.setattr(fuzz.bitstream.zlib, "crc32", lambda data, value=0: 0)
@@ -39,7 +47,7 @@ def test_the_fuzzer_notices(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("rows", "cols"), [(1081, 1921), (2080, 2080), (16_384, 256), (2, 2_000_000)])
 def test_large_models_in_small_files(rows: int, cols: int) -> None:
-    """Two planes of 1080p are read however few bytes they take; more is refused before anything is allocated."""
+    """Four planes of 1080p are read however few bytes they take; more is refused before anything is allocated."""
     parts = fuzz.Parts.of(fuzz.corpus()[3])
     model = parts.document["models"][0]
     model.update(planes=1, levels=[{"rows": rows, "cols": cols, "channels": 1 + (rows == 1081), "copies": 1}])
@@ -55,12 +63,12 @@ def test_large_models_in_small_files(rows: int, cols: int) -> None:
         from_bytes(parts.whole())
 
 
-@pytest.mark.parametrize(("rows", "cols", "channels"), [(1081, 1921, 1), (16_384, 130, 1), (33, 16_384, 4)])
+@pytest.mark.parametrize(("rows", "cols", "channels"), [(1081, 1921, 3), (16_384, 130, 3), (33, 16_384, 13)])
 def test_large_sound_files(rows: int, cols: int, channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """As large as may be, in under a MiB, and decoded to the last number."""
 
-    def plan(levels: np.ndarray, codes: np.ndarray) -> tuple[grids.Plan, list[np.ndarray]]:
-        one = grids.Plan(classes=1)  # fitting weights to millions of nodes would take long
+    def plan(levels: np.ndarray, codes: np.ndarray, version: int) -> tuple[grids.Plan, list[np.ndarray]]:
+        one = grids.Plan(classes=1, block=8 * (cols == 130))  # fitting weights to millions of nodes would take long
         return one, [np.full(grids.num_plan_weights(one, False), 9, np.int32)]
 
     parts = fuzz.Parts.of(fuzz.corpus()[1])
@@ -71,7 +79,7 @@ def test_large_sound_files(rows: int, cols: int, channels: int, monkeypatch: pyt
     specs = stored.group_specs(ModelConfig.from_json(model))
     layouts = [codec.Layout(spec.kind, spec.shape) for spec in specs]
     made = [
-        codec.Quantised((rng.random(x.shape, np.float32) < 0.15).astype(np.int16), np.ones(x.channels, np.float32))
+        codec.Quantised((rng.random(x.shape, np.float32) < 0.03).astype(np.int16), np.ones(x.channels, np.float32))
         for x in layouts
     ]
     parts.sections[-1] = replace(parts.sections[-1], data=codec.encode(layouts, made))
@@ -81,7 +89,7 @@ def test_large_sound_files(rows: int, cols: int, channels: int, monkeypatch: pyt
     assert len(data) < 1 << 20
     start = time.perf_counter()
     found = sum(int((tensor > 0).sum()) for tensor in from_bytes(data).tensors.values())
-    assert time.perf_counter() - start < 5 and found == wanted  # 0.3 s on an idle machine
+    assert time.perf_counter() - start < 12 and found == wanted  # 1.5 s on an idle machine
     tracemalloc.start()
     _ = from_bytes(data).tensors
     peak = tracemalloc.get_traced_memory()[1]

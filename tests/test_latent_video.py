@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from linr_files import CountingSource, networks
+from linr_files import GOLDEN, CountingSource, networks
 
 import fiftyone_latent_inr as linr
-from fiftyone_latent_inr import codec, stored
+from fiftyone_latent_inr import codec, latent_video, stored
 from fiftyone_latent_inr.latent_video import LatentVideo, from_bytes, to_bytes
 from fiftyone_latent_inr.model import Architecture, LatentINR, Level
 from fiftyone_latent_inr.model.tensors import tensor_specs
@@ -64,6 +64,14 @@ def test_save_and_load(video: linr.LatentVideo, tmp_path: Path) -> None:
     assert loaded.data == video.data and loaded.metadata == {"note": "ü"} and loaded.fps == 25.0
     assert np.array_equal(loaded.render([4], device="cpu"), video.render([4], device="cpu"))
     assert loaded.embeddings is not None and loaded.embeddings.shape == (6, 16)
+
+
+def test_files_are_copied_in_parts(video: linr.LatentVideo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(latent_video, "_COPIED", 1000)
+    source = CountingSource(video.data)
+    LatentVideo(source).save(tmp_path / "copy.linr")
+    assert (tmp_path / "copy.linr").read_bytes() == video.data
+    assert max(count for _, count in source.reads) <= 1000 < len(video.data)
 
 
 @pytest.mark.parametrize("times", [[6], [-0.1], [np.nan], [[1, 2]], ["x"], [1, np.inf]])
@@ -225,6 +233,49 @@ def test_a_file_of_next_to_nothing_may_be_large(monkeypatch: pytest.MonkeyPatch)
         from_bytes(plain)
     padded = to_bytes(model, fps=25.0, preset="fast")
     assert len(padded) > 1.5 * len(plain) and not from_bytes(padded).render([1], device="cpu").any()
+
+
+def test_every_section_has_a_bound_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Groups are decoded one at a time: what one holds in many bytes allows another nothing."""
+    models = [networks(seed=k) for k in range(3)]
+    data = to_bytes(models, fps=25.0, preset="fast")
+    header, entries = codec.parse(codec.MemorySource(data))
+    tensors = from_bytes(data).tensors
+    counts = [0, 0, 0, 0]
+    for name, tensor in tensors.items():
+        counts[int(name[0]) + 1 if name[0].isdigit() else 0] += tensor.size
+    works = [count + stored._WORK_PER_SECTION for count in counts]
+    monkeypatch.setattr(stored, "_FREE_BYTES", 0)
+    monkeypatch.setattr(stored, "_FREE_WORK", max(works))
+    assert from_bytes(data).render([5], device="cpu").any()  # three times the free work
+    monkeypatch.setattr(stored, "_FREE_WORK", 0)
+    needed = [-(-work // 12) for work in works]
+
+    def filled(sizes: list[int]) -> bytes:
+        parts = [codec.Section(e.kind, e.count, e.model, bytes(n)) for e, n in zip(entries, sizes, strict=True)]
+        return codec.assemble(header, parts)
+
+    assert from_bytes(filled(needed)).num_groups == 3
+    for k in range(4):
+        sizes = [9000 * (j != k) + n for j, n in enumerate(needed)]
+        sizes[k] -= 1
+        with pytest.raises(linr.BitstreamError, match="more numbers"):
+            from_bytes(filled(sizes))
+    monkeypatch.setattr(stored, "_WORK_PER_BYTE", 1)
+    padded = codec.parse(codec.MemorySource(to_bytes(models, fps=25.0, preset="fast")))[1]
+    assert [0 <= e.size - work < 8 for e, work in zip(padded, works, strict=True)] == [True] * 4
+
+
+def test_version_2_counted_all_sections_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = GOLDEN.read_bytes()
+    wanted = from_bytes(data).render([3], device="cpu")
+    works = [stored._group_work(from_bytes(data).config), stored._semantic_work(from_bytes(data).config, 40)]
+    monkeypatch.setattr(stored, "_FREE_BYTES", 0)
+    monkeypatch.setattr(stored, "_FREE_WORK", max(works) - 12 * len(data))
+    assert np.array_equal(from_bytes(data).render([3], device="cpu"), wanted)
+    monkeypatch.setattr(stored, "_FREE_WORK", max(works) - 12 * len(data) - 1)
+    with pytest.raises(linr.BitstreamError, match="more numbers"):
+        from_bytes(data)
 
 
 def test_damage_is_found_when_it_is_met(tmp_path: Path) -> None:

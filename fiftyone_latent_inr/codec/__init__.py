@@ -14,14 +14,17 @@ Needs numpy, constriction and the standard library only, so that a `.linr` file 
 
 from __future__ import annotations
 
-from .bitstream import GROUP, SEMANTIC, Entry, Section, assemble, parse, read_section
+from .bitstream import GROUP, MAX_DEPTH, SEMANTIC, Entry, Section, assemble, head, parse, read_section
 from .payload import Layout, Quantised, decode, encode, measure
 from .quantisation import dequantise, peak_steps, quantise, round_steps
 from .source import FileSource, MemorySource, Source
+from .version import VERSION
 
 __all__ = [
     "GROUP",
+    "MAX_DEPTH",
     "SEMANTIC",
+    "VERSION",
     "Entry",
     "FileSource",
     "Layout",
@@ -33,6 +36,7 @@ __all__ = [
     "decode",
     "dequantise",
     "encode",
+    "head",
     "measure",
     "parse",
     "peak_steps",

@@ -9,7 +9,7 @@
     16      4      N, entries of the index
     20      4      CRC-32 of the 20 bytes above, the packed header and the index
     24      P      the header: JSON, raw deflate with the dictionary `DICTIONARY`
-    24 + P  16 N   the index: frames, bytes, CRC-32, model, kind, reserved; see `Entry`
+    24 + P  20 N   the index: frames, bytes, CRC-32, model, kind, reserved, parent; see `Entry`
     ...            the sections, in the index's order, without gaps, up to the end of the file
 
 Nothing is allocated before the number that asks for it has been checked, so that files of strangers can be read. See
@@ -28,14 +28,18 @@ from typing import Any, NoReturn
 
 from ..errors import BitstreamError
 from .source import Source
+from .version import OLDEST, VERSION
 
 MAGIC = b"LINR"
-VERSION = 2
-MAX_HEADER = 1 << 18  # bytes of JSON
-MAX_DEPTH = 32  # nested objects and lists in the JSON
+MAX_HEADER = 1 << 22  # bytes of JSON: the cuts of a film of two hours are a few thousand numbers
+FREE_HEADER = 1 << 18  # bytes of JSON whatever they are packed in; of more, each packed byte may hold 16
+MAX_NESTING = 32  # objects and lists within each other in the JSON
+MAX_CONTAINERS = 1 << 18  # objects and lists in the JSON, which take many times their bytes in memory
 MAX_DIGITS = 40  # of an integer in the JSON
 MAX_ENTRIES = 1 << 16
-MAX_FILE = 1 << 31
+MAX_FILE = 1 << 40  # read a section at a time
+MAX_SECTION = 1 << 28  # one is read whole: sixteen bits for each of twice the numbers of an 8K model
+MAX_DEPTH = 8  # parents of parents: what has to be decoded for one frame
 
 SEMANTIC, GROUP = 0, 1  # kinds of sections
 
@@ -52,7 +56,8 @@ DICTIONARY = (
 
 _PREAMBLE = struct.Struct("<4sHHIII")
 _CRC = struct.Struct("<I")
-_ENTRY = struct.Struct("<IIIHBB")
+_ENTRIES = {2: struct.Struct("<IIIHBB"), 3: struct.Struct("<IIIHBBI")}
+_NO_PARENT = 0xFFFFFFFF
 HEAD = _PREAMBLE.size + _CRC.size
 
 
@@ -68,6 +73,8 @@ class Entry:
         offset: where its bytes begin in the file.
         size: how many there are.
         checksum: their CRC-32.
+        parent: the group, counted among groups, that this one's numbers are residuals against; None for none.
+        version: of the format that its bytes are in.
     """
 
     kind: int
@@ -77,6 +84,8 @@ class Entry:
     offset: int
     size: int
     checksum: int
+    parent: int | None = None
+    version: int = VERSION
 
     @property
     def name(self) -> str:
@@ -86,19 +95,30 @@ class Entry:
 
 @dataclass(frozen=True)
 class Section:
-    """One section to be written: kind, frames, model and bytes, as in `Entry`."""
+    """One section to be written: kind, frames, model, bytes and parent, as in `Entry`."""
 
     kind: int
     count: int
     model: int
     data: bytes
+    parent: int | None = None
 
 
 def assemble(document: dict[str, Any], sections: Sequence[Section]) -> bytes:
-    """Frames a JSON document and sections.
+    """Frames a JSON document and sections: `head`, and their bytes behind it.
 
     Raises:
-        ValueError: the document is not JSON (NaN and infinity are not), is nested too deeply or is too large.
+        ValueError: see `head`.
+    """
+    return b"".join([head(document, sections), *(part.data for part in sections)])
+
+
+def head(document: dict[str, Any], sections: Sequence[Section]) -> bytes:
+    """What comes before the sections of a file.
+
+    Raises:
+        ValueError: the document is not JSON (NaN and infinity are not), is nested too deeply or is too large, or the
+            sections are not those of a file: no frames, too many bytes, parents that are not earlier or too many.
     """
     try:
         text = json.dumps(document, allow_nan=False, separators=(",", ":")).encode("ascii")
@@ -111,16 +131,36 @@ def assemble(document: dict[str, Any], sections: Sequence[Section]) -> bytes:
     except BitstreamError as error:  # what this refuses could not be read back
         raise ValueError(str(error)) from error
     packed = _deflate(text)
-    index = b"".join(
-        _ENTRY.pack(part.count, len(part.data), zlib.crc32(part.data), part.model, part.kind, 0) for part in sections
-    )
-    head = frame(packed, len(text), index)
-    return b"".join([head, *(part.data for part in sections)])
+    if len(text) > _most_text(len(packed)):
+        raise ValueError(f"the header says too little in its {len(text)} bytes of JSON")
+    index = b"".join(pack_entry(part, zlib.crc32(part.data)) for part in sections)
+    if len(sections) > MAX_ENTRIES:
+        raise ValueError(f"{len(sections)} sections are more than the {MAX_ENTRIES} allowed")
+    whole = HEAD + len(packed) + len(index)
+    try:
+        _parse_index(index, whole, whole + sum(len(part.data) for part in sections), VERSION)
+    except BitstreamError as error:
+        raise ValueError(str(error)) from error
+    return frame(packed, len(text), index)
+
+
+def pack_entry(section: Section, checksum: int, size: int | None = None, version: int = VERSION) -> bytes:
+    """An entry of the index; `size` is the section's own unless one is given."""
+    size = len(section.data) if size is None else size
+    parent = _NO_PARENT if section.parent is None else section.parent
+    fields = (section.count, size, checksum, section.model, section.kind, 0, parent)
+    return _ENTRIES[version].pack(*fields[: 6 if version < 3 else 7])
+
+
+def layout_of(needs: int) -> int:
+    """The version in which a file is laid out: the one that its readers must know."""
+    return min(max(needs, OLDEST), VERSION)
 
 
 def frame(packed: bytes, text_size: int, index: bytes, version: int = VERSION, needs: int = VERSION) -> bytes:
     """Preamble, header and index with their checksum."""
-    preamble = _PREAMBLE.pack(MAGIC, version, needs, len(packed), text_size, len(index) // _ENTRY.size)
+    entries = len(index) // _ENTRIES[layout_of(needs)].size
+    preamble = _PREAMBLE.pack(MAGIC, version, needs, len(packed), text_size, entries)
     checksum = zlib.crc32(index, zlib.crc32(packed, zlib.crc32(preamble)))
     return preamble + _CRC.pack(checksum) + packed + index
 
@@ -140,7 +180,7 @@ def parse(source: Source) -> tuple[dict[str, Any], list[Entry]]:
     if len(start) < HEAD:
         raise BitstreamError("the file is cut short: not even its preamble is whole")
     _, version, needs, packed_size, text_size, entries = _PREAMBLE.unpack_from(start)
-    if version < 2:
+    if version < OLDEST:
         raise BitstreamError(
             f"the file is in format version {version}, which is no longer read: encode the video again"
         )
@@ -150,10 +190,11 @@ def parse(source: Source) -> tuple[dict[str, Any], list[Entry]]:
             "update fiftyone_latent_inr"
         )
     if source.size > MAX_FILE:
-        raise BitstreamError("the file is larger than any .linr file may be (2 GiB)")
-    if text_size > MAX_HEADER or packed_size > MAX_HEADER + 1024 or entries > MAX_ENTRIES:
+        raise BitstreamError("the file is larger than any .linr file may be (1 TiB)")
+    if text_size > _most_text(packed_size) or packed_size > MAX_HEADER + 1024 or entries > MAX_ENTRIES:
         raise BitstreamError("the header is larger than any valid one")
-    size = packed_size + entries * _ENTRY.size
+    layout = layout_of(needs)
+    size = packed_size + entries * _ENTRIES[layout].size
     if source.size < HEAD + size:
         raise BitstreamError("the file is cut short in its header")
     rest = source.read(HEAD, size)
@@ -162,7 +203,7 @@ def parse(source: Source) -> tuple[dict[str, Any], list[Entry]]:
     if _CRC.unpack_from(start, _PREAMBLE.size)[0] != zlib.crc32(rest, zlib.crc32(start[: _PREAMBLE.size])):
         raise BitstreamError("the header is damaged (its checksum does not match)")
     document = _parse_json(_inflate(rest[:packed_size], text_size))
-    return document, _parse_index(rest[packed_size:], HEAD + size, source.size)
+    return document, _parse_index(rest[packed_size:], HEAD + size, source.size, layout)
 
 
 def read_section(source: Source, entry: Entry) -> bytes:
@@ -173,21 +214,37 @@ def read_section(source: Source, entry: Entry) -> bytes:
     return data
 
 
-def _parse_index(data: bytes, offset: int, total: int) -> list[Entry]:
+def _parse_index(data: bytes, offset: int, total: int, version: int) -> list[Entry]:
     entries: list[Entry] = []
     first = 0
-    for count, size, checksum, model, kind, reserved in _ENTRY.iter_unpack(data):
+    depths: list[int] = []  # of the groups
+    for count, size, checksum, model, kind, reserved, *more in _ENTRIES[version].iter_unpack(data):
         if kind not in (SEMANTIC, GROUP) or reserved or not count or (kind == SEMANTIC and entries):
             raise BitstreamError("the index of sections is malformed")
-        entries.append(Entry(kind, 0 if kind == SEMANTIC else first, count, model, offset, size, checksum))
+        if version > 2 and size > MAX_SECTION:
+            raise BitstreamError(f"a section is larger than any may be ({MAX_SECTION >> 20} MiB)")
+        parent = None if not more or more[0] == _NO_PARENT else more[0]
+        if parent is not None and (kind == SEMANTIC or parent >= len(depths)):
+            raise BitstreamError("the index of sections is malformed: a parent is not an earlier group")
+        start = 0 if kind == SEMANTIC else first
+        entries.append(Entry(kind, start, count, model, offset, size, checksum, parent, version))
         offset += size
-        first += count if kind == GROUP else 0
+        if kind == GROUP:
+            first += count
+            depths.append(0 if parent is None else depths[parent] + 1)
+            if depths[-1] > MAX_DEPTH:
+                raise BitstreamError(f"a group of frames has more than {MAX_DEPTH} parents of parents")
     if not first or any(entry.kind == SEMANTIC and entry.count != first for entry in entries):
         raise BitstreamError("the index of sections is malformed: its frames do not add up")
     if offset != total:
         what = "cut short" if total < offset else "followed by foreign data"
         raise BitstreamError(f"the file is {what}: {total} bytes instead of {offset}")
     return entries
+
+
+def _most_text(packed: int) -> int:
+    """The most JSON that a packed header may hold, so that no small file takes much memory."""
+    return min(MAX_HEADER, FREE_HEADER + 16 * packed)
 
 
 def _deflate(text: bytes) -> bytes:
@@ -208,6 +265,8 @@ def _inflate(data: bytes, size: int) -> bytes:
 
 
 def _parse_json(text: bytes) -> dict[str, Any]:
+    if text.count(b"[") + text.count(b"{") > MAX_CONTAINERS:
+        raise BitstreamError("the header holds too many objects and lists")
     try:
         document = json.loads(
             text.decode("utf-8"),
@@ -222,8 +281,8 @@ def _parse_json(text: bytes) -> dict[str, Any]:
         raise BitstreamError(f"the header is not valid JSON ({type(error).__name__})") from error
     if not isinstance(document, dict):
         raise BitstreamError("the header is not a JSON object")
-    if _depth(document) > MAX_DEPTH:
-        raise BitstreamError(f"the header is nested more than {MAX_DEPTH} deep")
+    if _depth(document) > MAX_NESTING:
+        raise BitstreamError(f"the header is nested more than {MAX_NESTING} deep")
     return document
 
 
@@ -254,7 +313,7 @@ def _short_integer(text: str) -> int:
 def _depth(document: Any) -> int:
     """How deep objects and lists are nested, without recursion and without looking deeper than the limit."""
     depth, level = 0, [document]
-    while level and depth <= MAX_DEPTH:
+    while level and depth <= MAX_NESTING:
         nested = [item for item in level if isinstance(item, dict | list | tuple)]
         level = [child for item in nested for child in (item.values() if isinstance(item, dict) else item)]
         depth += bool(nested)

@@ -8,6 +8,7 @@ ignores the values and returns those it reads) or a `Meter` (which adds up what 
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Protocol
 
 import constriction
@@ -15,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import BitstreamError
-from .distributions import FIRST_WIDE, FRACTIONS, REACH, SYMBOLS, level_of, tables
+from .distributions import FIRST_WIDE, FRACTIONS, REACH, SYMBOLS, costs, level_of, tables
+from .version import VERSION
 
 IntArray = npt.NDArray[np.int32]
 
@@ -23,6 +25,7 @@ MAX_CODE = (1 << 15) - 1
 _CHUNK = 1 << 15  # codes whose tables are laid out at a time: 2 MiB
 _CLASSES = 20  # of what lies beyond the tables: class k holds 2 ** k values
 _ESCAPE = SYMBOLS - 1
+_SORTED = 4096  # from so many numbers on, symbols come in the order of their tables, each of which is set up once
 
 _stream = constriction.stream
 _TABLE = _stream.model.Categorical(perfect=False)
@@ -30,10 +33,43 @@ _TABLE = _stream.model.Categorical(perfect=False)
 _CLASS_MODEL = _stream.model.Categorical(
     np.array([2.0 ** -min(k + 1, _CLASSES - 1) for k in range(_CLASSES)], np.float32), perfect=False
 )
+# chances of a flag, of 2 ** 16: halved with every second
+CHANCES = (
+    *(32768, 23170, 16384, 11585, 8192, 5793, 4096, 2896, 2048, 1448),
+    *(1024, 724, 512, 362, 256, 181, 128, 91, 64),
+)
+
+
+@functools.cache
+def _models(shape: int) -> list[Any]:
+    """A model for each of a shape's tables."""
+    return [_stream.model.Categorical(row, perfect=False) for row in tables(shape)]
+
+
+@functools.cache
+def _flag_model(chance: int) -> Any:
+    one = flag_chance(chance)
+    return _stream.model.Categorical(np.array([1 - one, one], np.float32), perfect=False)
+
+
+@functools.cache
+def _raw_model(width: int) -> Any:
+    return _stream.model.Uniform(1 << width)
+
+
+def flag_chance(chance: int) -> float:
+    """The probability of a flag: `CHANCES[chance]`, or one less that of a negative index."""
+    return CHANCES[chance] / 65536 if chance >= 0 else 1 - CHANCES[-chance] / 65536
 
 
 class Coder(Protocol):
-    """What a traversal needs of a coder."""
+    """What a traversal needs of a coder.
+
+    Attributes:
+        version: of the format that is coded.
+    """
+
+    version: int
 
     def code(self, mean: IntArray, spread: IntArray, shape: int, values: IntArray | None) -> IntArray:
         """Codes integers.
@@ -49,8 +85,21 @@ class Coder(Protocol):
         """
         ...
 
+    def flags(self, chance: int, count: int, values: IntArray | None) -> IntArray:
+        """Codes integers 0 or 1.
+
+        Args:
+            chance: of ones, see `flag_chance`; within +-18.
+            count: how many.
+            values: the integers; None when decoding.
+        """
+        ...
+
 
 class _Base:
+    def __init__(self, version: int) -> None:
+        self.version = version
+
     def code(self, mean: IntArray, spread: IntArray, shape: int, values: IntArray | None) -> IntArray:
         if mean.size <= _CHUNK:
             return self._chunk(mean, spread, shape, values)
@@ -61,31 +110,35 @@ class _Base:
 
     def _chunk(self, mean: IntArray, spread: IntArray, shape: int, values: IntArray | None) -> IntArray:
         level = level_of(spread)
-        wide = int(level.max(initial=0)) > FIRST_WIDE
-        shift = level
-        if wide:
+        wide = np.flatnonzero(level > FIRST_WIDE)
+        shift = (level[wide] - (FIRST_WIDE - 3)) >> 2
+        quotient = values
+        if wide.size:
             # a unit of the quotient is 2 ** shift integers, whose middle lies half of them less one half above
-            shift = (np.maximum(level - FIRST_WIDE, 0) + 3) >> 2
-            mean = ((mean + 8) >> shift) - 8
-            level = level - 4 * shift
-        eighths = (mean + 1) >> 1
-        nearest = (eighths + 4) >> 3
-        table = tables(shape).take((level - nearest) * FRACTIONS + eighths + 4, axis=0)
-        quotient = None if values is None else (values >> shift if wide else values)
+            mean, level = mean.copy(), level.copy()
+            mean[wide] = ((mean[wide] + 8) >> shift) - 8
+            level[wide] -= 4 * shift
+            if values is not None:
+                quotient = values.copy()
+                quotient[wide] >>= shift
+        nearest = (mean + 9) >> 1  # eighths, and half a unit
+        index = level * FRACTIONS
+        index += nearest & (FRACTIONS - 1)
+        nearest >>= 3
         symbols = None
         if quotient is not None:
             symbols = quotient - nearest
             far = np.abs(symbols) > REACH
             symbols = np.where(far, _ESCAPE, symbols + REACH).astype(np.int32)
-        symbols = self._symbols(table, symbols)
+        symbols = self._symbols(shape, index, symbols)
         found: IntArray = symbols + (nearest - REACH)
         escaped = np.flatnonzero(symbols == _ESCAPE)
         if escaped.size:
             far_values = None if quotient is None else (quotient - nearest)[escaped]
             found[escaped] = nearest[escaped] + self._far(escaped.size, far_values)
-        if wide:
-            low = None if values is None or quotient is None else values - (quotient << shift)
-            found = (found << shift) + self._low(shift, low)
+        if wide.size:
+            low = None if values is None or quotient is None else values[wide] - (quotient[wide] << shift)
+            found[wide] = (found[wide] << shift) + self._low(shift, low)
         if found.size and (int(found.max()) > MAX_CODE or int(found.min()) < -MAX_CODE):
             raise BitstreamError("a code is out of range")
         return found
@@ -105,12 +158,17 @@ class _Base:
     def _low(self, widths: IntArray, values: IntArray | None) -> IntArray:
         """Raw bits, in order of their number."""
         result = np.zeros(widths.size, np.int32)
-        for width in np.unique(widths[widths > 0]).tolist():
-            where = widths == width
-            result[where] = self._raw(width, int(where.sum()), None if values is None else values[where])
+        counts = np.bincount(widths)
+        for width in (np.flatnonzero(counts[1:]) + 1).tolist():
+            where = np.flatnonzero(widths == width)
+            result[where] = self._raw(width, where.size, None if values is None else values[where])
         return result
 
-    def _symbols(self, table: Any, symbols: Any) -> Any:
+    def _sorted(self, index: IntArray) -> bool:
+        return self.version > 2 and index.size >= _SORTED
+
+    def _symbols(self, shape: int, index: IntArray, symbols: Any) -> Any:
+        """Symbols given the rows of the shape's tables."""
         raise NotImplementedError
 
     def _classes(self, count: int, classes: IntArray | None) -> IntArray:
@@ -123,15 +181,27 @@ class _Base:
 class Encoder(_Base):
     """Integers to bytes."""
 
-    def __init__(self) -> None:
+    def __init__(self, version: int = VERSION) -> None:
+        super().__init__(version)
         self._coder = _stream.queue.RangeEncoder()
 
     def data(self) -> bytes:
         """What was coded so far."""
         return bytes(np.asarray(self._coder.get_compressed()).astype("<u4").tobytes())
 
-    def _symbols(self, table: Any, symbols: Any) -> Any:
-        self._coder.encode(symbols, _TABLE, table)
+    def flags(self, chance: int, count: int, values: Any) -> Any:
+        """See `Coder`."""
+        self._coder.encode(np.ascontiguousarray(values, np.int32), _flag_model(chance))
+        return values
+
+    def _symbols(self, shape: int, index: IntArray, symbols: Any) -> Any:
+        if not self._sorted(index):
+            self._coder.encode(symbols, _TABLE, tables(shape).take(index, axis=0))
+            return symbols
+        order, runs = _by_table(index)
+        ordered, models = symbols[order], _models(shape)
+        for table, start, stop in runs:
+            self._coder.encode(ordered[start:stop], models[table])
         return symbols
 
     def _classes(self, count: int, classes: Any) -> Any:
@@ -139,7 +209,7 @@ class Encoder(_Base):
         return classes
 
     def _raw(self, width: int, count: int, values: Any) -> Any:
-        self._coder.encode(np.ascontiguousarray(values, np.int32), _stream.model.Uniform(1 << width))
+        self._coder.encode(np.ascontiguousarray(values, np.int32), _raw_model(width))
         return values
 
 
@@ -150,11 +220,19 @@ class Meter(_Base):
         bits: so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, version: int = VERSION) -> None:
+        super().__init__(version)
         self.bits = 0.0
 
-    def _symbols(self, table: Any, symbols: Any) -> Any:
-        self.bits -= float(np.log2(np.take_along_axis(table, symbols[:, None], 1)).sum())
+    def flags(self, chance: int, count: int, values: Any) -> Any:
+        """See `Coder`."""
+        ones = int(values.sum())
+        one = flag_chance(chance)
+        self.bits -= ones * float(np.log2(one)) + (count - ones) * float(np.log2(1 - one))
+        return values
+
+    def _symbols(self, shape: int, index: IntArray, symbols: Any) -> Any:
+        self.bits += float(costs(shape).take(index * SYMBOLS + symbols).sum(dtype=np.float64))
         return symbols
 
     def _classes(self, count: int, classes: Any) -> Any:
@@ -171,27 +249,55 @@ class Decoder(_Base):
 
     Args:
         data: what `Encoder.data` returned.
+        version: of the format that it is in.
 
     Raises:
         BitstreamError: the bytes are not whole words; and later, what `Encoder` cannot have written.
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, version: int = VERSION) -> None:
+        super().__init__(version)
         if len(data) % 4:
             raise BitstreamError("coded data of a broken length")
         self._coder = _stream.queue.RangeDecoder(np.frombuffer(data, "<u4").astype(np.uint32))
 
-    def _symbols(self, table: Any, symbols: Any) -> Any:
-        return self._decoded(_TABLE, table)
+    def flags(self, chance: int, count: int, values: Any) -> Any:
+        """See `Coder`."""
+        return self._decoded(_flag_model(chance), count)
+
+    def _symbols(self, shape: int, index: IntArray, symbols: Any) -> Any:
+        if not self._sorted(index):
+            return self._decoded(_TABLE, tables(shape).take(index, axis=0))
+        order, runs = _by_table(index)
+        models, decode = _models(shape), self._coder.decode
+        found = np.empty(index.size, np.int32)
+        try:
+            found[order] = np.concatenate([decode(models[table], stop - start) for table, start, stop in runs])
+        except AssertionError as error:
+            raise _foreign() from error
+        return found
 
     def _classes(self, count: int, classes: Any) -> Any:
         return self._decoded(_CLASS_MODEL, count)
 
     def _raw(self, width: int, count: int, values: Any) -> Any:
-        return self._decoded(_stream.model.Uniform(1 << width), count)
+        return self._decoded(_raw_model(width), count)
 
     def _decoded(self, model: Any, argument: Any) -> Any:
         try:
             return self._coder.decode(model, argument)
         except AssertionError as error:
-            raise BitstreamError("the coded data is not what an encoder writes") from error
+            raise _foreign() from error
+
+
+def _foreign() -> BitstreamError:
+    return BitstreamError("the coded data is not what an encoder writes")
+
+
+def _by_table(index: IntArray) -> tuple[Any, list[tuple[int, int, int]]]:
+    """The order of the numbers by their tables, and which run of it is of which table."""
+    order = np.argsort(index.astype(np.uint8), kind="stable")
+    counts = np.bincount(index)
+    used = np.flatnonzero(counts)
+    stops = np.cumsum(counts[used])
+    return order, list(zip(used.tolist(), (stops - counts[used]).tolist(), stops.tolist(), strict=True))

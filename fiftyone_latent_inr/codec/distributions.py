@@ -70,6 +70,12 @@ def tables(shape: int) -> npt.NDArray[np.float32]:
     return (np.array(made, np.float64) / TOTAL).astype(np.float32).reshape(-1, SYMBOLS)
 
 
+@functools.cache
+def costs(shape: int) -> npt.NDArray[np.float32]:
+    """What each symbol of each of a shape's tables costs in bits, flat; for measuring alone."""
+    return -np.log2(tables(shape)).ravel()
+
+
 def _table(level: int, fraction: int, shape: int) -> list[int]:
     """Frequencies of the symbols at a level, where m lies fraction / 8 off an integer."""
     cumulated = _cumulated(level, shape)

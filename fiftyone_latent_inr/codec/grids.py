@@ -1,6 +1,6 @@
 """Grids to a coder and back: which channels are predicted together, from which, and with which weights.
 
-    plan (shape, classes, apart, distance) + weights, then the codes, channel by channel or all at once
+    plan (shape, classes, apart, distance, blocks) + weights, the map of blocks, then the codes
 
 A channel may be predicted from one that is known already: with a distance d, channels 0 to d - 1 come before channels
 d to 2d - 1, each of which looks at the one d before it, and so on in blocks of 2d.
@@ -13,18 +13,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from . import side
+from . import blocks, side
 from .coder import Coder, IntArray, Meter
 from .distributions import SHAPES
-from .lattice import MAX_WEIGHT, Pass, Plane, num_weights, passes, weight_class
+from .lattice import MAX_WEIGHT, FloatArray, Pass, Plane, num_weights, passes, weight_class
+from .version import VERSION
 
-FloatArray = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int16]
 
 MAX_CLASSES = 3
 MAX_APART = 64  # channels that may have weights of their own
 _FEW = 1 << 15  # nodes of a grid that may do with one class of weights
-_TOGETHER = 1 << 17  # nodes of channels that are coded at once
+_MANY = 1 << 14  # nodes of a channel that may be worth weights of its own
+_LARGE = 1 << 16  # nodes of a grid from which on its middle alone chooses the plan
+_SAMPLES = 1 << 11  # nodes of a pass that weights are fitted to; all would save a tenth of a percent
+_BITS_OF_TIME = 1 / 128  # what the time of coding a node is worth
+_TOGETHER = (1 << 17, 1 << 18)  # nodes of channels that are coded at once, in version 2 and later
 _SPREAD_OF_WEIGHTS = 8 * 64
 
 
@@ -37,20 +41,24 @@ class Plan:
         classes: sets of weights by spacing, 1 to MAX_CLASSES.
         apart: whether each channel has weights of its own.
         distance: to the channel that is looked at, 0 for none.
+        block: of `blocks.SIZES`: how wide the blocks are whose zeros are left out, 0 to leave none out.
     """
 
     shape: int = 0
     classes: int = MAX_CLASSES
     apart: bool = False
     distance: int = 0
+    block: int = 0
 
     def sets(self, channels: list[int]) -> list[list[int]]:
         """The channels that share weights, in the order in which they are coded."""
-        first = [c for c in channels if not self.looks_back(c)]
-        second = [c for c in channels if self.looks_back(c)]
-        if self.apart:
-            return [[c] for c in first + second]
-        return [part for part in (first, second) if part]
+        alike = self.alike(channels)
+        return [[c] for part in alike for c in part] if self.apart else alike
+
+    def alike(self, channels: list[int]) -> list[list[int]]:
+        """The channels that look back at none, and those that do."""
+        parts = ([c for c in channels if self.looks_back(c) == back] for back in (False, True))
+        return [part for part in parts if part]
 
     def looks_back(self, channel: int) -> bool:
         """Whether a channel is predicted from the one `distance` before it."""
@@ -69,7 +77,7 @@ def code(coder: Coder, levels: IntArray, size: tuple[int, ...], codes: npt.NDArr
     Returns:
         int16 (channels, rows, cols).
     """
-    plan, weights = (None, None) if codes is None else choose(levels, codes)
+    plan, weights = (None, None) if codes is None else choose(levels, codes, coder.version)
     plan, weights = code_plan(coder, levels, plan, weights)
     return code_grid(coder, levels, (size[0], size[1]), plan, weights, codes)
 
@@ -91,17 +99,34 @@ def code_grid(
         the codes, int16 (channels, rows, cols).
     """
     found = np.zeros((levels.size, *size), np.int16)
-    together = max(1, _TOGETHER // (size[0] * size[1]))
-    for members, own in zip(plan.sets(np.flatnonzero(levels >= 0).tolist()), weights, strict=True):
+    live = np.flatnonzero(levels >= 0).tolist()
+    together = max(1, _TOGETHER[coder.version > 2] // (size[0] * size[1]))
+    sets = plan.sets(live)
+    own = {c: weight for members, weight in zip(sets, weights, strict=True) for c in members}
+    flags = _code_blocks(coder, plan, live, size, codes)
+    # from version 3 on channels need not share weights to be coded at once
+    for members in sets if coder.version < 3 else plan.alike(live):
         for k in range(0, len(members), together):
             part = members[k : k + together]
-            plane = _plane(plan, found, levels, part)
+            plane = _plane(plan, found, levels, part, flags)
             values = None if codes is None else codes[part].astype(np.int32)
             plane.start(coder, plan.shape, values)
+            rows = np.stack([own[c] for c in (part if plan.apart else part[:1])])
             for step in passes(*size):
-                plane.code(coder, plan.shape, step, _pick(own, step, plan, part[0]), values)
-            found[part] = plane.inner
+                plane.code(coder, plan.shape, step, _pick(rows, step, plan, part[0]), values)
+            found[part] = plane.codes
     return found
+
+
+def _code_blocks(
+    coder: Coder, plan: Plan, live: list[int], size: tuple[int, int], codes: Codes | None
+) -> dict[int, blocks.Flags] | None:
+    """Codes the map of blocks: by channel, (rows, cols in blocks); None without one."""
+    if not plan.block or not live:
+        return None
+    flags = None if codes is None else blocks.find(codes[live], plan.block)
+    shape = (len(live), -(-size[0] // plan.block), -(-size[1] // plan.block))
+    return dict(zip(live, blocks.code(coder, shape, flags), strict=True))
 
 
 def num_plan_weights(plan: Plan, looks_back: bool) -> int:
@@ -113,11 +138,16 @@ def code_plan(
     coder: Coder, levels: IntArray, plan: Plan | None, weights: list[IntArray] | None
 ) -> tuple[Plan, list[IntArray]]:
     """Codes a plan and its weights; both None when decoding."""
-    wanted = None if plan is None else np.array([plan.shape, plan.classes - 1, plan.apart, plan.distance], np.int32)
-    shape, classes, apart, distance = side.code_fixed(coder, 4, 64, wanted).tolist()
+    count = 5 if coder.version > 2 else 4
+    wanted = None
+    if plan is not None:
+        fields = [plan.shape, plan.classes - 1, plan.apart, plan.distance, blocks.SIZES.index(plan.block)]
+        wanted = np.array(fields[:count], np.int32)
+    shape, classes, apart, distance, *more = side.code_fixed(coder, count, 64, wanted).tolist()
     side.check(0 <= shape < SHAPES and 0 <= classes < MAX_CLASSES and apart in (0, 1))
     side.check(0 <= distance <= levels.size and (not apart or levels.size <= MAX_APART))
-    plan = Plan(shape, classes + 1, bool(apart), distance)
+    side.check(not more or 0 <= more[0] < len(blocks.SIZES))
+    plan = Plan(shape, classes + 1, bool(apart), distance, blocks.SIZES[more[0]] if more else 0)
     sets = plan.sets(np.flatnonzero(levels >= 0).tolist())
     sizes = [num_plan_weights(plan, plan.looks_back(members[0])) for members in sets]
     flat = None if weights is None else np.concatenate([*weights, np.zeros(0, np.int32)])
@@ -126,98 +156,148 @@ def code_plan(
     return plan, np.split(flat, np.cumsum(sizes)[:-1]) if sizes else []
 
 
-def choose(levels: IntArray, codes: Codes) -> tuple[Plan, list[IntArray]]:
-    """The plan and weights that code a grid in the fewest bits, of those that are tried."""
-    channels = levels.size
+def choose(levels: IntArray, codes: Codes, version: int = VERSION) -> tuple[Plan, list[IntArray]]:
+    """The plan and weights that code a grid in the fewest bits, of those that are tried; large ones on their middle."""
     live = np.flatnonzero(levels >= 0).tolist()
     if not live:
         return Plan(), []
-    best: tuple[float, Plan, list[IntArray]] | None = None
+    middle = _middle(codes)
+    best = _choose_plan(levels, middle, codes.size / middle.size, codes[0].size)
+    widths = [0, *(blocks.SIZES[1:] if version > 2 else ())]
+    plans = [replace(best, block=width) for width in widths]
+    plans = [plan for plan in plans if not plan.block or _time(plan, live, codes) < _time(best, live, codes)]
+    made = [(plan, [_fit(plan, levels, codes, members) for members in plan.sets(live)]) for plan in plans]
+    if len(made) == 1:
+        return made[0]
+    costs = [_bits(levels, codes, *one, version=version) + _BITS_OF_TIME * _time(one[0], live, codes) for one in made]
+    return made[int(np.argmin(costs))]
+
+
+def _choose_plan(levels: IntArray, codes: Codes, scale: float, nodes: int) -> Plan:
+    """The plan, blocks aside, with the fewest bits for a grid of which these codes are one part in `scale`."""
+    channels = levels.size
+    live = np.flatnonzero(levels >= 0).tolist()
+    tried: list[tuple[float, Plan, list[IntArray]]] = []
 
     def attempt(plan: Plan, weights: list[IntArray] | None = None) -> None:
-        nonlocal best
         weights = weights or [_fit(plan, levels, codes, members) for members in plan.sets(live)]
-        meter = Meter()
-        code_plan(meter, levels, plan, weights)
-        code_grid(meter, levels, (codes.shape[1], codes.shape[2]), plan, weights, codes)
-        if best is None or meter.bits < best[0]:
-            best = meter.bits, plan, weights
+        tried.append((_bits(levels, codes, plan, weights, scale), plan, weights))
+        tried.sort(key=lambda one: one[0])  # the first of those that cost the same stays first
 
     attempt(Plan())
-    assert best is not None
     for distance in sorted({1, channels // 2} if channels > 1 and channels % 2 == 0 else ()):
         attempt(replace(Plan(), distance=distance))
-    if codes.size <= _FEW:
-        attempt(replace(best[1], classes=1))
-    if 1 < channels <= MAX_APART and not (channels == 2 and best[1].distance):
-        attempt(replace(best[1], apart=True))
+    if nodes * channels <= _FEW:
+        attempt(replace(tried[0][1], classes=1))
+    if 1 < channels <= MAX_APART and nodes >= _MANY and not (channels == 2 and tried[0][1].distance):
+        attempt(replace(tried[0][1], apart=True))
     for shape in range(1, SHAPES):
-        attempt(replace(best[1], shape=shape), best[2])
-    return best[1], best[2]
+        attempt(replace(tried[0][1], shape=shape), tried[0][2])
+    return tried[0][1]
 
 
-def _plane(plan: Plan, found: Codes, levels: IntArray, members: list[int]) -> Plane:
+def _bits(
+    levels: IntArray, codes: Codes, plan: Plan, weights: list[IntArray], scale: float = 1, version: int = VERSION
+) -> float:
+    """What a grid takes, of which these codes are one part in `scale`."""
+    plain, whole = Meter(version), Meter(version)
+    code_plan(plain, levels, plan, weights)
+    code_grid(whole, levels, (codes.shape[1], codes.shape[2]), plan, weights, codes)
+    return plain.bits + scale * whole.bits
+
+
+def _middle(codes: Codes) -> Codes:
+    """The middle of a large grid, of its proportions."""
+    part = (_LARGE / codes.size) ** 0.5
+    if part >= 1:
+        return codes
+    rows, cols = (max(1, round(part * size)) for size in codes.shape[1:])
+    top, left = (codes.shape[1] - rows) // 2, (codes.shape[2] - cols) // 2
+    return codes[:, top : top + rows, left : left + cols]
+
+
+def _time(plan: Plan, live: list[int], codes: Codes) -> float:
+    """About how long decoding takes, in nodes of a grid without blocks."""
+    nodes = len(live) * codes.shape[1] * codes.shape[2]
+    if not plan.block:
+        return float(nodes)
+    flags = blocks.find(codes[live], plan.block)
+    rows, cols = (np.diff([*range(0, size, plan.block), size]) for size in codes.shape[1:])
+    coded = int((flags * rows[:, None] * cols).sum())
+    return float(min(3.5 * coded, 0.4 * nodes + coded))
+
+
+def _plane(
+    plan: Plan, found: Codes, levels: IntArray, members: list[int], flags: dict[int, blocks.Flags] | None
+) -> Plane:
     other = found[[c - plan.distance for c in members]].astype(np.int32) if plan.looks_back(members[0]) else None
-    return Plane((len(members), found.shape[1], found.shape[2]), levels[members], other)
+    where = None if flags is None else (np.stack([flags[c] for c in members]), plan.block)
+    return Plane((len(members), found.shape[1], found.shape[2]), levels[members], other, where)
 
 
 def _pick(weights: IntArray, step: Pass, plan: Plan, channel: int) -> IntArray:
-    """The weights of one pass."""
+    """The weights of one pass; `weights` are rows of one set each."""
     looks_back = plan.looks_back(channel)
     sizes = [sum(num_weights(kind, looks_back)) for kind in range(3)]
     start = weight_class(step.half, plan.classes) * sum(sizes) + sum(sizes[: step.kind])
-    return weights[start : start + sizes[step.kind]]
+    return weights[:, start : start + sizes[step.kind]]
 
 
 def _fit(plan: Plan, levels: IntArray, codes: Codes, members: list[int]) -> IntArray:
     """Weights for one set of channels, found by weighted least squares pass by pass."""
-    looks_back = plan.looks_back(members[0])
-    sizes = [sum(num_weights(kind, looks_back)) for kind in range(3)]
-    weights = np.zeros(plan.classes * sum(sizes), np.int32)
+    weights = np.zeros((1, num_plan_weights(plan, plan.looks_back(members[0]))), np.int32)
     values = codes[members].astype(np.int32)
-    whole = _plane(plan, codes, levels, members)
-    whole.inner[...] = values
+    flags = dict(zip(members, blocks.find(codes[members], plan.block), strict=True)) if plan.block else None
     steps = list(passes(codes.shape[1], codes.shape[2]))
-    plane = _plane(plan, codes, levels, members)
+    alike: dict[tuple[int, int], list[Pass]] = {}
+    for step in steps:
+        alike.setdefault((weight_class(step.half, plan.classes), step.kind), []).append(step)
+    # where several spacings share weights most distances are not known yet: magnitudes stand for them
+    rough = _plane(plan, codes, levels, members, flags)
+    rough.start(Meter(), 0, values)
+    features: dict[tuple[int, int], list[FloatArray]] = {}
+    for step in steps:
+        key = (weight_class(step.half, plan.classes), step.kind)
+        if len(alike[key]) == 1:
+            break  # the finer ones have weights of their own, too
+        features.setdefault(key, []).append(rough.samples(step, values, _SAMPLES))
+        rough.know(step, values)
+    plane = _plane(plan, codes, levels, members, flags)
     plane.start(Meter(), 0, values)
     fitted = set()
     for step in steps:
-        number = weight_class(step.half, plan.classes)
-        if (number, step.kind) not in fitted:
-            fitted.add((number, step.kind))
-            alike = [s for s in steps if s.kind == step.kind and weight_class(s.half, plan.classes) == number]
-            # where several spacings share weights, most distances are not known yet
-            source, exact = (plane, True) if len(alike) == 1 else (whole, False)
-            rows = [source.features(s, exact) for s in alike]
-            near = np.concatenate([np.stack([f.ravel() for f in codes_], 1) for codes_, _ in rows])
-            far = np.concatenate([np.stack([f.ravel() for f in far_], 1) for _, far_ in rows])
-            wanted = np.concatenate([values[:, s.rows, s.cols].ravel() for s in alike])
-            start = number * sum(sizes) + sum(sizes[: step.kind])
-            weights[start : start + sizes[step.kind]] = _fit_pass(near, far, wanted)
-        plane.code(Meter(), 0, step, _pick(weights, step, plan, members[0]), values)
-    return weights
+        key = (weight_class(step.half, plan.classes), step.kind)
+        own = _pick(weights, step, plan, members[0])
+        if key not in fitted:
+            fitted.add(key)
+            own[0] = _fit_pass(np.concatenate(features.get(key) or [plane.samples(step, values, _SAMPLES)]))
+        if step.half > 1 or step.kind < 2:
+            plane.know(step, values, own)
+    return np.asarray(weights[0], np.int32)
 
 
-def _fit_pass(near: IntArray, far: IntArray, values: IntArray) -> IntArray:
+def _fit_pass(samples: FloatArray) -> IntArray:
     """Weights of one pass: locations by least squares weighted with the spreads, and spreads given the locations.
 
     The spreads' fit repeats least squares weighted by 1 / spread ** 2, which ends at the most likely spreads of double
     exponentials.
     """
-    x, d, y = near.astype(np.float64), far.astype(np.float64) / 16, values.astype(np.float64)
+    count = samples.shape[1] // 2 - 1
+    x, d, y = samples[:, :count], samples[:, count:-1], samples[:, -1]
     spread = np.ones_like(y)
     location = np.zeros(x.shape[1])
     distance = np.zeros(d.shape[1])
-    for _ in range(3):
+    for _ in range(2):
         location = np.clip(np.rint(64 * _solve(x, y, spread)), -MAX_WEIGHT, MAX_WEIGHT)
         off = np.abs(y - x @ location / 64)
-        for _ in range(4):
+        for _ in range(2):
             distance = np.clip(np.rint(64 * _solve(d, off, spread)), -MAX_WEIGHT, MAX_WEIGHT)
             spread = np.maximum(d @ distance / 64, 1 / 16)
     return np.concatenate([location, distance]).astype(np.int32)
 
 
 def _solve(a: FloatArray, b: FloatArray, spread: FloatArray) -> FloatArray:
-    weighted = a / spread[:, None] ** 2
-    ridge = 1e-3 * float((1 / spread**2).sum()) + 1e-9
-    return np.asarray(np.linalg.solve(a.T @ weighted + ridge * np.eye(a.shape[1]), weighted.T @ b), np.float64)
+    weight = 1 / spread**2
+    weighted = (a * weight[:, None]).T
+    ridge = 1e-3 * float(weight.sum()) + 1e-9
+    return np.asarray(np.linalg.solve(weighted @ a + ridge * np.eye(a.shape[1]), weighted @ b), np.float64)

@@ -21,6 +21,7 @@ from . import channels, grids, sequences, side
 from .coder import Coder, Decoder, Encoder, IntArray, Meter
 from .distributions import LEVELS, SHAPES
 from .quantisation import FloatArray, step_index
+from .version import VERSION
 
 Kind = Literal["grid", "sequence", "matrix", "vector"]
 Codes = npt.NDArray[np.int16]
@@ -61,32 +62,33 @@ class Quantised:
     steps: FloatArray
 
 
-def encode(layouts: Sequence[Layout], tensors: Sequence[Quantised]) -> bytes:
+def encode(layouts: Sequence[Layout], tensors: Sequence[Quantised], version: int = VERSION) -> bytes:
     """Codes a section.
 
     Args:
         layouts: kind and shape of each tensor.
         tensors: their codes, and steps as `round_steps` leaves them.
+        version: of the format; files are written in the latest, older ones serve to test that they are read.
     """
-    coder = Encoder()
+    coder = Encoder(version)
     _run(coder, layouts, tensors)
     return coder.data()
 
 
-def measure(layouts: Sequence[Layout], tensors: Sequence[Quantised]) -> float:
+def measure(layouts: Sequence[Layout], tensors: Sequence[Quantised], version: int = VERSION) -> float:
     """The bits that the section's own probabilities assign to it."""
-    meter = Meter()
+    meter = Meter(version)
     _run(meter, layouts, tensors)
     return meter.bits
 
 
-def decode(layouts: Sequence[Layout], data: bytes) -> list[Quantised]:
-    """The tensors of a section.
+def decode(layouts: Sequence[Layout], data: bytes, version: int = VERSION) -> list[Quantised]:
+    """The tensors of a section; `version` is its entry's.
 
     Raises:
         BitstreamError: the data cannot be such a section.
     """
-    return _run(Decoder(data), layouts, None)
+    return _run(Decoder(data, version), layouts, None)
 
 
 def _run(coder: Coder, layouts: Sequence[Layout], tensors: Sequence[Quantised] | None) -> list[Quantised]:

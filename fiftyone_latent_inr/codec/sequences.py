@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from . import side
-from .coder import Coder, IntArray, Meter
+from .coder import Coder, IntArray
 from .distributions import LEVELS, NUM_LEVELS
 
 Codes = npt.NDArray[np.int16]
+FloatArray = npt.NDArray[np.float64]
 
 MAX_SLOPE = 4
 
@@ -95,40 +96,37 @@ def code_plan(coder: Coder, levels: IntArray, plan: Plan | None) -> Plan:
 
 
 def choose(codes: Codes) -> tuple[IntArray, Plan]:
-    """Levels (columns,) and the plan with the fewest bits."""
-    values = codes.astype(np.int32)
-    count, columns = values.shape
-    live = np.flatnonzero(values.any(0))
+    """Levels (columns,) and the plan with the fewest bits, as double exponentials would take them."""
+    columns = codes.shape[1]
+    live = np.flatnonzero(codes.any(0))
+    values = codes[:, live].astype(np.int32)
     best: tuple[float, IntArray, Plan] | None = None
     for slope in range(MAX_SLOPE + 1):
-        bits = np.zeros((3, live.size))
-        found = np.zeros((3, live.size), np.int32)
-        for follow in range(3):
-            for k, column in enumerate(live):
-                own = codes[:, column : column + 1]
-                found[follow, k] = side.even_level(_residuals(own.astype(np.int32), follow, slope))
-                meter = Meter()
-                code(meter, found[follow, k : k + 1], count, Plan(slope, np.array([follow], np.int32)), own)
-                bits[follow, k] = meter.bits + follow
+        tried = [_fit(values, follow, slope if follow else 0) for follow in range(3)]
+        bits = np.stack([own + follow for follow, (own, _) in enumerate(tried)])
         pick = bits.argmin(0).astype(np.int32)
-        total = float(bits.min(0).sum()) if live.size else 0.0
+        total = float(bits.min(0).sum())
         if best is None or total < best[0]:
             levels = np.full(columns, -1, np.int32)
-            levels[live] = found[pick, np.arange(live.size)]
+            levels[live] = np.stack([found for _, found in tried])[pick, np.arange(live.size)]
             best = total, levels, Plan(slope, pick)
     assert best is not None
     return best[1], best[2]
 
 
-def _residuals(values: IntArray, follow: int, slope: int) -> npt.NDArray[np.float64]:
-    """What is left of a column (frames, 1), shrunk to the shortest distance in time."""
+def _fit(values: IntArray, follow: int, slope: int) -> tuple[FloatArray, IntArray]:
+    """Bits of each column (frames, columns), about, and its level at the shortest distance in time."""
     count = len(values)
-    parts = [np.abs(values[:1]) / 2 ** (slope * len(halves(count)) / 4 if follow else 0)]
+    doublings, offs = [len(halves(count))], [np.abs(values[:1]).astype(np.float64)]
     for half in halves(count):
         here, before = values[half :: 2 * half], values[:: 2 * half]
         before = before[: len(here)]
         after = before.copy()
         after[: len(values[2 * half :: 2 * half])] = values[2 * half :: 2 * half]
-        off = np.abs(here - follow * (before + after) / 4)
-        parts.append(off / 2 ** (slope * (half.bit_length() - 1) / 4 if follow else 0))
-    return np.concatenate(parts)
+        doublings.append(half.bit_length() - 1)
+        offs.append(np.abs(here - follow * (before + after) / 4))
+    scales = [2.0 ** (slope * number / 4) for number in doublings]
+    mean = sum(off.sum(0) / scale for off, scale in zip(offs, scales, strict=True)) / count
+    bits = sum(len(off) * np.log2(1 + 2 * np.e * mean * scale) for off, scale in zip(offs, scales, strict=True))
+    levels = np.array([side.even_level(np.array([one])) for one in mean], np.int32)
+    return np.asarray(bits), levels

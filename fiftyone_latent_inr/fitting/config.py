@@ -59,6 +59,8 @@ class FitConfig:
             back by it.
         between: share of the steps that learn what lies between the frames, along their motion; it serves
             interpolation and costs the frames themselves as many steps.
+        warm_steps: share of its steps that a group of frames takes which starts from an earlier one.
+        warm_rate: share of the learning rate that such a group begins with.
     """
 
     preset: str
@@ -76,6 +78,8 @@ class FitConfig:
     bpp: float | None = None
     max_bpp: float | None = None
     between: float = 0.2
+    warm_steps: float = 0.5
+    warm_rate: float = 0.5
 
     def __post_init__(self) -> None:
         for name in ("steps", "max_frames_per_step", "points_per_step"):
@@ -89,16 +93,21 @@ class FitConfig:
             raise InputError(f"fit configuration: rate_start must be in (0, 1), not {self.rate_start}")
         if self.max_bpp is not None and self.max_bpp <= 0:
             raise InputError(f"fit configuration: max_bpp must be above 0, not {self.max_bpp}")
+        if not (0 < self.warm_steps <= 1 and 0 < self.warm_rate <= 1):
+            raise InputError(
+                f"fit configuration: warm_steps and warm_rate must be in (0, 1], not {self.warm_steps}, "
+                f"{self.warm_rate}"
+            )
         if not 0 <= self.between < 1:
             raise InputError(f"fit configuration: between must be in [0, 1), not {self.between}")
         if not 0 < self.learning_rate <= 1:
             raise InputError(f"fit configuration: learning_rate must be in (0, 1], not {self.learning_rate}")
 
-    def steps_for(self, num_frames: int, height: int, width: int) -> int:
-        """Optimiser steps for a video of T frames of H x W pixels."""
+    def steps_for(self, num_frames: int, height: int, width: int, warm: bool = False) -> int:
+        """Optimiser steps for T frames of H x W pixels, of a group that starts from an earlier one if `warm`."""
         ratio = num_frames * height * width / REFERENCE_PIXELS
         scale: float = min(max(ratio, 1 / 16), 64) ** self.steps_growth
-        return max(1, round(self.steps * scale))
+        return max(1, round(self.steps * scale * (self.warm_steps if warm else 1)))
 
     @property
     def rate(self) -> Rate:

@@ -2,6 +2,8 @@
 
 all parameters free  --rate_start-->  rounded to learned steps, distortion + lambda * rate  -->  one result
                                  |->  the same again for every further rate that is asked for
+
+A group of frames that starts from an earlier one is rounded from its first step on.
 """
 
 from __future__ import annotations
@@ -12,12 +14,11 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..model import LatentINR
+from ..codec.quantisation import FloatArray
+from ..model import SEMANTIC, LatentINR, ModelConfig
 from ..motion import Motion
 from ..progress import FitProgress
 from .config import FitConfig, Rate
@@ -25,6 +26,7 @@ from .losses import alignment_loss, reconstruction_loss
 from .rate import RateTerm, SizeOf
 from .sampling import MotionSampler, PixelSampler
 from .soap import SOAP
+from .start import Head, Start
 
 # Frames whose teacher embeddings vary less than this (squared distance) say the same thing; fitting the
 # difference would fit noise.
@@ -44,7 +46,7 @@ class Fitted:
     """
 
     model: LatentINR
-    steps: dict[str, npt.NDArray[np.float32]] | None
+    steps: dict[str, FloatArray] | None
     bits: float | None
 
 
@@ -58,6 +60,9 @@ def fit_frames(
     rates: Sequence[Rate] | None = None,
     size_of: SizeOf | None = None,
     motion: Motion | None = None,
+    shape: ModelConfig | None = None,
+    head: Head | None = None,
+    start: Start | None = None,
 ) -> Generator[FitProgress, None, list[Fitted]]:
     """Fits a LatentINR to a video, jointly with its alignment to a teacher.
 
@@ -73,6 +78,9 @@ def fit_frames(
         size_of: bytes of the file that a model and its steps make; a rate given in bits per pixel is steered by it, or
             without it by the fit's own estimate.
         motion: of the frames, on `device`; what the configuration's `between` steps learn from. None leaves them out.
+        shape: of the model; by default what the configuration's architecture makes of the frames.
+        head: the head that groups of a video share, given with `targets`; it is not learned.
+        start: an earlier group of the video, of the same shape but for its number of frames, to start from.
 
     Yields:
         Progress events of stage `fit`.
@@ -80,15 +88,15 @@ def fit_frames(
     Returns:
         The fitted models, one a rate, on `device`.
     """
-    state = _Fit(frames, config, targets, seed, device, motion)
+    state = _Fit(frames, config, targets, seed, device, motion, shape, head, start)
     aims = [config.rate] if rates is None else list(rates)
-    total = config.steps_for(*frames.shape[:3])
+    total = config.steps_for(*frames.shape[:3], warm=start is not None)
     shared = round(config.rate_start * total)
     work = shared + len(aims) * (total - shared)
-    start = time.monotonic()
+    began = time.monotonic()
 
     def progress(done: int) -> FitProgress:
-        seconds = time.monotonic() - start
+        seconds = time.monotonic() - began
         return FitProgress("fit", done, work, state.psnr, seconds, seconds / done * (work - done))
 
     for step in state.run(0, shared, total):
@@ -115,15 +123,25 @@ class _Fit:
         seed: int,
         device: torch.device | str,
         motion: Motion | None,
+        shape: ModelConfig | None,
+        head: Head | None,
+        start: Start | None,
     ) -> None:
         num_frames, height, width, _ = frames.shape
-        shape = config.architecture.for_video(num_frames, height, width, 0 if targets is None else targets.shape[1])
+        width_of_targets = 0 if targets is None else targets.shape[1]
+        shape = shape or config.architecture.for_video(num_frames, height, width, width_of_targets)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.model = LatentINR(shape)
+        self.start, self.head = start, head
+        if start is not None:
+            start.load(self.model)
         self.targets = self.spread = None
         if targets is not None:
-            self.model.align_to(targets)
+            if head is not None:
+                head.load(self.model, targets)
+            else:
+                self.model.align_to(targets)
             spread = (targets - targets.mean(0)).square().sum(-1).mean().clamp(min=_LEAST_SPREAD)
             self.targets, self.spread = targets.to(device), spread.to(device)
         self.model.to(device)
@@ -135,7 +153,8 @@ class _Fit:
         if motion is not None and len(motion.gaps):
             self.between = MotionSampler(motion, *size, generator, shape.patch)
         self._error = torch.zeros((), device=device)
-        self.optimiser = SOAP(self.model.parameters(), lr=config.learning_rate)
+        self.peak = config.learning_rate * (config.warm_rate if start is not None else 1)
+        self.optimiser = SOAP([p for p in self.model.parameters() if p.requires_grad], lr=self.peak)
         self.rate: RateTerm | None = None
         self.psnr: float | None = None
         self._mse: float | None = None
@@ -148,15 +167,28 @@ class _Fit:
     def begin_rate(self, aim: Rate, num_steps: int, size_of: SizeOf | None) -> None:
         """From here on, `num_steps` steps before the end, the rate counts."""
         if aim.weight > 0:
-            self.rate = RateTerm(self.model, aim, self.num_pixels, num_steps, size_of)
+            given: dict[str, FloatArray] = {}
+            if self.start is not None:
+                given.update({name: step for name, step in self.start.steps.items() if name not in SEMANTIC})
+            fixed = {} if self.head is None else self.head.steps
+            self.rate = RateTerm(
+                self.model,
+                aim,
+                self.num_pixels,
+                num_steps,
+                size_of,
+                references=None if self.start is None else self.start.references(),
+                first_steps={**given, **fixed},
+                fixed=tuple(fixed),
+            )
 
     def run(self, first: int, last: int, total: int) -> Iterator[int]:
         """Optimiser steps `first + 1` to `last` of `total`; gives the number of steps done, now and then."""
         warmup = max(1, round(self.config.warmup * total))
         for step in range(first, last):
-            factor = min(1.0, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * step / total))
+            factor = min(1.0, (step + 1) / warmup) * (1 - step / total)
             for group in self.optimiser.param_groups:
-                group["lr"] = self.config.learning_rate * factor
+                group["lr"] = self.peak * factor
             between = self.between is not None and _is_due(step, self.config.between)
             if self.rate is None:
                 self.optimiser.zero_grad()

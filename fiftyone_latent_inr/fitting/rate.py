@@ -4,6 +4,9 @@
                                     |
                                     entropy model: Laplace, its scale from the codes around --> bits
 
+A group of frames that starts from an earlier one is stored as the residual against it: its codes are those of the
+difference, so that what stays as it was costs next to nothing.
+
 The loss of the fit's last part is D + lambda * R: the mean squared error and the bits for each pixel of a frame. As in
 NIRVANA (Maiya et al., CVPR 2023) what is rounded is what is fitted; steps and distributions are learned per channel as
 in NVRC (Kwan et al., NeurIPS 2024). Codes move slowly, so that the gradient of the rate is made anew only every few
@@ -13,7 +16,7 @@ steps of the optimiser and added to each of them: the rate costs next to nothing
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +27,8 @@ from torch import Tensor
 from ..codec import round_steps
 from ..model import LatentINR, TensorSpec, tensor_specs, tensor_views
 from .config import Rate
+
+FloatArray = npt.NDArray[np.float32]
 
 # Steps at the start, in units of the root mean square of what shares a step. They only set where learning starts.
 _FIRST_STEP = {"grid": 0.25, "sequence": 0.05, "matrix": 0.05, "vector": 0.02}
@@ -42,7 +47,7 @@ _LOOKS = 500
 _STEP_RANGE = (1e-7, 1e4)
 
 
-SizeOf = Callable[[LatentINR, dict[str, npt.NDArray[np.float32]]], int]
+SizeOf = Callable[[LatentINR, dict[str, FloatArray]], int]
 
 
 class RateTerm:
@@ -62,6 +67,9 @@ class RateTerm:
         num_steps: optimiser steps to come.
         size_of: bytes of the file that the rounded model and its steps make, asked for now and then where a rate is to
             be reached.
+        references: what residuals are stored against, by tensor name; the others are stored as they are.
+        first_steps: steps to start from, by tensor name, flat; the others start from the tensors' own sizes.
+        fixed: names of tensors whose steps are not learned.
         step_rate: learning rate of the steps, in e-folds.
         every: optimiser steps between two looks at the rate; by default 16, fewer in short fits.
         locality: share of a grid code's scale that comes from the codes around it, the rest from its whole channel.
@@ -74,6 +82,9 @@ class RateTerm:
         num_pixels: int,
         num_steps: int,
         size_of: SizeOf | None = None,
+        references: Mapping[str, FloatArray] | None = None,
+        first_steps: Mapping[str, FloatArray] | None = None,
+        fixed: Collection[str] = (),
         step_rate: float = 0.05,
         every: int | None = None,
         locality: float = 0.5,
@@ -99,12 +110,17 @@ class RateTerm:
         self._codes = torch.empty_like(self._values)
         self._unrounded = torch.empty_like(self._values)
         self._rate_gradient = torch.zeros_like(self._values)
+        self._reference = torch.zeros_like(self._values)
         self._views = {
             name: self._named(getattr(self, name))
-            for name in ("_values", "_gradients", "_steps", "_codes", "_unrounded", "_rate_gradient")
+            for name in ("_values", "_gradients", "_steps", "_codes", "_unrounded", "_rate_gradient", "_reference")
         }
-        self._log_steps = {spec.name: self._first_log_step(spec) for spec in self._specs}
-        self._learner = torch.optim.Adam(self._log_steps.values(), lr=step_rate, betas=(0.9, 0.99))
+        for name, values in (references or {}).items():
+            self._views["_reference"][name].copy_(torch.from_numpy(values))
+        self._residual = bool(references)
+        self._log_steps = {spec.name: self._first_log_step(spec, first_steps or {}) for spec in self._specs}
+        learned = [step for name, step in self._log_steps.items() if name not in fixed]
+        self._learner = torch.optim.Adam(learned, lr=step_rate, betas=(0.9, 0.99))
         self._step_rate = step_rate
         self._count = self._next_look = 0
         self._spread_steps()
@@ -112,8 +128,12 @@ class RateTerm:
     def round(self) -> None:
         """Puts the rounded parameters in the place of the parameters, and clears the gradients."""
         self._unrounded.copy_(self._values)
+        if self._residual:
+            self._values.sub_(self._reference)
         torch.div(self._values, self._steps, out=self._codes).round_()
         torch.mul(self._codes, self._steps, out=self._values)
+        if self._residual:
+            self._values.add_(self._reference)
         self._gradients.zero_()
 
     def restore(self, progress: float = 1.0, may_look: bool = True) -> None:
@@ -133,7 +153,7 @@ class RateTerm:
             self._spread_steps()
         self._count += 1
 
-    def steps(self) -> dict[str, npt.NDArray[np.float32]]:
+    def steps(self) -> dict[str, FloatArray]:
         """The steps by tensor name, flat, exactly as they are stored."""
         return {spec.name: self._stored_step(spec).flatten().cpu().numpy() for spec in self._specs}
 
@@ -145,7 +165,7 @@ class RateTerm:
         views = self._views
         for spec in self._specs:
             codes, step, log_step = views["_codes"][spec.name], views["_steps"][spec.name], self._log_steps[spec.name]
-            exact = views["_unrounded"][spec.name] / step
+            exact = (views["_unrounded"][spec.name] - views["_reference"][spec.name]) / step
             costs, slope = laplace_bits(codes, self._scales(spec, codes))
             bits += costs.sum()
             torch.mul(slope / step, factor, out=views["_rate_gradient"][spec.name])
@@ -181,7 +201,14 @@ class RateTerm:
         dims = {"sequence": 0, "matrix": 1, "vector": 0}[spec.kind]
         return size.mean(dims, keepdim=True) + _LEAST_SCALE
 
-    def _first_log_step(self, spec: TensorSpec) -> Tensor:
+    def _first_log_step(self, spec: TensorSpec, given: Mapping[str, FloatArray]) -> Tensor:
+        if spec.name in given:
+            flat = np.array(given[spec.name], np.float32)
+            living = flat[flat > 0]
+            # a channel of zeros is stored without its step: it gets a usual one
+            flat[flat <= 0] = np.median(living) if living.size else 1.0
+            step = torch.from_numpy(flat).view(spec.step_shape).to(self._values.device)
+            return step.clamp(*_STEP_RANGE).log().requires_grad_()
         square = self._views["_values"][spec.name].square()
         mean = _sum_to(square, spec.step_shape) * (math.prod(spec.step_shape) / square.numel())
         return (_FIRST_STEP[spec.kind] * mean.sqrt()).clamp(*_STEP_RANGE).log().requires_grad_()

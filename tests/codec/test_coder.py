@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fiftyone_latent_inr.codec.coder import MAX_CODE, Decoder, Encoder, Meter
+from fiftyone_latent_inr.codec.coder import MAX_CODE, Decoder, Encoder, Meter, flag_chance
 from fiftyone_latent_inr.errors import BitstreamError
 
 RNG = np.random.default_rng(0)
@@ -85,3 +85,36 @@ def test_broken_data() -> None:
         except BitstreamError:
             refused += 1
     assert refused > 0
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("count", [4095, 4096, 70_000])
+def test_many_numbers_of_either_version(count: int, version: int) -> None:
+    """From 4,096 numbers on version 3 has the symbols in the order of their tables."""
+    rng = np.random.default_rng(count)
+    mean = rng.integers(-900, 900, count).astype(np.int32)
+    spread = (2.0 ** rng.uniform(0, 12, count)).astype(np.int32)
+    values = np.clip(np.rint(mean / 16 + rng.laplace(size=count) * spread / 64), -MAX_CODE, MAX_CODE).astype(np.int32)
+    encoder, meter = Encoder(version), Meter(version)
+    assert np.array_equal(encoder.code(mean, spread, 1, values), values)
+    meter.code(mean, spread, 1, values)
+    data = encoder.data()
+    assert np.array_equal(Decoder(data, version).code(mean, spread, 1, None), values)
+    assert 0.999 * meter.bits <= 8 * len(data) <= 1.001 * meter.bits + 64
+    other = Encoder(5 - version)
+    other.code(mean, spread, 1, values)
+    assert (other.data() == data) == (count < 4096)
+
+
+def test_flags() -> None:
+    rng = np.random.default_rng(0)
+    encoder, meter = Encoder(), Meter()
+    made = {chance: (rng.random(2000) < flag_chance(chance)).astype(np.int32) for chance in range(-18, 19)}
+    for chance, values in made.items():
+        encoder.flags(chance, values.size, values)
+        meter.flags(chance, values.size, values)
+    data = encoder.data()
+    decoder = Decoder(data)
+    for chance, values in made.items():
+        assert np.array_equal(decoder.flags(chance, values.size, None), values)
+    assert 0.99 * meter.bits <= 8 * len(data) <= 1.01 * meter.bits + 64

@@ -7,13 +7,25 @@ import zlib
 
 import numpy as np
 import pytest
-from linr_files import GOLDEN, golden_model, tensors
+from linr_files import GOLDEN, GOLDEN3, golden3, golden3_groups, golden_model, tensors
 
-from fiftyone_latent_inr.codec import Layout, Quantised, decode, encode, measure
+from fiftyone_latent_inr.codec import (
+    Layout,
+    MemorySource,
+    Quantised,
+    decode,
+    encode,
+    grids,
+    measure,
+    parse,
+    read_section,
+)
 from fiftyone_latent_inr.errors import BitstreamError
 from fiftyone_latent_inr.latent_video import from_bytes, to_bytes
 
-# Of the integers in `golden.linr`: a change of the format that moves them must come with a new format version.
+# Of the integers in `golden.linr`, of version 2, and `golden3.linr`, of version 3: a change of the format that moves
+# them must come with a new format version.
+GOLDEN3_DIGEST = "15bb84c7f661ba1f6de74abaf6c22a2f9ec5b354c178db491225b7cf6756fd5a"
 GOLDEN_DIGEST = "35c9ddc4303249972b9ef6e5fccc87d6cbc34ed538903e9238060184a7eb4721"
 
 
@@ -25,6 +37,8 @@ def test_round_trip(seed: int) -> None:
         assert found.codes.dtype == np.int16 and np.array_equal(found.codes, wanted.codes)
         assert np.array_equal(found.steps, wanted.steps)
     assert encode(layouts, made) == data
+    old = encode(layouts, made, version=2)
+    assert all(np.array_equal(a.codes, b.codes) for a, b in zip(made, decode(layouts, old, version=2), strict=True))
 
 
 def test_nothing_at_all() -> None:
@@ -88,11 +102,38 @@ def test_the_golden_file_holds_what_it_was_made_of() -> None:
     assert len(data) <= 1.01 * len(GOLDEN.read_bytes())
 
 
+def test_the_golden_file_of_version_3_is_read_as_ever() -> None:
+    _, layouts, groups = golden3_groups()
+    source = MemorySource(GOLDEN3.read_bytes())
+    document, entries = parse(source)
+    assert [(e.count, e.parent, e.version) for e in entries] == [(6, None, 3), (6, 0, 3)]
+    assert document["metadata"] == {"note": "golden 3"}
+    digest = hashlib.sha256()
+    for entry, wanted in zip(entries, groups, strict=True):
+        for one, true in zip(decode(layouts, read_section(source, entry), entry.version), wanted, strict=True):
+            digest.update(np.ascontiguousarray(one.codes, "<i2").tobytes() + one.steps.astype("<f4").tobytes())
+            assert np.array_equal(one.codes, true.codes) and np.array_equal(one.steps, true.steps)
+    assert digest.hexdigest() == GOLDEN3_DIGEST
+    assert len(golden3()) <= 1.01 * source.size
+
+
+def test_the_golden_file_of_version_3_leaves_blocks_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    layouts = golden3_groups()[1]
+    source = MemorySource(GOLDEN3.read_bytes())
+    widths = []
+    code = grids.code_plan
+    monkeypatch.setattr(grids, "code_plan", lambda *a: (found := code(*a), widths.append(found[0].block))[0])
+    for entry in parse(source)[1]:
+        decode(layouts, read_section(source, entry))
+    assert len(widths) == 4 and not any(widths[:2]) and widths[3]
+
+
+@pytest.mark.parametrize("version", [2, 3])
 @pytest.mark.parametrize("seed", range(60))
-def test_damaged_data_fails_cleanly(seed: int) -> None:
+def test_damaged_data_fails_cleanly(seed: int, version: int) -> None:
     rng = np.random.default_rng(seed)
     layouts, made = tensors(seed % 3)
-    data = bytearray(encode(layouts, made))
+    data = bytearray(encode(layouts, made, version))
     choice = seed % 4
     if choice == 0:
         for position in rng.integers(0, len(data), 5).tolist():
@@ -102,7 +143,7 @@ def test_damaged_data_fails_cleanly(seed: int) -> None:
     else:
         data = bytearray(rng.bytes(len(data)) if choice == 2 else bytes(len(data)))
     try:
-        found = decode(layouts, bytes(data))
+        found = decode(layouts, bytes(data), version)
     except BitstreamError:
         return
     assert [one.codes.shape for one in found] == [layout.shape for layout in layouts]

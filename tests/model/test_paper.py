@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fiftyone_latent_inr.model import Architecture, LatentINR, Level
+from fiftyone_latent_inr.model.frames import is_point_field
 
 FOURIER = Architecture(
     levels=(),
@@ -107,3 +108,4 @@ def test_rank_one_modulation_may_read_sines_too() -> None:
     assert config.features == config.samples == 2 * 16
     assert config.num_parameters == sum(p.numel() for p in made.parameters())
     assert made.render(made.latents, torch.rand(50, 2)).shape == (5, 50, 3)
+    assert not is_point_field(made)  # what draws whole frames fast knows grids only

@@ -76,7 +76,7 @@ def test_points_are_read_between_the_pixels_around_them() -> None:
 def test_drawings_of_any_size_are_those_of_render(size: tuple[int, int]) -> None:
     made = model(3)
     expected = made.render(made.latents, pixel_grid(*size)).view(5, *size, 3)
-    torch.testing.assert_close(_colours(made, made.latents, size), expected, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(_colours(made, made.latents, size, 16_384), expected, rtol=1e-3, atol=1e-3)
 
 
 def test_gradients_reach_latents_through_points() -> None:

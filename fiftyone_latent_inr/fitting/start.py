@@ -1,0 +1,104 @@
+"""What a group of frames is given by the groups before it: numbers to start from, and the head that all share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..codec import dequantise, peak_steps, quantise
+from ..codec.quantisation import FloatArray
+from ..model import LatentINR, model_views
+from ..model.tensors import SEMANTIC
+
+# Bits of a number of the head, which is stored once for all groups.
+_HEAD_BITS = 10
+# Spread of a semantic latent over the video, as of a free one at its start, and the step that it is rounded to: about
+# five bits, less where neighbours in time are alike.
+_SPREAD, _STEP = 0.1, 0.005
+
+
+@dataclass(frozen=True)
+class Start:
+    """An earlier group of the same shape, which a group starts from and is stored as the residual against.
+
+    NIRVANA (Maiya et al., CVPR 2023) starts each group from the one before it and stores the difference of their
+    quantised weights; here it may be any earlier group, since scenes recur.
+
+    Attributes:
+        tensors: the earlier group's numbers exactly as they are stored, by name (`model.tensors.tensor_specs`), the
+            semantic ones included where there are any.
+        steps: the quantisation steps that it was stored with, by name, flat.
+        nearest: (T,) for each frame of the new group, which frame of the earlier one resembles it most.
+    """
+
+    tensors: Mapping[str, FloatArray]
+    steps: Mapping[str, FloatArray]
+    nearest: Tensor
+
+    def load(self, model: LatentINR) -> None:
+        """Puts the earlier group's numbers into a model, which is on the CPU."""
+        for name, view in model_views(model).items():
+            if name in SEMANTIC:
+                continue
+            values = torch.from_numpy(self.tensors[name])
+            view.copy_(values[self.nearest] if name.startswith("latents.") else values)
+
+    def references(self) -> dict[str, FloatArray]:
+        """What residuals are taken against: everything but the latents, which are each frame's own, and the head."""
+        return {name: value for name, value in self.tensors.items() if is_shared(name)}
+
+
+@dataclass(frozen=True)
+class Head:
+    """The head into the teacher's space, fitted in closed form to all frames of a video, and stored once.
+
+    Attributes:
+        weight: (S, E), as it is stored.
+        bias: (E,), as it is stored.
+        steps: of the head's tensors and of the semantic latents, by name, flat.
+        basis: (E, S) what turns a target, less the bias, into its semantic latent.
+    """
+
+    weight: FloatArray
+    bias: FloatArray
+    steps: Mapping[str, FloatArray]
+    basis: Tensor
+
+    @classmethod
+    def of(cls, mean: Tensor, covariance: Tensor, width: int) -> Head:
+        """The best head of `width` semantic dimensions: the principal components of the targets.
+
+        Args:
+            mean: (E,) of the targets over all frames.
+            covariance: (E, E) of them.
+            width: S.
+        """
+        scale, vectors = torch.linalg.eigh(covariance.double())
+        order = scale.argsort(descending=True)[:width]
+        spread = scale[order].clamp(min=1e-12).sqrt()
+        weight = (vectors[:, order] * (spread / _SPREAD)).T.float().numpy()
+        bias = mean.float().numpy()
+        steps = {"embedding.weight": peak_steps(weight, 0, _HEAD_BITS), "embedding.bias": peak_steps(bias, None, 16)}
+        stored = [
+            dequantise(*quantise(value, steps[name], axis), axis)
+            for name, value, axis in (("embedding.weight", weight, 0), ("embedding.bias", bias, None))
+        ]
+        steps["latents.semantic"] = peak_steps([[_STEP * 127] * width], 1, 8)
+        return cls(stored[0], stored[1], steps, (vectors[:, order] * (_SPREAD / spread)).float())
+
+    def load(self, model: LatentINR, targets: Tensor) -> None:
+        """Puts the head, which is not to be learned, and the semantic latents of (T, E) targets into a model."""
+        views = model_views(model)
+        views["embedding.weight"].copy_(torch.from_numpy(self.weight))
+        views["embedding.bias"].copy_(torch.from_numpy(self.bias))
+        views["latents.semantic"].copy_((targets - torch.from_numpy(self.bias)) @ self.basis)
+        model.embedding_weight.requires_grad_(False)
+        model.embedding_bias.requires_grad_(False)
+
+
+def is_shared(name: str) -> bool:
+    """Whether a tensor may be stored as the residual against an earlier group's: all but latents and head."""
+    return name not in SEMANTIC and not name.startswith("latents.")
