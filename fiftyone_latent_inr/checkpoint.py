@@ -92,7 +92,7 @@ class Checkpoint:
                     tuple(np.split(arrays["prints"], ends)),
                     tuple(np.split(arrays["frames"], ends)),
                 )
-                embeddings = arrays["embeddings"] if "embeddings" in arrays else None
+                embeddings = arrays.get("embeddings")
             height, width = document["size"]
             return Scan(plan, (height, width), document["fps"], tuple(document["warnings"]), embeddings)
         except (OSError, ValueError, KeyError, TypeError):
@@ -110,7 +110,7 @@ class Checkpoint:
         if scan.embeddings is not None:
             arrays["embeddings"] = scan.embeddings
         with atomic_target(self._folder / _EMBEDDINGS) as temporary, open(temporary, "wb") as handle:
-            np.savez(handle, **arrays)
+            np.savez(handle, allow_pickle=False, **arrays)
         facts = {"key": self._key, "size": scan.size, "fps": scan.fps, "warnings": scan.warnings}
         with atomic_target(self._folder / _SCAN) as temporary:
             temporary.write_text(json.dumps({**facts, **scan.plan.to_json()}), encoding="utf-8")

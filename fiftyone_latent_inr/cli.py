@@ -94,7 +94,9 @@ def _add_encode(commands: Any) -> None:
     p = commands.add_parser("encode", help="fit a video and store it", description="Fit a video and store it.")
     p.add_argument("input", type=Path, metavar="IN", help="a video file")
     p.add_argument("output", type=Path, metavar="OUT.linr", help="the file to write")
-    p.add_argument("--preset", default="balanced", help=f"{', '.join(PRESETS)} (default: balanced)")
+    p.add_argument(
+        "--preset", default="balanced", help=f"{', '.join(PRESETS)} (default: balanced); or paper: the paper's network"
+    )
     rate = p.add_mutually_exclusive_group()
     rate.add_argument(
         "--quality", type=arg.quality, metavar="Q", help="0 to 100: better pictures or fewer bytes (default: 50)"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .errors import InputError
@@ -214,9 +215,18 @@ def _colours(model: LatentINR, latents: Tensor, size: tuple[int, int], points: i
     if is_point_field(model):
         return draw_frames(model, latents, size, as_bytes=as_bytes, points=points)
     at_once = _POINTS_CPU if latents.device.type == "cpu" else points
-    parts = [model.render(latents, part) for part in pixel_grid(*size, latents.device).split(at_once)]
-    colours = torch.cat(parts, dim=1).view(-1, *size, 3)
+    if model.config.patch > 1:
+        frames = model.draw_frames(latents, max(1, at_once // len(latents)))
+        colours = frames if size == frames.shape[1:3] else _resampled(frames, size)
+    else:
+        parts = [model.render(latents, part) for part in pixel_grid(*size, latents.device).split(at_once)]
+        colours = torch.cat(parts, dim=1).view(-1, *size, 3)
     return to_bytes(colours).contiguous() if as_bytes else colours
+
+
+def _resampled(frames: Tensor, size: tuple[int, int]) -> Tensor:
+    """(B, h, w, 3) -> (B, H, W, 3): what `LatentINR.render` gives for a model of patches at another size."""
+    return F.interpolate(frames.permute(0, 3, 1, 2), size, mode="bilinear").permute(0, 2, 3, 1)
 
 
 def _unless_full(

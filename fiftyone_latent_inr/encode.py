@@ -67,7 +67,7 @@ def fit(
 
     Args:
         source: path of a video, or its frames, uint8 (T, H, W, 3) RGB.
-        preset: `fast`, `balanced` or `best`.
+        preset: `fast`, `balanced` or `best`; `paper` is the network of the Latent-INR paper, to compare with.
         config: settings to use instead of the preset's.
         quality: 0 to 100; 50 is the preset as it is, ten more halve the weight of the bytes.
         bpp: bits per pixel that the file should take (8 * bytes / (T * H * W)), instead of a quality.
@@ -322,9 +322,10 @@ def estimate_seconds(
     groups = 1 if num_frames <= settings.group_frames * 9 // 4 else num_frames / settings.group_frames
     steps = groups * settings.steps_for(math.ceil(num_frames / groups), height, width)
     on_gpu = pick_device(device).type != "cpu"
-    # drawing grows with the points of a step and the planes, the optimiser and the rate with the grids
+    # drawing grows with the points of a step, planes and layers, the optimiser and the rate with the grids
     planes = settings.architecture.planes
-    step = 0.008 if on_gpu else 4e-7 * settings.points_per_step * (1 + planes) + 3e-8 * planes * height * width
+    points = settings.points_per_step / settings.architecture.patch**2 * settings.architecture.layers / 3
+    step = 0.008 if on_gpu else 4e-7 * points * (1 + planes) + 3e-8 * planes * height * width
     between = 0.002 if on_gpu else 1e-6 * settings.points_per_step
     drawing = num_frames * height * width * (5e-9 if on_gpu else 6e-7)
     return steps * (step + settings.between * between) + 2 * drawing

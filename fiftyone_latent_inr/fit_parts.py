@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -19,6 +20,9 @@ from .progress import FitProgress, ProgressCallback
 
 Frames = npt.NDArray[np.uint8]
 Result = TypeVar("Result")
+
+# Pixels of a step below which a fit that does not fit into a card's memory is given up.
+_LEAST_POINTS = 2048
 
 
 def motion_between(
@@ -78,8 +82,6 @@ def with_less_memory(config: FitConfig, error: Exception) -> FitConfig:
     Raises:
         InputError: they are few already.
     """
-    from dataclasses import replace
-
     if config.points_per_step <= _LEAST_POINTS:
         raise InputError(
             "the GPU's memory is too small for this video; fit it at a smaller size (size=, --size HxW), end what else "
@@ -87,6 +89,3 @@ def with_less_memory(config: FitConfig, error: Exception) -> FitConfig:
         ) from error
     torch.cuda.empty_cache()
     return replace(config, points_per_step=config.points_per_step // 2)
-
-
-_LEAST_POINTS = 2048

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -92,12 +92,12 @@ class Footage:
         Raises:
             InputError: the file has become shorter, or its frames another size.
         """
-        with closing(self.frames()) as frames:
-            for count in counts:
-                run = [frame for _, frame in zip(range(count), frames, strict=False)]
-                if len(run) < count or any(frame.shape != run[0].shape for frame in run):
-                    raise InputError(f"{self.source}: it changed while it was being fitted; fit it again")
-                yield np.stack(run)
+        frames = self.frames()
+        for count in counts:
+            run = list(islice(frames, count))
+            if len(run) < count or any(frame.shape != run[0].shape for frame in run):
+                raise InputError(f"{self.source}: it changed while it was being fitted; fit it again")
+            yield np.stack(run)
 
     def _decoded(self, path: str | os.PathLike[str]) -> Iterator[Frame]:
         from .video_reader import VideoReader  # PyAV is needed for files alone

@@ -233,10 +233,7 @@ class _LongFit:
         assert self.head is not None
         head = self.head
         values = codec.dequantise(codes, head.steps["latents.semantic"], 1)
-        weight, bias = (
-            codec.dequantise(one.codes, one.steps, axis) for one, axis in ((head.weight, 0), (head.bias, None))
-        )
-        return {"latents.semantic": values, "embedding.weight": weight, "embedding.bias": bias}
+        return {"latents.semantic": values, "embedding.weight": head.weight_values, "embedding.bias": head.bias_values}
 
     def _alignment(self, latents: codec.Quantised) -> float:
         """Mean centred cosine of the stored embeddings with the teacher's."""

@@ -2,7 +2,7 @@
 
 A video is one group of frames or several. What embeddings need, the semantic latents of all frames and the head, lies
 in one section; everything else of a group lies in the group's own. A group may have an earlier one as its parent: its
-networks are then stored as the difference from the parent's (NIRVANA, Maiya et al., CVPR 2023), its latents as they are.
+networks are then stored as the difference from the parent's (NIRVANA, Maiya et al., CVPR 2023), its latents as such.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from . import codec
 from .errors import BitstreamError, InputError
 from .model import LatentINR, ModelConfig
-from .model.tensors import SEMANTIC, TensorSpec, model_views, tensor_specs
+from .model.tensors import SEMANTIC, TensorSpec, model_parameters, model_views, tensor_specs
 
 FloatArray = npt.NDArray[np.float32]
 Steps = Mapping[str, npt.ArrayLike]
@@ -295,26 +294,7 @@ def to_model(config: ModelConfig, tensors: Mapping[str, FloatArray]) -> LatentIN
     """
     with torch.device("meta"):
         model = LatentINR(config)
-
-    def joined(prefix: str) -> Tensor:
-        return torch.cat([torch.from_numpy(tensors[f"{prefix}.{name}"]) for name in config.heads], dim=-1)
-
-    latents = [tensors[name] for name in ("latents.semantic", "latents.free") if name in tensors]
-    state = {
-        "latents": torch.from_numpy(np.concatenate(latents, axis=1)),
-        "hypernetwork.trunk": torch.from_numpy(tensors["trunk"]),
-        "hypernetwork.heads": joined("heads"),
-        "hypernetwork.offsets": joined("offsets"),
-    }
-    for k, level in enumerate(config.levels):
-        grid = torch.from_numpy(tensors[f"grids.{k}"])
-        state[f"field.grids.{k}"] = grid.view(config.planes, -1, level.rows, level.cols)
-    for k in range(config.layers):
-        state[f"field.weights.{k}"] = torch.from_numpy(tensors[f"weights.{k}"])
-        state[f"field.biases.{k}"] = torch.from_numpy(tensors[f"biases.{k}"])
-    if config.embedding_dim:
-        state["embedding_weight"] = torch.from_numpy(tensors["embedding.weight"])
-        state["embedding_bias"] = torch.from_numpy(tensors["embedding.bias"])
+    state = model_parameters(config, {name: torch.from_numpy(tensor) for name, tensor in tensors.items()})
     model.load_state_dict(state, assign=True)
     return model.requires_grad_(False).eval()
 

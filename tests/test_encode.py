@@ -177,3 +177,33 @@ def test_a_cut_is_stored_and_nothing_is_drawn_across_it(tmp_path: Path) -> None:
     last, before, after, first = video.render([4, 4.4, 4.5, 5], device="cpu")
     assert np.array_equal(before, last) and np.array_equal(after, first)
     assert psnr(both[4:5], before[None]) > 20 and psnr(both[5:6], after[None]) > 20
+
+
+@pytest.mark.parametrize("kind", ["paper", "paper with sines", "patches"])
+def test_other_architectures_are_stored_drawn_and_found_like_any(frames: np.ndarray, kind: str, tmp_path: Path) -> None:
+    if kind == "patches":
+        architecture = replace(QUICK.architecture, patch=4)
+    elif kind == "paper":
+        architecture = PRESETS["paper"].architecture
+    else:
+        architecture = replace(PRESETS["paper"].architecture, encoding="fourier", frequencies=5, levels=())
+    config = replace(QUICK, architecture=architecture, steps=80, points_per_step=1024)
+    linr.fit(frames, config=config, teacher="small", device="cpu", progress=False).save(tmp_path / "clip.linr")
+    video = linr.load(tmp_path / "clip.linr")
+    drawn = video.render(device="cpu")
+    flat = np.broadcast_to(frames.mean((0, 1, 2)).round().astype(np.uint8), frames.shape)
+    assert video.metrics["psnr"] > psnr(frames, flat) + 1
+    assert video.metrics["psnr"] == pytest.approx(psnr(frames, drawn), abs=1e-3)
+    between, larger = video.render([2.5], device="cpu")[0], video.render([2], size=(72, 96), device="cpu")[0]
+    assert between.shape == (36, 48, 3) and not np.array_equal(between, drawn[2])
+    means = larger.reshape(36, 2, 48, 2, 3).mean((1, 3))  # a larger drawing averages to the small one
+    assert np.abs(means - drawn[2]).mean() < 2
+    targets = linr.load_teacher("small", device="cpu").embed_frames(frames)
+    assert video.embeddings is not None and (video.embeddings * targets).sum(1).min() > 0.99
+
+
+def test_the_preset_of_the_paper(frames: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PRESETS, "paper", replace(PRESETS["paper"], steps=10))
+    video = linr.fit(frames[:2], preset="paper", device="cpu", progress=False)
+    assert video.preset == "paper" and video.model("cpu").config.modulation == "sigmoid"
+    assert estimate_seconds("paper", 16, 90, 160, "cpu") > 0

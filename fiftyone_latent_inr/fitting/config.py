@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..model import Architecture, Level
 
 # Counted into `FitConfig.digest`: raise it whenever the same settings and seed would give another result.
-FIT_VERSION = 3
+FIT_VERSION = 4
 
 # pixels (T * H * W) of the clip at which a preset's `steps` are meant: 160x90, 16 frames
 REFERENCE_PIXELS = 16 * 90 * 160
@@ -154,6 +154,7 @@ class FitConfig:
         """Twelve hexadecimal digits that change with any setting that changes the result."""
         data: dict[str, Any] = {**asdict(self), "fit_version": FIT_VERSION}
         del data["preset"]
+        data["architecture"] = self.architecture.to_json()
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -167,11 +168,25 @@ _SMALL = Architecture(planes=2, levels=_levels((16, 8, 2), (8, 4, 1), (4, 4, 1),
 _BASE = Architecture(planes=4, levels=_levels((16, 6, 2), (8, 3, 1), (4, 3, 1), (2, 2, 1), (1, 1, 1)))
 # Where bytes count less, the finest grids may hold more: interpolation is as good as the frames that it lies between.
 _FINE = Architecture(planes=4, levels=_levels((16, 6, 2), (8, 3, 1), (4, 3, 1), (2, 2, 1), (1, 2, 1)))
+# The network of the paper: grids that stay where they are, six layers, the weights of each gated by a hypernetwork of
+# its own. There layers are 512 wide and hypernetworks 128 (`hidden`, `bottleneck`), 1.8 M numbers apart from what they
+# read; here there are about as many as in `fast`. Sines (`encoding`) were learned worse (`benchmarks/notes.md`).
+_PAPER = Architecture(
+    levels=_levels((16, 16, 1), (8, 8, 1), (4, 8, 1), (2, 2, 1), (1, 2, 1)),
+    bottleneck=16,
+    planes=1,
+    hidden=32,
+    layers=6,
+    warp_rows=0,
+    warp_cols=0,
+    modulation="sigmoid",
+)
 
 PRESETS: dict[str, FitConfig] = {
     "fast": FitConfig("fast", _SMALL, steps=2000, rate_weight=3e-4),
     "balanced": FitConfig("balanced", _BASE, steps=4000),
     "best": FitConfig("best", _FINE, steps=4000, rate_weight=3e-5, max_bpp=1.8, between=0.4),
+    "paper": FitConfig("paper", _PAPER, steps=2000, rate_weight=3e-4),
 }
 
 

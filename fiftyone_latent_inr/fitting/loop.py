@@ -147,10 +147,10 @@ class _Fit:
         self.config, self.num_pixels = config, num_frames * height * width
         generator = torch.Generator().manual_seed(seed)
         size = config.max_frames_per_step, config.points_per_step
-        self.sampler = PixelSampler(frames.to(device), *size, generator)
+        self.sampler = PixelSampler(frames.to(device), *size, generator, shape.patch)
         self.between: MotionSampler | None = None
         if motion is not None and len(motion.gaps):
-            self.between = MotionSampler(motion, *size, generator)
+            self.between = MotionSampler(motion, *size, generator, shape.patch)
         self._error = torch.zeros((), device=device)
         learned = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self.optimiser = SOAP(learned, lr=config.learning_rate)
@@ -209,11 +209,11 @@ class _Fit:
         """Gradients of one step, on frames or on what lies between them."""
         if between and self.between is not None:
             times, points, colours = self.between.draw()
-            reconstruction_loss(self.model.render(self.model.latents_at(times), points), colours).backward()
+            reconstruction_loss(self.model.render_patches(self.model.latents_at(times), points), colours).backward()
             return
         index, points, colours = self.sampler.draw()
         latents = self.model.latents[index]
-        loss = reconstruction_loss(self.model.render(latents, points), colours)
+        loss = reconstruction_loss(self.model.render_patches(latents, points), colours)
         self._error = loss.detach()
         if self.targets is not None and self.spread is not None:
             aligned = alignment_loss(self.model.embed(latents, normalise=False), self.targets[index], self.spread)

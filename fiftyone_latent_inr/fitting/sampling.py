@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from ..model.patch import middle, origin, places
 from ..motion import Motion
 
 
@@ -21,13 +22,17 @@ class PixelSampler:
         max_frames: most frames a step.
         points: pixels a step, over all of its frames; the lattice makes it about that many.
         generator: source of randomness, on the CPU, so that a seed gives the same pixels on any device.
+        patch: p; whole patches of p x p pixels are drawn, about as many pixels in all.
     """
 
-    def __init__(self, frames: Tensor, max_frames: int, points: int, generator: torch.Generator) -> None:
+    def __init__(
+        self, frames: Tensor, max_frames: int, points: int, generator: torch.Generator, patch: int = 1
+    ) -> None:
         self.num_frames, self.size = frames.shape[0], (frames.shape[1], frames.shape[2])
         self.pixels = frames.reshape(self.num_frames, -1, 3)
         self.batch = min(max_frames, self.num_frames)
-        self.cells = cells_of(points // self.batch, self.size)
+        self.patch = patch
+        self.cells = cells_of(points // self.batch // patch**2, places(self.size, patch))
         self.generator = generator
         self._order = torch.empty(0, dtype=torch.long)
 
@@ -35,14 +40,15 @@ class PixelSampler:
         """One step's samples.
 
         Returns:
-            Frame indices (B,), coordinates (B, N, 2) as (x, y) in [-1, 1], colours (B, N, 3) in 0 to 1.
+            Frame indices (B,), coordinates (B, N, 2) as (x, y) in [-1, 1], colours (B, N, 3) in 0 to 1; of patches
+            their middles, and the colours (B, N * p * p, 3) of all their pixels.
         """
         index = self._next_frames()
-        row, col = lattice(self.batch, self.cells, self.size, self.generator)
+        row, col, middles = patches(self.batch, self.cells, self.size, self.patch, self.generator)
         device = self.pixels.device
         flat = row * self.size[1] + col
         colours = self.pixels[index[:, None].to(device), flat.to(device)].float() / 255
-        return index.to(device), centres(row, col, self.size).to(device), colours
+        return index.to(device), middles.to(device), colours
 
     def _next_frames(self) -> Tensor:
         if len(self._order) < self.batch:
@@ -59,12 +65,14 @@ class MotionSampler:
         max_gaps: most gaps a step.
         points: pixels a step, over all of its instants.
         generator: source of randomness, on the CPU.
+        patch: as a `PixelSampler`'s.
     """
 
-    def __init__(self, motion: Motion, max_gaps: int, points: int, generator: torch.Generator) -> None:
+    def __init__(self, motion: Motion, max_gaps: int, points: int, generator: torch.Generator, patch: int = 1) -> None:
         self.motion, self.size = motion, (motion.height, motion.width)
         self.batch = min(max_gaps, len(motion.gaps))
-        self.cells = cells_of(points // self.batch, self.size)
+        self.patch = patch
+        self.cells = cells_of(points // self.batch // patch**2, places(self.size, patch))
         self.generator = generator
 
     def draw(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -76,9 +84,10 @@ class MotionSampler:
         device = self.motion.gaps.device
         which = torch.randperm(len(self.motion.gaps), generator=self.generator)[: self.batch].to(device)
         phase = torch.rand(self.batch, generator=self.generator).to(device)
-        row, col = (n.to(device) for n in lattice(self.batch, self.cells, self.size, self.generator))
+        drawn = patches(self.batch, self.cells, self.size, self.patch, self.generator)
+        row, col, middles = (part.to(device) for part in drawn)
         colours = self.motion.colours(which, phase, row, col)
-        return self.motion.gaps[which] + phase, centres(row, col, self.size), colours
+        return self.motion.gaps[which] + phase, middles, colours
 
 
 def cells_of(points: int, size: tuple[int, int]) -> tuple[int, int]:
@@ -101,7 +110,21 @@ def lattice(
     return rows.flatten(1), cols.flatten(1)
 
 
-def centres(rows: Tensor, cols: Tensor, size: tuple[int, int]) -> Tensor:
-    """Coordinates (..., 2) of pixel centres, as (x, y) in [-1, 1]."""
-    height, width = size
-    return torch.stack([(2 * cols + 1) / width - 1, (2 * rows + 1) / height - 1], -1)
+def patches(
+    frames: int, cells: tuple[int, int], size: tuple[int, int], patch: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """A random patch of a frame's own in each cell of each frame; beyond the border its edge goes on.
+
+    Patches anywhere, not only where they lie side by side, were learned far worse (`benchmarks/notes.md`).
+
+    Returns:
+        Rows and columns of all pixels, (frames, cells * p * p) each, patch by patch, and the patches' middles.
+    """
+    which = lattice(frames, cells, places(size, patch), generator)
+    rows, cols = (patch * place + origin(side, patch) for place, side in zip(which, size, strict=True))
+    where = middle(cols, size[1], patch), middle(rows, size[0], patch)
+    if patch > 1:
+        along = torch.arange(patch)
+        rows = (rows[:, :, None, None] + along[:, None]).clamp(0, size[0] - 1).expand(-1, -1, -1, patch).flatten(1)
+        cols = (cols[:, :, None, None] + along).clamp(0, size[1] - 1).expand(-1, -1, patch, -1).flatten(1)
+    return rows, cols, torch.stack(where, -1)

@@ -91,11 +91,21 @@ class Head:
         }
         return cls(weight, bias, steps, (vectors[:, order] * (_SPREAD / spread)).float())
 
+    @property
+    def weight_values(self) -> FloatArray:
+        """(S, E) float32, as it is stored."""
+        return dequantise(self.weight.codes, self.weight.steps, 0)
+
+    @property
+    def bias_values(self) -> FloatArray:
+        """(E,) float32, as it is stored."""
+        return dequantise(self.bias.codes, self.bias.steps, None)
+
     def load(self, model: LatentINR, targets: Tensor) -> None:
         """Puts the head, which is not to be learned, and the semantic latents of (T, E) targets into a model."""
         views = model_views(model)
-        bias = torch.from_numpy(dequantise(self.bias.codes, self.bias.steps, None))
-        views["embedding.weight"].copy_(torch.from_numpy(dequantise(self.weight.codes, self.weight.steps, 0)))
+        bias = torch.from_numpy(self.bias_values)
+        views["embedding.weight"].copy_(torch.from_numpy(self.weight_values))
         views["embedding.bias"].copy_(bias)
         views["latents.semantic"].copy_((targets - bias) @ self.basis)
         model.embedding_weight.requires_grad_(False)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import InputError
 
@@ -15,6 +15,13 @@ from ..errors import InputError
 MAX_PARAMETERS = 64_000_000
 MAX_SIDE = 16_384
 MAX_FRAMES = 1_000_000
+MAX_PATCH = 8
+
+Modulation = Literal["rank_one", "sigmoid"]
+Encoding = Literal["grid", "fourier"]
+
+# Settings that came later. At these values they are left out of JSON: what was written before them stays as it is.
+LATER: dict[str, Any] = {"patch": 1, "modulation": "rank_one", "rank": 1, "encoding": "grid", "frequencies": 0}
 
 
 @dataclass(frozen=True)
@@ -45,14 +52,19 @@ class ModelConfig:
         latent_dim: D, width of a latent.
         semantic_dim: S <= D, how many leading dimensions of the latent the embedding head reads; 0 without a teacher.
         embedding_dim: E, width of the teacher's embeddings; 0 without a teacher.
-        bottleneck: width of the hypernetwork's trunk.
-        levels: resolutions of the feature planes.
+        bottleneck: width of the hypernetwork's trunk; under `sigmoid` of the hidden layer of each hypernetwork.
+        levels: resolutions of the feature planes; none under `fourier`.
         planes: canonical planes, each seen through its own warp.
         hidden: width of the field's hidden layers.
         layers: linear layers of the field, at least 2.
         warp_rows: control points of a warp in height; 0 for no warp.
         warp_cols: control points of a warp in width.
         warp_scale: displacement, in half frame sizes, of a control value of 1.
+        patch: p, the field gives p x p pixels for a point in their middle; 1 for the point alone.
+        modulation: `rank_one`, see `field.Field`; `sigmoid`, the paper's, see `paper.PaperField`.
+        rank: r of the paper's modulation.
+        encoding: what the field reads at a point: `grid`, the feature planes; `fourier`, sines and cosines.
+        frequencies: how many, 1, 2, 4, ... half waves from the middle of a frame to its border; 0 under `grid`.
     """
 
     num_frames: int
@@ -69,6 +81,11 @@ class ModelConfig:
     warp_rows: int
     warp_cols: int
     warp_scale: float
+    patch: int = 1
+    modulation: Modulation = "rank_one"
+    rank: int = 1
+    encoding: Encoding = "grid"
+    frequencies: int = 0
 
     def __post_init__(self) -> None:
         small = {
@@ -84,6 +101,9 @@ class ModelConfig:
             "layers": (2, 12),
             "warp_rows": (0, 256),
             "warp_cols": (0, 256),
+            "patch": (1, MAX_PATCH),
+            "rank": (1, 64),
+            "frequencies": (0, 16),
         }
         for name, (low, high) in small.items():
             value = getattr(self, name)
@@ -95,14 +115,24 @@ class ModelConfig:
             raise InputError("model configuration: semantic_dim and embedding_dim must both be zero or both be set")
         if not (isinstance(self.warp_scale, int | float) and math.isfinite(self.warp_scale)):
             raise InputError("model configuration: warp_scale must be a finite number")
-        if not 1 <= len(self.levels) <= 16:
-            raise InputError("model configuration: there must be 1 to 16 grid levels")
+        if self.modulation not in ("rank_one", "sigmoid") or self.encoding not in ("grid", "fourier"):
+            raise InputError("model configuration: unknown modulation or encoding")
+        fourier = self.encoding == "fourier"
+        if fourier != (self.frequencies > 0):
+            raise InputError("model configuration: frequencies belong to the fourier encoding, which needs some")
+        if len(self.levels) > 16 or fourier == bool(self.levels):
+            raise InputError("model configuration: there must be 1 to 16 grid levels, none with the fourier encoding")
         for level in self.levels:
             sizes = (level.rows, level.cols, level.channels, level.copies)
             if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in sizes):
                 raise InputError("model configuration: a grid level's sizes must be positive integers")
             if level.rows < 2 or level.cols < 2:
                 raise InputError("model configuration: a grid level needs at least 2 x 2 nodes")
+        if self.modulation == "rank_one":
+            if self.rank != 1:
+                raise InputError("model configuration: the rank_one modulation has rank 1")
+        elif self.warp_rows or self.warp_cols or any(level.copies > 1 for level in self.levels):
+            raise InputError("model configuration: the sigmoid modulation has neither warps nor copies to mix")
         if self.num_parameters > MAX_PARAMETERS:
             raise InputError(
                 f"model configuration: {self.num_parameters:,} parameters are more than the {MAX_PARAMETERS:,} allowed"
@@ -111,22 +141,27 @@ class ModelConfig:
     @property
     def features(self) -> int:
         """Features that the field's first layer reads."""
-        return self.planes * sum(level.channels for level in self.levels)
+        return self.planes * (4 * self.frequencies + sum(level.channels for level in self.levels))
 
     @property
     def samples(self) -> int:
         """Values read from all grids for one point, before the copies are mixed."""
-        return self.planes * sum(level.channels * level.copies for level in self.levels)
+        return self.planes * (4 * self.frequencies + sum(level.channels * level.copies for level in self.levels))
 
     @property
     def layer_sizes(self) -> tuple[tuple[int, int], ...]:
         """(inputs, outputs) of each linear layer of the field."""
-        widths = [self.features, *[self.hidden] * (self.layers - 1), 3]
+        widths = [self.features, *[self.hidden] * (self.layers - 1), 3 * self.patch**2]
         return tuple(pairwise(widths))
 
     @property
     def heads(self) -> dict[str, int]:
         """What the hypernetwork predicts for a frame, and how many numbers each is, in order."""
+        if self.modulation == "sigmoid":
+            sides = [
+                ((f"left{k}", outputs), (f"right{k}", inputs)) for k, (inputs, outputs) in enumerate(self.layer_sizes)
+            ]
+            return {name: self.rank * size for pair in sides for name, size in pair}
         heads = {"mix": self.samples}
         if self.warp_rows and self.warp_cols:
             heads["warp"] = self.planes * 2 * self.warp_rows * self.warp_cols
@@ -138,10 +173,16 @@ class ModelConfig:
         return heads
 
     @property
+    def trunk_width(self) -> int:
+        """Columns of the trunk: the paper has a hypernetwork, and so a hidden layer, for each layer of the field."""
+        return self.bottleneck * (self.layers if self.modulation == "sigmoid" else 1)
+
+    @property
     def num_parameters(self) -> int:
         """All stored numbers: latents, hypernetwork, grids, field and embedding head."""
         predicted = sum(self.heads.values())
-        hyper = self.latent_dim * self.bottleneck + self.bottleneck * predicted + predicted
+        hyper = self.latent_dim * self.trunk_width + self.bottleneck * predicted + predicted
+        hyper += self.trunk_width if self.modulation == "sigmoid" else 0
         grids = sum(self.planes * n.channels * n.copies * n.rows * n.cols for n in self.levels)
         field = sum(i * o + o for i, o in self.layer_sizes)
         head = (self.semantic_dim + 1) * self.embedding_dim
@@ -149,7 +190,7 @@ class ModelConfig:
 
     def to_json(self) -> dict[str, Any]:
         """The configuration as JSON-able data."""
-        return asdict(self)
+        return without_later_defaults(asdict(self))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ModelConfig:
@@ -158,7 +199,7 @@ class ModelConfig:
         Raises:
             InputError: a key is missing or unknown, or a value is out of bounds.
         """
-        if not isinstance(data, Mapping) or set(data) != {f.name for f in fields(cls)}:
+        if not isinstance(data, Mapping) or set(data) - set(LATER) != {f.name for f in fields(cls)} - set(LATER):
             raise InputError("model configuration: keys are missing or unknown")
         level_keys = {f.name for f in fields(GridLevel)}
         levels = data["levels"]
@@ -184,7 +225,7 @@ class Architecture:
 
     Grids are laid out by spacing in pixels, so their number of nodes follows the frame size. Videos longer than
     `reference_frames` get more copies to mix and more channels, by the powers `copies_growth` and `channels_growth`
-    of the ratio: sub-linear, because frames share most of what they show.
+    of the ratio: sub-linear, because frames share most of what they show. All else is as in `ModelConfig`.
     """
 
     levels: tuple[Level, ...]
@@ -200,6 +241,11 @@ class Architecture:
     reference_frames: int = 32
     copies_growth: float = 0.5
     channels_growth: float = 0.25
+    patch: int = 1
+    modulation: Modulation = "rank_one"
+    rank: int = 1
+    encoding: Encoding = "grid"
+    frequencies: int = 0
 
     def for_video(self, num_frames: int, height: int, width: int, embedding_dim: int = 0) -> ModelConfig:
         """The configuration for a video of `num_frames` frames of `height` x `width` pixels.
@@ -218,6 +264,8 @@ class Architecture:
         )
         semantic = min(self.semantic_dim, max(1, num_frames - 1), embedding_dim) if embedding_dim else 0
         free = min(self.latent_dim, num_frames)
+        # what is linear in the latents has their rank at most
+        bottleneck = min(self.bottleneck, num_frames + 1) if self.modulation == "rank_one" else self.bottleneck
         return ModelConfig(
             num_frames=num_frames,
             height=height,
@@ -225,7 +273,7 @@ class Architecture:
             latent_dim=free + semantic,
             semantic_dim=semantic,
             embedding_dim=embedding_dim,
-            bottleneck=min(self.bottleneck, num_frames + 1),
+            bottleneck=bottleneck,
             levels=levels,
             planes=self.planes,
             hidden=self.hidden,
@@ -233,4 +281,18 @@ class Architecture:
             warp_rows=self.warp_rows,
             warp_cols=self.warp_cols,
             warp_scale=self.warp_scale,
+            patch=self.patch,
+            modulation=self.modulation,
+            rank=self.rank,
+            encoding=self.encoding,
+            frequencies=self.frequencies,
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """The architecture as JSON-able data."""
+        return without_later_defaults(asdict(self))
+
+
+def without_later_defaults(data: dict[str, Any]) -> dict[str, Any]:
+    """Data without the settings of `LATER` that are at their defaults."""
+    return {name: value for name, value in data.items() if name not in LATER or value != LATER[name]}

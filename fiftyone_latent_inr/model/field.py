@@ -24,6 +24,20 @@ def bilinear(grid: Tensor, points: Tensor) -> Tensor:
     return F.grid_sample(grid, points, mode="bilinear", padding_mode="border", align_corners=True)
 
 
+def fourier(points: Tensor, frequencies: int) -> Tensor:
+    """Positional encoding: sin and cos of pi 2^k x and of pi 2^k y, k < frequencies (NeRF, arXiv 2003.08934, eq. 4).
+
+    Args:
+        points: (..., 2) as (x, y).
+        frequencies: L.
+
+    Returns:
+        (..., 4 L).
+    """
+    angles = points[..., None] * (math.pi * 2.0 ** torch.arange(frequencies, device=points.device))
+    return torch.cat([angles.sin(), angles.cos()], -1).flatten(-2)
+
+
 class Field(nn.Module):
     """What all frames of a video share, drawn as one frame by the hypernetwork's predictions.
 
@@ -59,7 +73,7 @@ class Field(nn.Module):
             points: (B, N, 2) coordinates (x, y), the frame being [-1, 1]^2.
 
         Returns:
-            (B, 3, N) RGB, about 0 to 1, not clamped.
+            (B, 3, N) RGB, about 0 to 1, not clamped; of patches (B, 3 p^2, N), the three of a pixel together.
         """
         x = self._read(self._warp(predicted.get("warp"), points))  # (B, samples, N)
         for k, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
@@ -91,11 +105,16 @@ class Field(nn.Module):
         copies of a grid by a frame's coefficients is the same as weighting what was read from each.
         """
         _, frames, count, _ = where.shape
+        if self.config.frequencies:
+            encoded = fourier(where, self.config.frequencies)
+            return encoded.permute(1, 0, 3, 2).reshape(frames, -1, count)
         read = [bilinear(grid, where).reshape(-1, frames, count) for grid in self.grids]
         return torch.cat(read).transpose(0, 1)
 
     def _spread_over_copies(self, weight: Tensor) -> Tensor:
         """The first layer's (hidden, features) -> (hidden, samples): copies of a feature share its weight."""
+        if not self.config.levels:
+            return weight
         widths = [self.config.planes * level.channels for level in self.config.levels]
         parts = zip(weight.split(widths, dim=1), self.config.levels, strict=True)
         return torch.cat([part.repeat_interleave(level.copies, dim=1) for part, level in parts], dim=1)

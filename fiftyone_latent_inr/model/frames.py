@@ -50,7 +50,8 @@ class FrameNetworks:
 
 def is_point_field(model: Any) -> bool:
     """Whether a model is the plain field that draws point by point; others draw in their own ways."""
-    return type(model) is LatentINR and type(model.field) is Field and getattr(model.config, "patch", 1) == 1
+    plain = type(model) is LatentINR and type(model.field) is Field
+    return plain and model.config.patch == 1 and model.config.encoding == "grid"
 
 
 @torch.inference_mode()

@@ -11,6 +11,10 @@ from torch import Tensor, nn
 from .config import ModelConfig
 from .field import Field
 from .hypernetwork import Hypernetwork
+from .paper import PaperField, PaperHypernetwork
+from .patch import assemble, middles
+
+_NETWORKS = {"rank_one": (Hypernetwork, Field), "sigmoid": (PaperHypernetwork, PaperField)}
 
 
 def pixel_grid(height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
@@ -44,14 +48,17 @@ class LatentINR(nn.Module):
         super().__init__()
         self.config = config
         self.latents = nn.Parameter(0.1 * torch.randn(config.num_frames, config.latent_dim))
-        self.hypernetwork = Hypernetwork(config)
-        self.field = Field(config)
+        hypernetwork, field = _NETWORKS[config.modulation]
+        self.hypernetwork = hypernetwork(config)
+        self.field = field(config)
         if config.embedding_dim:
             self.embedding_weight = nn.Parameter(torch.zeros(config.semantic_dim, config.embedding_dim))
             self.embedding_bias = nn.Parameter(torch.zeros(config.embedding_dim))
 
     def render(self, latents: Tensor, coordinates: Tensor) -> Tensor:
         """Draws points of frames; the one rendering primitive of the package.
+
+        A model of patches draws whole frames at their own size and reads the points bilinearly between pixel centres.
 
         Args:
             latents: (B, D), from the dictionary or in between.
@@ -62,10 +69,46 @@ class LatentINR(nn.Module):
         """
         if coordinates.dim() == 2:
             coordinates = coordinates.expand(latents.shape[0], *coordinates.shape)
+        if self.config.patch > 1:
+            frames = self.draw_frames(latents).permute(0, 3, 1, 2)
+            read = F.grid_sample(frames, coordinates[:, None], padding_mode="border", align_corners=False)
+            return read[:, :, 0].transpose(1, 2)
         colours: Tensor = self.field(self.hypernetwork(latents), coordinates)
         return colours.transpose(1, 2)
 
     forward = render
+
+    def render_patches(self, latents: Tensor, middles: Tensor) -> Tensor:
+        """Draws patches of p x p pixels, all that the field gives for a point; what a fit learns from.
+
+        Args:
+            latents: (B, D).
+            middles: (B, N, 2) or (N, 2), the patches' middles of `patch.middles`, as (x, y) in [-1, 1].
+
+        Returns:
+            (B, N * p * p, 3) RGB, patch by patch, each row by row; with p = 1 what `render` gives.
+        """
+        if self.config.patch == 1:
+            return self.render(latents, middles)
+        if middles.dim() == 2:
+            middles = middles.expand(latents.shape[0], *middles.shape)
+        drawn: Tensor = self.field(self.hypernetwork(latents), middles)  # (B, p p 3, N)
+        return drawn.transpose(1, 2).reshape(len(latents), -1, 3)
+
+    def draw_frames(self, latents: Tensor, points: int = 16_384) -> Tensor:
+        """Draws whole frames of a model of patches at their own size, each patch once.
+
+        Args:
+            latents: (B, D).
+            points: patches drawn at once in each frame.
+
+        Returns:
+            (B, H, W, 3) RGB, about 0 to 1.
+        """
+        size, patch = (self.config.height, self.config.width), self.config.patch
+        places = middles(size, patch, latents.device).view(-1, 2)
+        drawn = torch.cat([self.render_patches(latents, part) for part in places.split(points)], dim=1)
+        return assemble(drawn, size, patch)
 
     def latents_at(self, times: Tensor, cuts: Sequence[int] = ()) -> Tensor:
         """Latents at frame indices; in between along Catmull and Rom's cubic through the dictionary.

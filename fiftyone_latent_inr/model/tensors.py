@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from .config import ModelConfig
@@ -59,7 +60,9 @@ def tensor_specs(config: ModelConfig) -> tuple[TensorSpec, ...]:
     if config.latent_dim > config.semantic_dim:
         free = config.latent_dim - config.semantic_dim
         specs.append(TensorSpec("latents.free", (config.num_frames, free), "sequence"))
-    specs.append(TensorSpec("trunk", (config.latent_dim, config.bottleneck), "matrix"))
+    specs.append(TensorSpec("trunk", (config.latent_dim, config.trunk_width), "matrix"))
+    if config.modulation == "sigmoid":
+        specs.append(TensorSpec("trunk_bias", (config.trunk_width,), "vector"))
     for name, size in config.heads.items():
         specs.append(TensorSpec(f"heads.{name}", (config.bottleneck, size), "matrix"))
         specs.append(TensorSpec(f"offsets.{name}", (size,), "vector"))
@@ -84,6 +87,8 @@ def tensor_views(config: ModelConfig, parameters: Mapping[str, Tensor]) -> dict[
     """
     semantic, free = parameters["latents"].split([config.semantic_dim, config.latent_dim - config.semantic_dim], dim=1)
     views = {"latents.semantic": semantic, "latents.free": free, "trunk": parameters["hypernetwork.trunk"]}
+    if config.modulation == "sigmoid":
+        views["trunk_bias"] = parameters["hypernetwork.trunk_bias"]
     sizes = list(config.heads.values())
     for name, part in zip(config.heads, parameters["hypernetwork.heads"].split(sizes, dim=1), strict=True):
         views[f"heads.{name}"] = part
@@ -99,6 +104,40 @@ def tensor_views(config: ModelConfig, parameters: Mapping[str, Tensor]) -> dict[
         views["embedding.weight"] = parameters["embedding_weight"]
         views["embedding.bias"] = parameters["embedding_bias"]
     return {spec.name: views[spec.name] for spec in tensor_specs(config)}
+
+
+def model_parameters(config: ModelConfig, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse of `tensor_views`: what a model's parameters are, from its stored tensors.
+
+    Args:
+        config: the model's configuration.
+        tensors: all of `tensor_specs`, by name.
+
+    Returns:
+        One tensor for each parameter of a `LatentINR`, by its name there: a state to load.
+    """
+
+    def joined(prefix: str) -> Tensor:
+        return torch.cat([tensors[f"{prefix}.{name}"] for name in config.heads], dim=-1)
+
+    latents = [tensors[name] for name in ("latents.semantic", "latents.free") if name in tensors]
+    parameters = {
+        "latents": torch.cat(latents, dim=1),
+        "hypernetwork.trunk": tensors["trunk"],
+        "hypernetwork.heads": joined("heads"),
+        "hypernetwork.offsets": joined("offsets"),
+    }
+    if config.modulation == "sigmoid":
+        parameters["hypernetwork.trunk_bias"] = tensors["trunk_bias"]
+    for k, level in enumerate(config.levels):
+        parameters[f"field.grids.{k}"] = tensors[f"grids.{k}"].view(config.planes, -1, level.rows, level.cols)
+    for k in range(config.layers):
+        parameters[f"field.weights.{k}"] = tensors[f"weights.{k}"]
+        parameters[f"field.biases.{k}"] = tensors[f"biases.{k}"]
+    if config.embedding_dim:
+        parameters["embedding_weight"] = tensors["embedding.weight"]
+        parameters["embedding_bias"] = tensors["embedding.bias"]
+    return parameters
 
 
 def model_views(model: LatentINR) -> dict[str, Tensor]:

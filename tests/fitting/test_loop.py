@@ -41,6 +41,15 @@ def test_it_learns_and_says_how_far_it_is() -> None:
     assert events[-1].seconds_left == 0 and events[0].seconds_left is not None and events[0].seconds_left > 0
 
 
+@pytest.mark.parametrize("kind", ["paper", "patch"])
+def test_other_architectures_learn_too(kind: str) -> None:
+    patches = replace(QUICK, architecture=replace(QUICK.architecture, patch=2))
+    config = patches if kind == "patch" else replace(PRESETS["paper"], steps=60, steps_growth=0.0)
+    _, events = run(moving_square(), config)
+    flat = -10 * (moving_square().float() / 255).flatten(0, 2).var(0).mean().log10().item()
+    assert events[-1].psnr is not None and events[-1].psnr > flat + 1
+
+
 def test_a_seed_gives_the_same_fit_and_leaves_the_callers_randomness_alone() -> None:
     frames = moving_square()
     torch.manual_seed(5)

@@ -1,16 +1,28 @@
+import pytest
 import torch
 
 from fiftyone_latent_inr.fitting import PRESETS
 from fiftyone_latent_inr.model import SEMANTIC, LatentINR, model_views, tensor_specs
+from fiftyone_latent_inr.model.tensors import model_parameters
 
 
-def model(embedding_dim: int) -> LatentINR:
-    return LatentINR(PRESETS["fast"].architecture.for_video(6, 24, 32, embedding_dim))
+def model(embedding_dim: int, preset: str = "fast") -> LatentINR:
+    return LatentINR(PRESETS[preset].architecture.for_video(6, 24, 32, embedding_dim))
 
 
-def test_the_views_are_every_number_once() -> None:
+@pytest.mark.parametrize("preset", ["fast", "paper"])
+def test_parameters_come_back_from_the_views(preset: str) -> None:
     for embedding_dim in (0, 8):
-        one = model(embedding_dim)
+        one = model(embedding_dim, preset)
+        found = model_parameters(one.config, model_views(one))
+        assert found.keys() == dict(one.named_parameters()).keys()
+        assert all(torch.equal(found[name], parameter) for name, parameter in one.named_parameters())
+
+
+@pytest.mark.parametrize("preset", ["fast", "paper"])
+def test_the_views_are_every_number_once(preset: str) -> None:
+    for embedding_dim in (0, 8):
+        one = model(embedding_dim, preset)
         views = model_views(one)
         assert [(spec.name, spec.shape) for spec in tensor_specs(one.config)] == [
             (name, tuple(view.shape)) for name, view in views.items()
