@@ -1,14 +1,14 @@
 """What it gives a group of frames to start from an earlier one: steps to the same PSNR, and bytes of the residual.
 
-    python -m benchmarks.groups [--clips DIR] [--only NAME] [--frames 16] [--jobs N] [--report]
+    python -m benchmarks.groups [--clips DIR] [--only NAME] [--frames 16] [--all] [--jobs N] [--report]
 
-Of each clip without cuts, at 160x90 and preset `fast`: the group that follows `--frames` frames later is fitted from
-noise with all of its steps ("cold"), and from the group before with 60 % and 40 % of them ("warm"). Both are stored, and
-PSNR is that of what is stored. Bytes are those of the group's section: of the cold fit, and of the warm one as the
-residual against its parent and, the same numbers, by itself.
+Of each clip without cuts, at 160x90 and preset `fast`: of two groups of `--frames` frames, one after the other, the
+second is fitted from noise with all of its steps ("cold"), and from the first one with 60 % and 40 % of them ("warm").
+Both are stored, and PSNR is that of what is stored. Bytes are those of the group's section: of the cold fit, and of the
+warm one as the residual against its parent and, the same numbers, by itself.
 
-A fit starts a group from another one only where their frames are alike (`FitConfig.similar`, PSNR between each frame and
-the most similar one): the other rows are here to show why, and do not count.
+A fit starts a group from another one only where their frames are alike (`FitConfig.similar`, PSNR between each frame
+and the most similar one). `--all` also fits where they are not, to show why; those rows do not count.
 """
 
 from __future__ import annotations
@@ -41,27 +41,24 @@ LEAST_SAVED, AIMED_SAVED = 25.0, 40.0  # percent
 CUT = ("mixed_scenes_qcif_1700f", "street_cuts")  # clips with cuts
 
 
-def measure_clip(path: Path, count: int, gap: int) -> dict[str, Any]:
-    """One row: a group of `count` frames after another one, cold and warm."""
+def measure_clip(path: Path, count: int, begin: int, everything: bool) -> dict[str, Any]:
+    """One row: the second of two groups of `count` frames, cold and warm."""
     torch.set_num_threads(1)
-    frames = video.read(path, size=SIZE, max_frames=2 * count + gap).array
-    first, second = frames[:count], frames[count + gap : 2 * count + gap]
+    frames = video.read(path, size=SIZE, max_frames=begin + 2 * count).array[begin:]
+    first, second = frames[:count], frames[count:]
     config = replace(PRESETS["fast"], between=0.0)
-    shape = config.architecture.for_video(config.group_frames, *SIZE)
-    shape = replace(shape, num_frames=count)
-    data = encode_group(*_model_and_steps(_fit(first, config, shape)), 8)
-    parent, steps = decode_group(shape, data)
     prints = np.stack([fingerprint(frame) for frame in first])
     spans = (Span(0, count), Span(count, count, 0, 1))
     plan = Plan(spans, (), (prints, prints), (np.arange(count), np.arange(count)))
     nearest = plan.nearest(1, second)
     error = ((second.astype(np.float64) - first[nearest]) ** 2).mean()
-    row: dict[str, Any] = {
-        "clip": path.stem,
-        "frames": count,
-        "alike": round(float(10 * np.log10(255**2 / max(error, 1e-3))), 1),
-    }
-    row["counts"] = row["alike"] >= config.similar
+    alike = round(float(10 * np.log10(255**2 / max(error, 1e-3))), 1)
+    row: dict[str, Any] = {"clip": path.stem, "frames": f"{begin}+{count}", "alike": alike}
+    row["counts"] = alike >= config.similar
+    if not (row["counts"] or everything):
+        return row
+    shape = replace(config.architecture.for_video(config.group_frames, *SIZE), num_frames=count)
+    parent, steps = decode_group(shape, encode_group(*_model_and_steps(_fit(first, config, shape)), 8))
     cold = _fit(second, config, shape)
     row["cold_psnr"], row["cold_bytes"] = _judge(cold, second, shape, None)[:2]
     for share in SHARES:
@@ -95,7 +92,7 @@ def judge(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
     A tenth of a decibel is the noise of the seed.
     """
-    counted = [row for row in rows if row["counts"]]
+    counted = [row for row in rows if row["counts"]]  # others may lack their fits
     if not counted:
         return {}
 
@@ -119,14 +116,15 @@ def main() -> None:
     parser.add_argument("--clips", type=Path, default=CLIPS, help="directory of full-length clips")
     parser.add_argument("--only", default="", help="measure only clips whose name contains this")
     parser.add_argument("--frames", type=int, default=16, help="frames of a group (default: 16)")
-    parser.add_argument("--gap", type=int, default=0, help="frames between the two groups (default: 0)")
+    parser.add_argument("--begin", type=int, default=0, help="first frame of the first group (default: 0)")
+    parser.add_argument("--all", action="store_true", help="fit where frames are not alike, too")
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 1) // 2), help="processes")
     parser.add_argument("--report", action="store_true", help="measure nothing, print what is recorded")
     arguments = parser.parse_args()
     rows = read_record(RECORD).get("rows", [])
     paths = [] if arguments.report else sorted(arguments.clips.glob("*.mp4"))
     paths = [path for path in paths if path.stem not in CUT and arguments.only in path.stem]
-    work = [(measure_clip, (path, arguments.frames, arguments.gap)) for path in paths]
+    work = [(measure_clip, (path, arguments.frames, arguments.begin, arguments.all)) for path in paths]
     for _, row in run_jobs(work, arguments.jobs):
         keep(rows, row, ("clip", "frames"))
         write_record(RECORD, {"rows": rows, "judged": judge(rows)})

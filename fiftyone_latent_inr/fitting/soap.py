@@ -80,8 +80,8 @@ class SOAP(torch.optim.Optimizer):
         first.lerp_(rotated, 1 - beta1)
         second.mul_(beta2).addcmul_(rotated, rotated, value=1 - beta2)
         correction = math.sqrt(1 - beta2**step) / (1 - beta1**step)
-        # In one and the same basis no ratio can be larger (Cauchy and Schwarz); after a turn it can, without bound where a
-        # row has rarely had a gradient, as the latents of a long video
+        # In one and the same basis no ratio can be larger (Cauchy and Schwarz); after a turn it can, without bound
+        # where a row has rarely had a gradient, as the latents of a long video
         most = (1 - beta1) / math.sqrt((1 - beta2) * (1 - beta1**2 / beta2))
         ratio = (first / (second.sqrt() + group["eps"])).clamp_(-most, most)
         update = _rotate(ratio, bases, forward=False)
