@@ -297,7 +297,8 @@ def _planner(settings: FitConfig, size: tuple[int, int]) -> GroupPlanner:
 def _key(footage: Footage, settings: FitConfig, teacher: Teacher | None, seed: int) -> str:
     """What a checkpoint is of."""
     named = None if teacher is None else teacher.id
-    return digest_of([footage.key(), footage.size, footage.max_frames, settings.digest(), named, seed])
+    cut = footage.size, footage.max_frames, footage.fps
+    return digest_of([footage.key(), *cut, settings.digest(), named, seed])
 
 
 def estimate_seconds(
