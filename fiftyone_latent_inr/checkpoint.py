@@ -63,20 +63,16 @@ class Checkpoint:
     """Finished groups, in a folder or, without one, in memory.
 
     Args:
-        folder: where; made if it is not there. None keeps everything in memory.
+        folder: where; made once there is something to keep. None keeps everything in memory.
         key: what the fit is of; what was kept under another key is thrown away.
-
-    Raises:
-        InputError: the folder cannot be written.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None, key: str) -> None:
-        self._folder = None if folder is None else writable_folder(folder)
+        self._folder = None if folder is None else Path(folder)
         self._key = key
         self._groups: dict[int, Finished] = {}
         if self._folder is not None and self._document() is None:
             discard(self._folder)
-            self._folder.mkdir(parents=True, exist_ok=True)
 
     def scan(self) -> Scan | None:
         """The first look at the video, if it was finished."""
@@ -100,9 +96,14 @@ class Checkpoint:
             return None
 
     def keep_scan(self, scan: Scan) -> None:
-        """Stores the first look at the video."""
+        """Stores the first look at the video.
+
+        Raises:
+            InputError: the folder cannot be written.
+        """
         if self._folder is None:
             return
+        writable_folder(self._folder)
         arrays: dict[str, npt.NDArray[Any]] = {
             "counts": np.array([len(part) for part in scan.plan.frames]),
             "prints": np.concatenate(scan.plan.prints),

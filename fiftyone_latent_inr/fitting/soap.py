@@ -80,7 +80,11 @@ class SOAP(torch.optim.Optimizer):
         first.lerp_(rotated, 1 - beta1)
         second.mul_(beta2).addcmul_(rotated, rotated, value=1 - beta2)
         correction = math.sqrt(1 - beta2**step) / (1 - beta1**step)
-        update = _rotate(first / (second.sqrt() + group["eps"]), bases, forward=False)
+        # In one and the same basis no ratio can be larger (Cauchy and Schwarz); after a turn it can, without bound
+        # where a row has rarely had a gradient, as the latents of a long video
+        most = (1 - beta1) / math.sqrt((1 - beta2) * (1 - beta1**2 / beta2))
+        ratio = (first / (second.sqrt() + group["eps"])).clamp_(-most, most)
+        update = _rotate(ratio, bases, forward=False)
         parameter.sub_(update.view_as(parameter), alpha=group["lr"] * correction)
         if step % group["basis_every"] == 0:
             for basis in bases:
