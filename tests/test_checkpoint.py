@@ -182,4 +182,12 @@ def test_discarding_leaves_what_is_not_its_own(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
-        Checkpoint(tmp_path / "file" / "folder", KEY)
+        Checkpoint(tmp_path / "file" / "folder", KEY).keep_scan(scan())
+
+
+def test_a_folder_is_made_once_there_is_something_to_keep(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "parts", KEY)
+    assert checkpoint.scan() is None and checkpoint.group(0) is None and not (tmp_path / "parts").exists()
+    filled(tmp_path / "parts")
+    Checkpoint(tmp_path / "parts", "another")
+    assert not (tmp_path / "parts").exists()
