@@ -21,27 +21,9 @@ from . import codec
 from .errors import BitstreamError, InputError
 from .files import atomic_target, writable_folder
 from .groups import Plan, Span
+from .scan import Scan
 
 _SCAN, _EMBEDDINGS = "plan.json", "arrays.npz"
-
-
-@dataclass(frozen=True)
-class Scan:
-    """What a first look at a video found.
-
-    Attributes:
-        plan: where it is cut into groups.
-        size: (H, W) of its frames.
-        fps: frames a second.
-        warnings: what was odd about the file.
-        embeddings: (T, E) float16 of the teacher, or None.
-    """
-
-    plan: Plan
-    size: tuple[int, int]
-    fps: float
-    warnings: tuple[str, ...]
-    embeddings: npt.NDArray[np.float16] | None
 
 
 @dataclass(frozen=True)

@@ -237,6 +237,7 @@ def _info(args: argparse.Namespace) -> None:
         "file": str(args.input),
         "bytes": args.input.stat().st_size,
         "num_frames": video.num_frames,
+        "num_groups": video.num_groups,
         "fps": video.fps,
         "height": height,
         "width": width,

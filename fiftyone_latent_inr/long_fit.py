@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 
 from . import codec
-from .checkpoint import Checkpoint, Finished, Scan
+from .checkpoint import Checkpoint, Finished
 from .codec.quantisation import FloatArray
 from .errors import InputError
 from .fit_parts import drive, measure, motion_between, with_less_memory
@@ -29,6 +29,7 @@ from .groups import Span
 from .latent_video import LatentVideo, from_bytes, header
 from .model import ModelConfig, model_views
 from .progress import FitProgress, ProgressCallback
+from .scan import Scan
 from .stored import decode_group, encode_group, encode_semantic, to_model
 
 # Groups whose numbers are kept to start others from.
