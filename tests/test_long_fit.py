@@ -290,10 +290,21 @@ def test_notes_may_be_others_and_the_seconds_are_those_of_the_fit(
     assert one.metrics["seconds"] == other.metrics["seconds"] and content(one)[1] == content(other)[1]
 
 
+OTHER = scenes((1, 5), (2, 5)), replace(SHORTEST, steps=2, points_per_step=64)
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that another fit leaves."""
+    folder = tmp_path_factory.mktemp("other")
+    run(*OTHER, checkpoint=folder)
+    return folder
+
+
 @pytest.mark.parametrize("what", ["seed", "settings", "quality", "teacher", "size", "frames", "fps", "max_frames"])
-def test_a_checkpoint_of_something_else_is_not_used(what: str, tmp_path: Path, teacher: Teacher) -> None:
-    frames, config = scenes((1, 5), (2, 5)), replace(SHORTEST, steps=2, points_per_step=64)
-    run(frames, config, checkpoint=tmp_path)
+def test_a_checkpoint_of_something_else_is_not_used(what: str, other: Path, tmp_path: Path, teacher: Teacher) -> None:
+    frames, config = OTHER
+    shutil.copytree(other, tmp_path, dirs_exist_ok=True)
     kept = (tmp_path / "group-000000.part").read_bytes()
     options: dict[str, dict[str, Any]] = {
         "seed": {"seed": 1},
