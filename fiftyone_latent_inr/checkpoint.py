@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -73,7 +74,7 @@ class Checkpoint:
                 embeddings = arrays.get("embeddings")
             height, width = document["size"]
             return Scan(plan, (height, width), document["fps"], tuple(document["warnings"]), embeddings)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):
             return None
 
     def keep_scan(self, scan: Scan) -> None:

@@ -247,7 +247,8 @@ def _fit_frames(
 def _key(footage: Footage, settings: FitConfig, teacher: Teacher | None, seed: int) -> str:
     """What a checkpoint is of."""
     named = None if teacher is None else teacher.id
-    return digest_of([footage.key(), footage.size, footage.max_frames, settings.digest(), named, seed])
+    cut = footage.size, footage.max_frames, footage.fps
+    return digest_of([footage.key(), *cut, settings.digest(), named, seed])
 
 
 def estimate_seconds(

@@ -70,7 +70,7 @@ def fit_long(
         InputError: the frames are not those that were scanned.
     """
     job = _LongFit(footage, scan, settings, checkpoint, seed, device, report)
-    for index, frames in enumerate(footage.groups([span.count for span in scan.plan.spans])):
+    for index, frames in enumerate(footage.groups([span.count for span in scan.plan.spans], scan.size)):
         if job.checkpoint.group(index) is None:
             job.fit(index, frames)
         job.tick(index)
