@@ -143,7 +143,9 @@ class Checkpoint:
 def discard(folder: str | os.PathLike[str]) -> None:
     """Removes what a checkpoint left in a folder, and the folder if nothing else is in it."""
     path = Path(folder)
-    for name in [_SCAN, _EMBEDDINGS, *(file.name for file in path.glob("group-*.part"))]:
+    # temporary ones are left where a process was killed while it wrote
+    patterns = (_SCAN, _EMBEDDINGS, f"group-{'[0-9]' * 6}.part", f".linr-{'[0-9a-f]' * 12}.tmp")
+    for name in [file.name for pattern in patterns for file in path.glob(pattern)]:
         with suppress(OSError):
             (path / name).unlink()
     with suppress(OSError):

@@ -16,8 +16,6 @@ from .files import fingerprint
 from .resize import area_resize
 
 Frame = npt.NDArray[np.uint8]
-_FRAMES_OF_A_KEY = 64
-
 Source = str | os.PathLike[str] | npt.NDArray[np.uint8]
 
 
@@ -66,11 +64,11 @@ class Footage:
         return count if count is None or self.max_frames is None else min(count, self.max_frames)
 
     def key(self) -> str:
-        """Twelve hexadecimal digits that change with the content: blocks of a file, frames of an array."""
+        """Twelve hexadecimal digits that change with the content: blocks of a file, an array's frames."""
         if isinstance(self.source, str | os.PathLike):
             return fingerprint(self.source)
         digest = hashlib.blake2b(str(self.source.shape).encode(), digest_size=6)
-        for frame in self.source[:: max(1, len(self.source) // _FRAMES_OF_A_KEY)]:
+        for frame in self.source:
             digest.update(np.ascontiguousarray(frame).data)
         return digest.hexdigest()
 

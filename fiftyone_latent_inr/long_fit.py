@@ -35,7 +35,7 @@ from .stored import decode_group, encode_group, encode_semantic, to_model
 # Groups whose numbers are kept to start others from.
 _KEPT = 4
 # Bytes that header and index take, for rates that are asked for in bits.
-_OVERHEAD = 600
+_OVERHEAD = 200
 
 Tensors = dict[str, FloatArray]
 
