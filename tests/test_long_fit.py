@@ -72,6 +72,11 @@ def test_scenes_become_groups(frames: np.ndarray, fitted: LatentVideo) -> None:
     assert fitted.preset == "fast" and fitted.metadata["config"] == QUICK.digest()
 
 
+def test_what_comes_later_does_not_change_what_came_before(frames: np.ndarray) -> None:
+    part, longer = (content(run(frames[:count]))[1] for count in (17, 24))
+    assert part == longer[: len(part)] and len(longer) == len(part) + 1
+
+
 def test_the_metrics_are_those_of_the_file(frames: np.ndarray, fitted: LatentVideo, tmp_path: Path) -> None:
     fitted.save(tmp_path / "long.linr")
     loaded = linr.load(tmp_path / "long.linr")
