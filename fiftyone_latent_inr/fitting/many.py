@@ -161,15 +161,11 @@ class _Batch(Steps):
         with torch.random.fork_rng(devices=[]):
             empty = Objective(LatentINR(self.shape), config.alignment_weight).to(device)
 
-        def losses(*inputs: Tensor) -> tuple[Tensor, Tensor]:
-            def one(parameters: dict[str, Tensor], *inputs: Tensor) -> Any:
-                return functional_call(empty, parameters, inputs)
+        def one(parameters: dict[str, Tensor], *inputs: Tensor) -> Any:
+            return functional_call(empty, parameters, inputs)
 
-            named = {f"model.{name}": value for name, value in self.parameters.items()}
-            found: tuple[Tensor, Tensor] = vmap(one)(named, *inputs)
-            return found
-
-        self.loss = Loss(losses, compile_mode(device, total))
+        self._named = {f"model.{name}": value for name, value in self.parameters.items()}
+        self.loss = Loss(vmap(one), compile_mode(device, total))
         self._error = torch.zeros(len(tasks), device=device)
 
     def begin_rate(self, num_steps: int) -> None:
@@ -205,9 +201,10 @@ class _Batch(Steps):
     def _backward(self, between: bool) -> None:
         """Gradients of one step, on frames or on what lies between them."""
         if between and self._between is not None:
-            self.loss.backward(self._learned, *self._between(), self._scene)
+            self.loss.backward(self._learned, self._named, *self._between(), self._scene)
         else:
-            self._error = self.loss.backward(self._learned, *self._frames(), *self._embeddings).clone()
+            drawn = self._frames()
+            self._error = self.loss.backward(self._learned, self._named, *drawn, *self._embeddings).clone()
 
     def results(self) -> list[Fitted]:
         """What has been fitted."""
