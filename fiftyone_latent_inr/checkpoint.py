@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -20,27 +21,9 @@ from . import codec
 from .errors import BitstreamError, InputError
 from .files import atomic_target, writable_folder
 from .groups import Plan, Span
+from .scan import Scan
 
 _SCAN, _EMBEDDINGS = "plan.json", "arrays.npz"
-
-
-@dataclass(frozen=True)
-class Scan:
-    """What a first look at a video found.
-
-    Attributes:
-        plan: where it is cut into groups.
-        size: (H, W) of its frames.
-        fps: frames a second.
-        warnings: what was odd about the file.
-        embeddings: (T, E) float16 of the teacher, or None.
-    """
-
-    plan: Plan
-    size: tuple[int, int]
-    fps: float
-    warnings: tuple[str, ...]
-    embeddings: npt.NDArray[np.float16] | None
 
 
 @dataclass(frozen=True)
@@ -62,20 +45,16 @@ class Checkpoint:
     """Finished groups, in a folder or, without one, in memory.
 
     Args:
-        folder: where; made if it is not there. None keeps everything in memory.
+        folder: where; made once there is something to keep. None keeps everything in memory.
         key: what the fit is of; what was kept under another key is thrown away.
-
-    Raises:
-        InputError: the folder cannot be written.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None, key: str) -> None:
-        self._folder = None if folder is None else writable_folder(folder)
+        self._folder = None if folder is None else Path(folder)
         self._key = key
         self._groups: dict[int, Finished] = {}
         if self._folder is not None and self._document() is None:
             discard(self._folder)
-            self._folder.mkdir(parents=True, exist_ok=True)
 
     def scan(self) -> Scan | None:
         """The first look at the video, if it was finished."""
@@ -95,13 +74,18 @@ class Checkpoint:
                 embeddings = arrays.get("embeddings")
             height, width = document["size"]
             return Scan(plan, (height, width), document["fps"], tuple(document["warnings"]), embeddings)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):
             return None
 
     def keep_scan(self, scan: Scan) -> None:
-        """Stores the first look at the video."""
+        """Stores the first look at the video.
+
+        Raises:
+            InputError: the folder cannot be written.
+        """
         if self._folder is None:
             return
+        writable_folder(self._folder)
         arrays: dict[str, npt.NDArray[Any]] = {
             "counts": np.array([len(part) for part in scan.plan.frames]),
             "prints": np.concatenate(scan.plan.prints),
@@ -159,7 +143,9 @@ class Checkpoint:
 def discard(folder: str | os.PathLike[str]) -> None:
     """Removes what a checkpoint left in a folder, and the folder if nothing else is in it."""
     path = Path(folder)
-    for name in [_SCAN, _EMBEDDINGS, *(file.name for file in path.glob("group-*.part"))]:
+    # temporary ones are left where a process was killed while it wrote
+    patterns = (_SCAN, _EMBEDDINGS, f"group-{'[0-9]' * 6}.part", f".linr-{'[0-9a-f]' * 12}.tmp")
+    for name in [file.name for pattern in patterns for file in path.glob(pattern)]:
         with suppress(OSError):
             (path / name).unlink()
     with suppress(OSError):

@@ -17,11 +17,14 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import __version__
 from . import cli_arguments as arg
 from .errors import LatentINRError
+
+if TYPE_CHECKING:
+    from .latent_video import LatentVideo
 
 PROG = "latent-inr"
 PRESETS = ("fast", "balanced", "best")
@@ -60,7 +63,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         name = f"{error.filename}: " if error.filename else ""
         return _fail(f"{name}{error.strerror or error}")
     except KeyboardInterrupt:
-        print(f"\n{PROG}: interrupted; nothing half-written was left behind", file=sys.stderr)
+        print(
+            f"\n{PROG}: interrupted; nothing half-written was left behind",
+            file=sys.stderr,
+        )
         return 130
 
 
@@ -121,9 +127,29 @@ def _add_encode(commands: Any) -> None:
 def _encode(args: argparse.Namespace) -> None:
     # Before a fit of minutes begins: can its result be stored?
     arg.check_output(args.output, args.input)
+    from .checkpoint import discard, has_checkpoint
+
+    parts = args.output.with_name(f"{args.output.name}.parts")
+
+    try:
+        video = _fit_file(args, parts)
+    except KeyboardInterrupt:
+        if has_checkpoint(parts):
+            print(f"\n{PROG}: what is finished is in {parts}; the same command goes on with it", file=sys.stderr)
+        raise
+    video.save(args.output)
+    discard(parts)
+    m = video.metrics
+    print(
+        f"{args.output}: {args.output.stat().st_size:,} bytes, {video.num_frames} frames of "
+        f"{video.size[1]}x{video.size[0]}, {_figures(m)}, {m.get('seconds', 0):.1f} s"
+    )
+
+
+def _fit_file(args: argparse.Namespace, parts: Path) -> LatentVideo:
     from .encode import fit
 
-    video = fit(
+    return fit(
         args.input,
         preset=args.preset,
         quality=args.quality,
@@ -135,12 +161,7 @@ def _encode(args: argparse.Namespace) -> None:
         device=args.device,
         seed=args.seed,
         progress=not args.quiet,
-    )
-    video.save(args.output)
-    m = video.metrics
-    print(
-        f"{args.output}: {args.output.stat().st_size:,} bytes, {video.num_frames} frames of "
-        f"{video.size[1]}x{video.size[0]}, {_figures(m)}, {m.get('seconds', 0):.1f} s"
+        checkpoint=parts,
     )
 
 
@@ -216,6 +237,7 @@ def _info(args: argparse.Namespace) -> None:
         "file": str(args.input),
         "bytes": args.input.stat().st_size,
         "num_frames": video.num_frames,
+        "num_groups": video.num_groups,
         "fps": video.fps,
         "height": height,
         "width": width,

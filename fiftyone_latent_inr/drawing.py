@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -119,6 +120,38 @@ def follow(
             yield own
         else:
             yield around.mix(own, low, float(time) - low)
+
+
+def join(before: Frame, after: Frame, phases: npt.NDArray[Any]) -> Iterator[Frame]:
+    """What lies between two frames of which no network knows both: moved along the optical flow, or blended.
+
+    Args:
+        before: uint8 (H, W, 3).
+        after: uint8 (H, W, 3).
+        phases: (N,) from 0, `before`, to 1, `after`.
+
+    Yields:
+        N frames, uint8 (H, W, 3); blends where OpenCV is missing or the frames are too small.
+    """
+    pair, size = np.stack([before, after]), before.shape[:2]
+    try:
+        flows = optical_flow(pair, [0]) if min(size) >= LEAST_SIDE else None
+    except ImportError:
+        flows = None
+    motion = None
+    if flows is not None:
+        motion = Motion(torch.from_numpy(pair), torch.tensor([0]), torch.from_numpy(flows))
+    for phase in phases:
+        if motion is None:
+            mixed = before + float(phase) * (after.astype(np.float32) - before)
+            yield np.rint(mixed).astype(np.uint8)
+            continue
+        which, when = torch.tensor([0]), torch.tensor([float(phase)])
+        parts = []
+        for part in torch.arange(size[0] * size[1]).split(_POINTS_MOVED):
+            rows, cols = part[None] // size[1], part[None] % size[1]
+            parts.append(motion.colours(which, when, rows, cols).mul_(255).round_().to(torch.uint8))
+        yield torch.cat(parts, 1).view(*size, 3).numpy()
 
 
 class _Around:

@@ -19,16 +19,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .checkpoint import Checkpoint, Scan
+from .checkpoint import Checkpoint
 from .errors import InputError
 from .files import digest_of
 from .fit_parts import drive, measure, motion_between, with_less_memory
 from .fitting import FitConfig, Fitted, fit_frames, resolve
 from .footage import Footage, Source
-from .groups import GroupPlanner, most_frames
 from .latent_video import LatentVideo, from_bytes, pick_device, to_bytes
 from .long_fit import fit_long
 from .progress import FitProgress, ProgressCallback
+from .scan import Scan, scan
 
 if TYPE_CHECKING:
     from .semantics.teachers import Teacher
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 _THREADS = 1
 # What the metrics, which are measured last, add to a file.
 _METRICS_BYTES = 120
-# Frames that are shown to the teacher at a time while a long video is scanned, and between two progress events.
-_TOGETHER = 32
 
 
 def fit(
@@ -159,29 +157,28 @@ def _fit(
         teacher = _teacher(teacher, where)
         key = "" if folder is None else _key(footage, settings[0], teacher, seed)
         checkpoint = Checkpoint(folder, key)
-        scan = checkpoint.scan()
-        frames = None
-        if scan is None:
-            scan, frames = _scan(footage, settings[0], teacher, report)
+        found, frames = checkpoint.scan(), None
+        if found is None:
+            found, frames = scan(footage, settings[0], teacher, report)
         else:
             report(FitProgress("decode", 1, 1, message="going on with a fit that was stopped"))
-        for warning in scan.warnings:
+        for warning in found.warnings:
             report(FitProgress("decode", 1, 1, message=warning))
         notes: dict[str, Any] = {
             "preset": settings[0].preset,
             "teacher": None if teacher is None else teacher.name,
             "teacher_id": None if teacher is None else teacher.id,
         }
-        kept = {"seed": seed, **({"warnings": list(scan.warnings)} if scan.warnings else {}), **(metadata or {})}
+        kept = {"seed": seed, **({"warnings": list(found.warnings)} if found.warnings else {}), **(metadata or {})}
         if frames is not None:
-            return _fit_short(frames, scan, settings, teacher, seed, where, report, start, notes, kept)
-        checkpoint.keep_scan(scan)
+            return _fit_short(frames, found, settings, teacher, seed, where, report, start, notes, kept)
+        checkpoint.keep_scan(found)
         results = []
         for k, aim in enumerate(settings):
             notes["metadata"] = {"config": aim.digest(), **kept}
             held = checkpoint if k == 0 else Checkpoint(None, "")
             results.append(
-                fit_long(footage, scan, aim, held, seed=seed, device=where, report=report, notes=notes)
+                fit_long(footage, found, aim, held, seed=seed, device=where, report=report, notes=notes)
             )  # fmt: skip
         return results
 
@@ -247,57 +244,11 @@ def _fit_frames(
             config = with_less_memory(config, error)
 
 
-def _scan(
-    footage: Footage, settings: FitConfig, teacher: Teacher | None, report: ProgressCallback
-) -> tuple[Scan, npt.NDArray[np.uint8] | None]:
-    """A first look at all frames, and the frames where they are one group."""
-    expected = footage.expected
-    planner: GroupPlanner | None = None
-    most = 1
-    held: list[npt.NDArray[np.uint8]] | None = []  # all frames, as long as they may be one group
-    waiting: list[npt.NDArray[np.uint8]] = []  # for the teacher
-    embeddings: list[npt.NDArray[np.float16]] = []
-    size = 0, 0
-
-    def ask(frames: list[npt.NDArray[np.uint8]]) -> None:
-        if teacher is not None and frames:
-            embeddings.append(teacher.embed_frames(np.stack(frames)).astype(np.float16))
-        frames.clear()
-
-    for count, frame in enumerate(footage.frames(), 1):
-        if planner is None:
-            size = frame.shape[0], frame.shape[1]
-            planner = _planner(settings, size)
-            most = planner.most
-        planner.add(frame)
-        if held is not None:
-            held.append(frame)
-            if count > most:
-                waiting, held = held, None
-        else:
-            waiting.append(frame)
-        if held is None and len(waiting) >= _TOGETHER:
-            ask(waiting)
-        if count % _TOGETHER == 0:
-            report(FitProgress("scan", count, max(expected or 0, count)))
-    if planner is None:
-        raise InputError(f"{footage.source}: there are no frames in it")
-    plan = planner.finish()
-    if held is not None and len(plan.spans) == 1:
-        return Scan(plan, size, footage.fps, footage.warnings, None), np.stack(held)
-    ask([*(held or ()), *waiting])
-    found = np.concatenate(embeddings) if embeddings else None
-    return Scan(plan, size, footage.fps, footage.warnings, found), None
-
-
-def _planner(settings: FitConfig, size: tuple[int, int]) -> GroupPlanner:
-    return GroupPlanner(settings.group_frames, most_frames(*size), settings.similar, settings.max_depth)
-
-
 def _key(footage: Footage, settings: FitConfig, teacher: Teacher | None, seed: int) -> str:
     """What a checkpoint is of."""
     named = None if teacher is None else teacher.id
-    return digest_of([footage.key(), footage.size, footage.max_frames, settings.digest(), named, seed])
+    cut = footage.size, footage.max_frames, footage.fps
+    return digest_of([footage.key(), *cut, settings.digest(), named, seed])
 
 
 def estimate_seconds(

@@ -16,8 +16,6 @@ from .files import fingerprint
 from .resize import area_resize
 
 Frame = npt.NDArray[np.uint8]
-_FRAMES_OF_A_KEY = 64
-
 Source = str | os.PathLike[str] | npt.NDArray[np.uint8]
 
 
@@ -66,11 +64,11 @@ class Footage:
         return count if count is None or self.max_frames is None else min(count, self.max_frames)
 
     def key(self) -> str:
-        """Twelve hexadecimal digits that change with the content: blocks of a file, frames of an array."""
+        """Twelve hexadecimal digits that change with the content: blocks of a file, an array's frames."""
         if isinstance(self.source, str | os.PathLike):
             return fingerprint(self.source)
         digest = hashlib.blake2b(str(self.source.shape).encode(), digest_size=6)
-        for frame in self.source[:: max(1, len(self.source) // _FRAMES_OF_A_KEY)]:
+        for frame in self.source:
             digest.update(np.ascontiguousarray(frame).data)
         return digest.hexdigest()
 
@@ -86,18 +84,26 @@ class Footage:
         for frame in self.source[: self.max_frames]:
             yield np.ascontiguousarray(frame if self.size is None else area_resize(frame, self.size))
 
-    def groups(self, counts: list[int]) -> Iterator[npt.NDArray[np.uint8]]:
+    def groups(self, counts: list[int], size: tuple[int, int] | None = None) -> Iterator[npt.NDArray[np.uint8]]:
         """The frames in runs of so many, (count, H, W, 3) each; one run is held at a time.
+
+        Args:
+            counts: frames of each run.
+            size: (H, W) that they had when they were looked at first, where that is known.
 
         Raises:
             InputError: the file has become shorter, or its frames another size.
         """
         frames = self.frames()
         for count in counts:
-            run = list(islice(frames, count))
-            if len(run) < count or any(frame.shape != run[0].shape for frame in run):
-                raise InputError(f"{self.source}: it changed while it was being fitted; fit it again")
-            yield np.stack(run)
+            yield self._run(frames, count, size)
+
+    def _run(self, frames: Iterator[Frame], count: int, size: tuple[int, int] | None) -> npt.NDArray[np.uint8]:
+        run = list(islice(frames, count))
+        if len(run) < count or any(frame.shape[:2] != (size or run[0].shape[:2]) for frame in run):
+            name = self.source if isinstance(self.source, str | os.PathLike) else "the frames"
+            raise InputError(f"{name}: changed while being fitted; fit them again")
+        return np.stack(run)
 
     def _decoded(self, path: str | os.PathLike[str]) -> Iterator[Frame]:
         from .video_reader import VideoReader  # PyAV is needed for files alone

@@ -76,9 +76,13 @@ class Plan:
 
     def nearest(self, index: int, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
         """(T,) for each frame of a span, which frame of its parent resembles it most."""
+        return self.nearest_prints(index, np.stack([fingerprint(frame) for frame in frames]))
+
+    def nearest_prints(self, index: int, prints: Print) -> npt.NDArray[np.int64]:
+        """The same of frames of which there are fingerprints (T, 18 * 32 * 3)."""
         parent = self.spans[index].parent
         assert parent is not None
-        distances = _distances(np.stack([fingerprint(frame) for frame in frames]), self.prints[parent])
+        distances = _distances(prints, self.prints[parent])
         return np.asarray(self.frames[parent][distances.argmin(1)])
 
     def to_json(self) -> dict[str, Any]:

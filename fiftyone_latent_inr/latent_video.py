@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from . import codec
-from .drawing import Frame, draw, follow
+from .drawing import Frame, draw, follow, join
 from .errors import BitstreamError, InputError
 from .files import atomic_target
 from .model import LatentINR
@@ -196,15 +196,32 @@ class LatentVideo:
         where = pick_device(device)
         starts = np.array([group.first for group in self._stored.groups])
         owners = np.searchsorted(starts, instants, side="right") - 1
-        for run in np.split(np.arange(len(instants)), np.flatnonzero(np.diff(owners)) + 1):
+        lasts = np.append(starts[1:], self.num_frames) - 1
+        # twice the group, and one more in the gap that follows it, which is in no group
+        places = 2 * owners + (instants > lasts[owners])
+        for run in np.split(np.arange(len(instants)), np.flatnonzero(np.diff(places)) + 1):
             if not len(run):
                 continue
-            group = self._stored.groups[owners[run[0]]]
-            # between two groups the earlier one's last frame holds
-            inside = np.minimum(instants[run] - group.first, group.config.num_frames - 1).astype(np.float32)
+            index = int(owners[run[0]])
+            if places[run[0]] % 2:
+                yield from self._join(index, instants[run] - lasts[index], (height, width), where)
+                continue
+            group = self._stored.groups[index]
             cuts = [cut - group.first for cut in self.cuts if 0 < cut - group.first < group.config.num_frames]
             drawing = follow if motion else draw
-            yield from drawing(self.model(where, int(owners[run[0]])), inside, height, width, cuts)
+            inside = (instants[run] - group.first).astype(np.float32)
+            yield from drawing(self.model(where, index), inside, height, width, cuts)
+
+    def _join(
+        self, index: int, phases: npt.NDArray[Any], size: tuple[int, int], where: torch.device
+    ) -> Iterator[Frame]:
+        """What lies between a group's last frame and the next one's first: phases from 0 to 1."""
+        ends = ((index, self._stored.groups[index].config.num_frames - 1), (index + 1, 0))
+        before, after = (next(draw(self.model(where, k), np.array([frame], np.float32), *size)) for k, frame in ends)
+        if self._stored.groups[index + 1].first in self.cuts:
+            yield from (before if phase < 0.5 else after for phase in phases)
+        else:
+            yield from join(before, after, phases)
 
     def model(self, device: torch.device | str = "cpu", group: int = 0) -> LatentINR:
         """The networks of a group of frames, rebuilt from the stored tensors, on a device."""

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 
 from . import codec
-from .checkpoint import Checkpoint, Finished, Scan
+from .checkpoint import Checkpoint, Finished
 from .codec.quantisation import FloatArray
 from .errors import InputError
 from .fit_parts import drive, measure, motion_between, with_less_memory
@@ -29,12 +29,13 @@ from .groups import Span
 from .latent_video import LatentVideo, from_bytes, header
 from .model import ModelConfig, model_views
 from .progress import FitProgress, ProgressCallback
+from .scan import Scan
 from .stored import decode_group, encode_group, encode_semantic, to_model
 
 # Groups whose numbers are kept to start others from.
 _KEPT = 4
 # Bytes that header and index take, for rates that are asked for in bits.
-_OVERHEAD = 600
+_OVERHEAD = 200
 
 Tensors = dict[str, FloatArray]
 
@@ -69,7 +70,7 @@ def fit_long(
         InputError: the frames are not those that were scanned.
     """
     job = _LongFit(footage, scan, settings, checkpoint, seed, device, report)
-    for index, frames in enumerate(footage.groups([span.count for span in scan.plan.spans])):
+    for index, frames in enumerate(footage.groups([span.count for span in scan.plan.spans], scan.size)):
         if job.checkpoint.group(index) is None:
             job.fit(index, frames)
         job.tick(index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .checkpoint import Checkpoint, Finished, Scan
-from .encode import _METRICS_BYTES, _measure, _scan
+from .checkpoint import Checkpoint, Finished
+from .encode import _METRICS_BYTES, _measure
 from .errors import InputError
 from .fit_parts import measure, motion_between
 from .fitting import FitConfig, Fitted
@@ -22,6 +23,7 @@ from .footage import Footage, Source
 from .latent_video import LatentVideo, from_bytes, to_bytes
 from .long_fit import Tensors, _LongFit
 from .progress import FitProgress
+from .scan import Scan, scan
 from .stored import decode_group, encode_group, to_model
 
 if TYPE_CHECKING:
@@ -90,20 +92,20 @@ def open_video(
     if any(frame.shape != frames[0].shape for frame in frames):
         raise InputError(f"{_named(source)}: its frames are of several sizes; choose one (size=)")
     still = Footage(np.stack(frames), fps=footage.fps)
-    scan, together = _scan(still, settings, teacher, _ignore)
-    scan = Scan(scan.plan, scan.size, scan.fps, footage.warnings, scan.embeddings)
+    found, together = scan(still, settings, teacher, _ignore)
+    found = replace(found, warnings=footage.warnings)
     notes: dict[str, Any] = {
         "preset": settings.preset,
         "teacher": None if teacher is None else teacher.name,
         "teacher_id": None if teacher is None else teacher.id,
     }
-    kept = {"seed": seed, **({"warnings": list(scan.warnings)} if scan.warnings else {})}
+    kept = {"seed": seed, **({"warnings": list(found.warnings)} if found.warnings else {})}
     if together is None:
         notes["metadata"] = {"config": settings.digest(), **kept}
-        return _Long(still, scan, settings, seed, device, notes)
+        return _Long(still, found, settings, seed, device, notes)
     notes["metadata"] = {"config": settings.digest(), "steps": settings.steps_for(*together.shape[:3]), **kept}
     targets = None if teacher is None else torch.from_numpy(teacher.embed_frames(together))
-    return _Short(together, scan, settings, targets, seed, device, notes, start)
+    return _Short(together, found, settings, targets, seed, device, notes, start)
 
 
 class _Short:

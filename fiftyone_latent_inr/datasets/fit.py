@@ -79,7 +79,8 @@ def fit_dataset(
     Afterwards `samples.sort_by_similarity("a red circle", k=5)` works in this process, in one that imports
     only FiftyOne, and in the App's Similarity panel. Done again, only what is new or changed is fitted: a
     sample is up to date while its video's content and the settings that decide the result are the same. Each
-    video is stored as soon as it is fitted, so stopping (or a crash) loses at most the one in hand.
+    video is stored as soon as it is fitted, of a long one each group of frames, so stopping (or a crash)
+    loses at most the group in hand.
 
     Example:
         >>> import fiftyone as fo, fiftyone_latent_inr as linr
@@ -164,7 +165,7 @@ def default_output_dir(dataset: fo.Dataset) -> Path:
 def _check_options(options: dict[str, Any]) -> None:
     from ..encode import fit
 
-    taken = {"source", "preset", "teacher", "prior", "progress", "fps", "metadata"}
+    taken = {"source", "preset", "teacher", "prior", "progress", "fps", "metadata", "checkpoint"}
     known = [name for name in inspect.signature(fit).parameters if name not in taken]
     unknown = sorted(set(options) - set(known))
     if unknown:

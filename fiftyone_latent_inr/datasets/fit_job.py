@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..checkpoint import discard
 from ..errors import BitstreamError, InputError
 from ..progress import FitProgress
 from . import index
@@ -71,8 +72,11 @@ class FitJob(Job):
         video = self._adopt(target, path)
         adopted = video is not None
         if video is None:
-            video = self._fit(target, item.fingerprint)
+            # groups of a long video that are finished: a run that is stopped goes on with them
+            parts = path.with_name(f"{path.name}.parts")
+            video = self._fit(target, item.fingerprint, parts)
             self._save(video, path)
+            discard(parts)
         ensure_fields(self.dataset, self.names)
         store(self.dataset, target.sample_id, self.names, video, str(path))
         self._written.add(str(path))
@@ -98,7 +102,7 @@ class FitJob(Job):
                     self.reporter.note(f"{candidate}: fitted again, as it cannot be read: {error}", logging.WARNING)
         return None
 
-    def _fit(self, target: Target, print_: str) -> Any:
+    def _fit(self, target: Target, print_: str, parts: Path) -> Any:
         from ..encode import fit
 
         def listen(event: FitProgress) -> None:
@@ -110,7 +114,7 @@ class FitJob(Job):
         # The name, not the place: files are passed on to strangers
         name = Path(target.filepath).name
         notes = {"source": name, "fingerprint": print_, "settings": self.settings.digest}
-        return fit(target.filepath, progress=listen, metadata=notes, **self.fit_arguments)
+        return fit(target.filepath, progress=listen, metadata=notes, checkpoint=parts, **self.fit_arguments)
 
     def _save(self, video: Any, path: Path) -> None:
         try:

@@ -86,7 +86,7 @@ class FitConfig:
     similar: float = 26.0
     max_depth: int = 2
     warm_steps: float = 0.5
-    warm_weight: float = 0.8
+    warm_weight: float = 0.45
 
     def __post_init__(self) -> None:
         for name in ("steps", "max_frames_per_step", "points_per_step"):

@@ -1,0 +1,100 @@
+"""A first look at a video: where it is cut into groups of frames, and what the teacher sees in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import InputError
+from .fitting import FitConfig
+from .footage import Footage
+from .groups import GroupPlanner, Plan, most_frames
+from .progress import FitProgress, ProgressCallback
+
+if TYPE_CHECKING:
+    from .semantics.teachers import Teacher
+
+# Frames that are shown to the teacher at a time, and between two progress events.
+_TOGETHER = 32
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a first look at a video found.
+
+    Attributes:
+        plan: where it is cut into groups.
+        size: (H, W) of its frames.
+        fps: frames a second.
+        warnings: what was odd about the file.
+        embeddings: (T, E) float16 of the teacher, or None.
+    """
+
+    plan: Plan
+    size: tuple[int, int]
+    fps: float
+    warnings: tuple[str, ...]
+    embeddings: npt.NDArray[np.float16] | None
+
+
+def scan(
+    footage: Footage, settings: FitConfig, teacher: Teacher | None, report: ProgressCallback
+) -> tuple[Scan, npt.NDArray[np.uint8] | None]:
+    """Looks at all frames, one by one.
+
+    Args:
+        footage: the frames.
+        settings: of the fit; how long groups are.
+        teacher: what embeds the frames of a video of several groups; None for no embeddings.
+        report: takes progress.
+
+    Returns:
+        What was found, and the frames (T, H, W, 3) where they are one group: then they are not embedded.
+
+    Raises:
+        InputError: there is no frame, or the file cannot be read.
+    """
+    expected = footage.expected
+    planner: GroupPlanner | None = None
+    most = 1
+    held: list[npt.NDArray[np.uint8]] | None = []  # all frames, as long as they may be one group
+    waiting: list[npt.NDArray[np.uint8]] = []  # for the teacher
+    embeddings: list[npt.NDArray[np.float16]] = []
+    size = 0, 0
+
+    def ask(frames: list[npt.NDArray[np.uint8]]) -> None:
+        if teacher is not None and frames:
+            embeddings.append(teacher.embed_frames(np.stack(frames)).astype(np.float16))
+        frames.clear()
+
+    for count, frame in enumerate(footage.frames(), 1):
+        if planner is None:
+            size = frame.shape[0], frame.shape[1]
+            planner = _planner(settings, size)
+            most = planner.most
+        planner.add(frame)
+        if held is not None:
+            held.append(frame)
+            if count > most:
+                waiting, held = held, None
+        else:
+            waiting.append(frame)
+        if held is None and len(waiting) >= _TOGETHER:
+            ask(waiting)
+        if count % _TOGETHER == 0:
+            report(FitProgress("scan", count, max(expected or 0, count)))
+    if planner is None:
+        raise InputError(f"{footage.source}: there are no frames in it")
+    plan = planner.finish()
+    if held is not None and len(plan.spans) == 1:
+        return Scan(plan, size, footage.fps, footage.warnings, None), np.stack(held)
+    ask([*(held or ()), *waiting])
+    found = np.concatenate(embeddings) if embeddings else None
+    return Scan(plan, size, footage.fps, footage.warnings, found), None
+
+
+def _planner(settings: FitConfig, size: tuple[int, int]) -> GroupPlanner:
+    return GroupPlanner(settings.group_frames, most_frames(*size), settings.similar, settings.max_depth)

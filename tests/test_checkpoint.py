@@ -1,0 +1,193 @@
+"""What a long fit has finished: kept, found again, and thrown away where it is of something else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scenes import scenes
+
+from fiftyone_latent_inr import InputError
+from fiftyone_latent_inr.checkpoint import Checkpoint, Finished, Scan, discard, has_checkpoint
+from fiftyone_latent_inr.groups import plan_groups
+
+KEY = "0123456789"
+
+
+def scan(embeddings: bool = True) -> Scan:
+    plan = plan_groups(scenes((1, 6), (2, 9), (1, 6)), 8)
+    rows = np.random.default_rng(0).normal(size=(21, 5)).astype(np.float16)
+    return Scan(plan, (24, 32), 12.5, ("a frame was damaged", "ü"), rows if embeddings else None)
+
+
+def finished(width: int = 4, seed: int = 0) -> Finished:
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(-32767, 32767, (6, width)).astype(np.int16)
+    return Finished(rng.bytes(1000 + seed), codes, {"psnr": 31.25 * 6, "ms_ssim": 5.5, "seconds": 0.1})
+
+
+def same(one: Finished | None, other: Finished) -> bool:
+    return (
+        one is not None
+        and (one.data, one.metrics) == (other.data, other.metrics)
+        and (one.semantic.dtype, one.semantic.shape) == (other.semantic.dtype, other.semantic.shape)
+        and np.array_equal(one.semantic, other.semantic)
+    )
+
+
+@pytest.mark.parametrize("embeddings", [True, False])
+def test_a_scan_comes_back(embeddings: bool, tmp_path: Path) -> None:
+    given = scan(embeddings)
+    assert [span.parent for span in given.plan.spans] == [None, None, 0]
+    Checkpoint(tmp_path, KEY).keep_scan(given)
+    found = Checkpoint(tmp_path, KEY).scan()
+    assert found is not None
+    assert (found.plan.spans, found.plan.cuts) == (given.plan.spans, given.plan.cuts)
+    for name in ("prints", "frames"):
+        for one, other in zip(getattr(found.plan, name), getattr(given.plan, name), strict=True):
+            np.testing.assert_array_equal(one, other)
+            assert one.dtype == other.dtype
+    assert (found.size, found.fps, found.warnings) == (given.size, given.fps, given.warnings)
+    if given.embeddings is None:
+        assert found.embeddings is None
+    else:
+        assert found.embeddings is not None and found.embeddings.dtype == np.float16
+        np.testing.assert_array_equal(found.embeddings, given.embeddings)
+
+
+@pytest.mark.parametrize("width", [4, 0])
+def test_groups_come_back(width: int, tmp_path: Path) -> None:
+    one, other = finished(width), finished(width, 1)
+    checkpoint = Checkpoint(tmp_path / "new" / "folder", KEY)
+    checkpoint.keep_scan(scan())
+    checkpoint.keep_group(0, one)
+    checkpoint.keep_group(12, other)
+    again = Checkpoint(tmp_path / "new" / "folder", KEY)
+    assert same(again.group(0), one) and same(again.group(12), other) and again.group(1) is None
+    again.keep_group(0, other)
+    assert same(checkpoint.group(0), other)
+
+
+def test_without_a_folder_groups_are_in_memory() -> None:
+    checkpoint = Checkpoint(None, KEY)
+    checkpoint.keep_scan(scan())
+    checkpoint.keep_group(3, finished())
+    assert same(checkpoint.group(3), finished()) and checkpoint.group(0) is None and checkpoint.scan() is None
+    assert Checkpoint(None, KEY).group(3) is None
+
+
+def filled(folder: Path, key: str = KEY) -> Checkpoint:
+    checkpoint = Checkpoint(folder, key)
+    checkpoint.keep_scan(scan())
+    checkpoint.keep_group(0, finished())
+    checkpoint.keep_group(1, finished(seed=1))
+    return checkpoint
+
+
+def test_another_key_throws_away_what_was_kept_and_nothing_else(tmp_path: Path) -> None:
+    filled(tmp_path)
+    (tmp_path / "holiday.linr").write_bytes(b"mine")
+    (tmp_path / "group-photo.jpg").write_bytes(b"mine")
+    other = Checkpoint(tmp_path, "another")
+    assert other.scan() is None and other.group(0) is None and other.group(1) is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["group-photo.jpg", "holiday.linr"]
+    filled(tmp_path, "another")
+    assert Checkpoint(tmp_path, "another").group(1) is not None
+
+
+def test_groups_without_a_plan_are_thrown_away(tmp_path: Path) -> None:
+    """They may be of anything."""
+    filled(tmp_path)
+    (tmp_path / "plan.json").unlink()
+    assert Checkpoint(tmp_path, KEY).group(0) is None
+
+
+@pytest.mark.parametrize("damage", ["truncated", "a byte", "empty", "text", "gone", "a folder"])
+def test_a_damaged_group_was_not_finished(damage: str, tmp_path: Path) -> None:
+    filled(tmp_path)
+    path = tmp_path / "group-000001.part"
+    data = path.read_bytes()
+    if damage == "truncated":
+        path.write_bytes(data[:-30])
+    elif damage == "a byte":
+        path.write_bytes(data[:500] + bytes([data[500] ^ 1]) + data[501:])
+    elif damage in ("empty", "text"):
+        path.write_text("" if damage == "empty" else "not a group" * 50)
+    else:
+        path.unlink()
+        if damage == "a folder":
+            path.mkdir()
+    checkpoint = Checkpoint(tmp_path, KEY)
+    assert checkpoint.group(1) is None and same(checkpoint.group(0), finished()) and checkpoint.scan() is not None
+
+
+def test_no_byte_of_a_group_may_change(tmp_path: Path) -> None:
+    checkpoint = filled(tmp_path)
+    path = tmp_path / "group-000000.part"
+    data = path.read_bytes()
+    for k in range(0, len(data), 7):
+        path.write_bytes(data[:k] + bytes([data[k] ^ 0x40]) + data[k + 1 :])
+        assert checkpoint.group(0) is None, k
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "3", '"key"', "null", '{"key": 3}', "{}", "\x00\x01", '{"key": "another"}']
+)
+def test_a_plan_of_garbage_counts_as_nothing(text: str, tmp_path: Path) -> None:
+    filled(tmp_path)
+    (tmp_path / "plan.json").write_text(text)
+    checkpoint = Checkpoint(tmp_path, KEY)
+    assert checkpoint.scan() is None and checkpoint.group(0) is None
+
+
+@pytest.mark.parametrize("change", [{"spans": 3}, {"spans": [[1]]}, {"cuts": None}, {"size": [1]}, {"warnings": 0}])
+def test_a_plan_that_makes_no_sense_counts_as_nothing(change: dict[str, object], tmp_path: Path) -> None:
+    filled(tmp_path)
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    assert Checkpoint(tmp_path, KEY).scan() is None
+
+
+@pytest.mark.parametrize("damage", ["truncated", "a byte", "empty", "text", "gone"])
+def test_damaged_arrays_count_as_nothing(damage: str, tmp_path: Path) -> None:
+    filled(tmp_path)
+    path = tmp_path / "arrays.npz"
+    data = path.read_bytes()
+    changed = {"truncated": data[: len(data) // 2], "empty": b"", "text": b"not arrays" * 9}
+    changed["a byte"] = data[:3000] + bytes([data[3000] ^ 1]) + data[3001:]
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(changed[damage])
+    assert Checkpoint(tmp_path, KEY).scan() is None
+
+
+def test_discarding_leaves_what_is_not_its_own(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoint"
+    assert not has_checkpoint(folder)
+    filled(folder)
+    assert has_checkpoint(folder)
+    (folder / "notes.txt").write_text("mine")
+    discard(folder)
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"] and not has_checkpoint(folder)
+    (folder / "notes.txt").unlink()
+    filled(folder)
+    discard(folder)
+    assert not folder.exists()
+    discard(folder)  # there is nothing to do
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        Checkpoint(tmp_path / "file" / "folder", KEY).keep_scan(scan())
+
+
+def test_a_folder_is_made_once_there_is_something_to_keep(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "parts", KEY)
+    assert checkpoint.scan() is None and checkpoint.group(0) is None and not (tmp_path / "parts").exists()
+    filled(tmp_path / "parts")
+    Checkpoint(tmp_path / "parts", "another")
+    assert not (tmp_path / "parts").exists()
