@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import fiftyone_latent_inr as linr
-from fiftyone_latent_inr import encode
 from fiftyone_latent_inr.fitting import PRESETS, FitConfig
 
 from .architectures import at_most, in_words
@@ -127,6 +126,10 @@ def measure_throughput(
 
 def fit_all(clips: Sequence[Video], config: FitConfig, device: str) -> tuple[list[linr.LatentVideo], str]:
     """Fits clips together where there is a way to, else one after the other."""
-    if len(clips) > 1 and hasattr(encode, "fit_many"):
-        return list(encode.fit_many(clips, config=config, teacher="small", device=device, progress=False)), "together"
+    if len(clips) > 1 and hasattr(linr, "fit_many"):
+        fitted = linr.fit_many(clips, config=config, teacher="small", device=device, progress=False)
+        for one in fitted:
+            if isinstance(one, linr.InputError):
+                raise one
+        return [one for one in fitted if isinstance(one, linr.LatentVideo)], "together"
     return [timed_fit(frames, config, device, "small")[0] for frames in clips], "one after the other"

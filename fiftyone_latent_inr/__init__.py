@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "fit": "encode",
     "fit_rates": "encode",
+    "fit_many": "many_fit",
     "load": "latent_video",
     "LatentVideo": "latent_video",
     "InputError": "errors",
@@ -43,6 +44,7 @@ __all__ = [
     "__version__",
     "fit",
     "fit_dataset",
+    "fit_many",
     "fit_rates",
     "interpolate",
     "load",
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
     from .encode import fit, fit_rates
     from .errors import BitstreamError, InputError, TeacherUnavailableError
     from .latent_video import LatentVideo, load
+    from .many_fit import fit_many
     from .progress import FitProgress
     from .semantics.teachers import load_teacher
 

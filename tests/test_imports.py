@@ -18,7 +18,8 @@ FLOORS = [
     *("model", "metrics", "pixels", "resize", "cuts", "groups", "motion", "drawing"),
     *("video_reader", "video_audio", "video_writer", "video"),
     *("codec", "shape_geometry", "shapes", "stored", "latent_video"),
-    *("fitting", "semantics", "footage", "scan", "checkpoint", "fit_parts", "long_fit", "encode", "compare"),
+    *("fitting", "semantics", "footage", "scan", "checkpoint", "fit_parts", "long_fit", "encode"),
+    *("many_videos", "many_fit", "compare"),
     *("datasets", "demo", "cli_arguments", "cli", "__main__", "operators"),
 ]
 

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ from ..model import SEMANTIC, LatentINR, ModelConfig
 from ..motion import Motion
 from ..progress import FitProgress
 from .config import FitConfig, Rate
-from .losses import alignment_loss, reconstruction_loss
+from .objective import Loss, Objective, compile_mode, fast_products, generator_on
 from .rate import RateTerm, SizeOf
 from .sampling import MotionSampler, PixelSampler
 from .soap import SOAP
@@ -98,21 +99,74 @@ def fit_frames(
         seconds = time.monotonic() - began
         return FitProgress("fit", done, work, state.psnr, seconds, seconds / done * (work - done))
 
-    for step in state.run(0, shared, total):
-        yield progress(step)
-    results = []
-    for k, aim in enumerate(aims):
-        branch = state if k == len(aims) - 1 else state.fork()
-        branch.begin_rate(aim, total - shared, size_of)
-        for step in branch.run(shared, total, total):
-            state.psnr = branch.psnr
-            yield progress(k * (total - shared) + step)
-        results.append(branch.result())
+    with fast_products(device):
+        for step in state.run(0, shared, total):
+            yield progress(step)
+        results = []
+        for k, aim in enumerate(aims):
+            branch = state if k == len(aims) - 1 else state.fork()
+            branch.begin_rate(aim, total - shared, size_of)
+            for step in branch.run(shared, total, total):
+                state.psnr = branch.psnr
+                yield progress(k * (total - shared) + step)
+            results.append(branch.result())
     return results
 
 
-class _Fit:
+class _Rounding(Protocol):
+    """A `RateTerm`, or what takes its place for many networks."""
+
+    def round(self) -> None: ...
+
+    def restore(self, progress: float = 1.0, may_look: bool = True) -> None: ...
+
+
+class Steps:
+    """Optimiser steps of one fit or of a batch of fits, whose gradients are its own affair.
+
+    Attributes:
+        psnr: running estimate in dB, None before there is one.
+    """
+
+    config: FitConfig
+    optimiser: SOAP
+    rate: _Rounding | None = None
+    learns_between = False
+    psnr: float | None = None
+    _error: Tensor  # of the last step on frames, one number or one a network
+    _mse: float | None = None
+
+    def run(self, first: int, last: int, total: int) -> Iterator[int]:
+        """Optimiser steps `first + 1` to `last` of `total`; gives the number of steps done, now and then."""
+        warmup = max(1, round(self.config.warmup * total))
+        for step in range(first, last):
+            factor = min(1.0, (step + 1) / warmup) * (1 - step / total)
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.config.learning_rate * factor
+            between = self.learns_between and _is_due(step, self.config.between)
+            if self.rate is None:
+                self.optimiser.zero_grad()
+                self._backward(between)
+            else:
+                self.rate.round()
+                self._backward(between)
+                self.rate.restore(factor, may_look=not between)
+            self.optimiser.step()
+            if (step + 1) % _REPORT_EVERY == 0 or step + 1 == total:
+                mse = max(self._error.mean().item(), 1e-10)
+                self._mse = mse if self._mse is None else 0.8 * self._mse + 0.2 * mse
+                self.psnr = -10 * math.log10(self._mse)
+                yield step + 1
+
+    def _backward(self, between: bool) -> None:
+        """Gradients of one step, on frames or on what lies between them."""
+        raise NotImplementedError
+
+
+class _Fit(Steps):
     """A fit under way: model, optimiser, sampler and, in its last part, the rate."""
+
+    rate: RateTerm | None = None
 
     def __init__(
         self,
@@ -129,34 +183,27 @@ class _Fit:
         num_frames, height, width, _ = frames.shape
         width_of_targets = 0 if targets is None else targets.shape[1]
         shape = shape or config.architecture.for_video(num_frames, height, width, width_of_targets)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.model = LatentINR(shape)
+        self.model = initial_model(shape, seed, targets, head, start).to(device)
         self.start, self.head = start, head
-        if start is not None:
-            start.load(self.model)
         self.targets = self.spread = None
         if targets is not None:
-            if head is not None:
-                head.load(self.model, targets)
-            else:
-                self.model.align_to(targets)
-            spread = (targets - targets.mean(0)).square().sum(-1).mean().clamp(min=_LEAST_SPREAD)
-            self.targets, self.spread = targets.to(device), spread.to(device)
-        self.model.to(device)
+            self.targets, self.spread = targets.to(device), spread_of(targets).to(device)
+        self.scene = torch.zeros(num_frames, dtype=torch.long, device=device)
         self.config, self.num_pixels = config, num_frames * height * width
-        generator = torch.Generator().manual_seed(seed)
+        self.loss = Loss(
+            Objective(self.model, config.alignment_weight),
+            compile_mode(device, config.steps_for(num_frames, height, width, warm=start is not None)),
+        )
+        generator = generator_on(device, seed)
         size = config.max_frames_per_step, config.points_per_step
         self.sampler = PixelSampler(frames.to(device), *size, generator, shape.patch)
         self.between: MotionSampler | None = None
         if motion is not None and len(motion.gaps):
             self.between = MotionSampler(motion, *size, generator, shape.patch)
+            self.learns_between = True
         self._error = torch.zeros((), device=device)
-        learned = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        self.optimiser = SOAP(learned, lr=config.learning_rate)
-        self.rate: RateTerm | None = None
-        self.psnr: float | None = None
-        self._mse: float | None = None
+        self._learned: list[Tensor] = [one for one in self.model.parameters() if one.requires_grad]
+        self.optimiser = SOAP(self._learned, lr=config.learning_rate)
 
     def fork(self) -> _Fit:
         """The same once more, to be fitted on in another way; the video stays one in memory."""
@@ -183,42 +230,13 @@ class _Fit:
                 fixed=tuple(fixed),
             )
 
-    def run(self, first: int, last: int, total: int) -> Iterator[int]:
-        """Optimiser steps `first + 1` to `last` of `total`; gives the number of steps done, now and then."""
-        warmup = max(1, round(self.config.warmup * total))
-        for step in range(first, last):
-            factor = min(1.0, (step + 1) / warmup) * (1 - step / total)
-            for group in self.optimiser.param_groups:
-                group["lr"] = self.config.learning_rate * factor
-            between = self.between is not None and _is_due(step, self.config.between)
-            if self.rate is None:
-                self.optimiser.zero_grad()
-                self._backward(between)
-            else:
-                self.rate.round()
-                self._backward(between)
-                self.rate.restore(factor, may_look=not between)
-            self.optimiser.step()
-            if (step + 1) % _REPORT_EVERY == 0 or step + 1 == total:
-                mse = max(self._error.item(), 1e-10)
-                self._mse = mse if self._mse is None else 0.8 * self._mse + 0.2 * mse
-                self.psnr = -10 * math.log10(self._mse)
-                yield step + 1
-
     def _backward(self, between: bool) -> None:
         """Gradients of one step, on frames or on what lies between them."""
         if between and self.between is not None:
-            times, points, colours = self.between.draw()
-            reconstruction_loss(self.model.render_patches(self.model.latents_at(times), points), colours).backward()
+            self.loss.backward(self._learned, *self.between.draw(), self.scene)
             return
-        index, points, colours = self.sampler.draw()
-        latents = self.model.latents[index]
-        loss = reconstruction_loss(self.model.render_patches(latents, points), colours)
-        self._error = loss.detach()
-        if self.targets is not None and self.spread is not None:
-            aligned = alignment_loss(self.model.embed(latents, normalise=False), self.targets[index], self.spread)
-            loss = loss + self.config.alignment_weight * aligned
-        loss.backward()
+        # the frames' error is kept while other steps are made, which may reuse its memory
+        self._error = self.loss.backward(self._learned, *self.sampler.draw(), self.targets, self.spread).clone()
 
     def result(self) -> Fitted:
         """What has been fitted."""
@@ -226,6 +244,28 @@ class _Fit:
             return Fitted(self.model, None, None)
         self.rate.round()
         return Fitted(self.model, self.rate.steps(), self.rate.bits)
+
+
+def initial_model(
+    shape: ModelConfig, seed: int, targets: Tensor | None, head: Head | None, start: Start | None
+) -> LatentINR:
+    """The networks that a fit begins with, on the CPU; arguments as those of `fit_frames`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = LatentINR(shape)
+    if start is not None:
+        start.load(model)
+    if targets is not None:
+        if head is not None:
+            head.load(model, targets)
+        else:
+            model.align_to(targets)
+    return model
+
+
+def spread_of(targets: Tensor) -> Tensor:
+    """How much (T, E) embeddings vary, see `alignment_loss`."""
+    return (targets - targets.mean(0)).square().sum(-1).mean().clamp(min=_LEAST_SPREAD)
 
 
 def _is_due(step: int, share: float) -> bool:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -24,17 +25,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..codec import round_steps
 from ..model import LatentINR, TensorSpec, tensor_specs, tensor_views
 from .config import Rate
 
 FloatArray = npt.NDArray[np.float32]
 
 # Steps at the start, in units of the root mean square of what shares a step. They only set where learning starts.
-_FIRST_STEP = {"grid": 0.25, "sequence": 0.05, "matrix": 0.05, "vector": 0.02}
+FIRST_STEP = {"grid": 0.25, "sequence": 0.05, "matrix": 0.05, "vector": 0.02}
 _LN2 = math.log(2)
 # Added to the scale of every distribution: a code that has always been zero can still be another.
-_LEAST_SCALE = 0.02
+LEAST_SCALE = 0.02
 # Where bits are asked for: how far lambda follows, at each look, the logarithm of what is too much; and how often in a
 # fit the file's real size is measured.
 _STEERING = 0.2
@@ -43,11 +43,28 @@ _MEASUREMENTS = 10
 _SETTLING = 0.15
 # Looks at the rate in short fits, so that the steps have time to be learned.
 _LOOKS = 500
+# Learning rate of the steps, and the share of a grid code's scale that comes from the codes around it.
+STEP_RATE, LOCALITY = 0.05, 0.5
 # Smallest and largest step, far outside what a fit that converges uses.
-_STEP_RANGE = (1e-7, 1e4)
+STEP_RANGE = (1e-7, 1e4)
 
 
 SizeOf = Callable[[LatentINR, dict[str, FloatArray]], int]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When a rate is looked at: every so many steps; from which step on it is steered; steps between measurements."""
+
+    every: int
+    settled: float
+    measure_every: float
+
+    @classmethod
+    def of(cls, num_steps: int) -> Schedule:
+        """That of so many steps with a rate."""
+        settled = _SETTLING * num_steps
+        return cls(min(max(num_steps // _LOOKS, 1), 16), settled, (num_steps - settled) / _MEASUREMENTS)
 
 
 class RateTerm:
@@ -85,18 +102,19 @@ class RateTerm:
         references: Mapping[str, FloatArray] | None = None,
         first_steps: Mapping[str, FloatArray] | None = None,
         fixed: Collection[str] = (),
-        step_rate: float = 0.05,
+        step_rate: float = STEP_RATE,
         every: int | None = None,
-        locality: float = 0.5,
+        locality: float = LOCALITY,
     ) -> None:
         self.weight, self.num_pixels, self.locality = aim.weight, num_pixels, locality
-        self.every = every or min(max(num_steps // _LOOKS, 1), 16)
-        self._settled = self._next_measure = _SETTLING * num_steps
-        self._measure_every = (num_steps - self._settled) / _MEASUREMENTS
+        schedule = Schedule.of(num_steps)
+        self.every = every or schedule.every
+        self._settled = self._next_measure = schedule.settled
+        self._measure_every = schedule.measure_every
         self._target = None if aim.bpp is None else aim.bpp * num_pixels
         self._least_weight = aim.weight if aim.at_most else 0.0
         self._model, self._size_of, self._rest = model, size_of, 0.0
-        self.bits = math.nan  # of all codes, at the last look
+        self._bits = torch.tensor(math.nan)
         self._specs: tuple[TensorSpec, ...] = tensor_specs(model.config)
         self._config = model.config
         self._parameters = dict(model.named_parameters())
@@ -153,6 +171,11 @@ class RateTerm:
             self._spread_steps()
         self._count += 1
 
+    @property
+    def bits(self) -> float:
+        """Of all codes, at the last look; asking waits for the device."""
+        return float(self._bits)
+
     def steps(self) -> dict[str, FloatArray]:
         """The steps by tensor name, flat, exactly as they are stored."""
         return {spec.name: self._stored_step(spec).flatten().cpu().numpy() for spec in self._specs}
@@ -172,7 +195,7 @@ class RateTerm:
             # a longer step moves the value by its rounding error, and shrinks the code
             moved = views["_gradients"][spec.name] * (codes - exact) * step - factor * slope * exact
             log_step.grad = _sum_to(moved, spec.step_shape)
-        self.bits = float(bits)
+        self._bits = bits
         self._steer()
         for group in self._learner.param_groups:
             group["lr"] = self._step_rate * progress
@@ -186,9 +209,7 @@ class RateTerm:
             # the rest of a file hardly changes while the codes do
             self._rest = 8 * self._size_of(self._model, self.steps()) - self.bits
             self._next_measure += self._measure_every
-        excess = math.log(max(self.bits + self._rest, 1.0) / self._target)
-        self.weight *= math.exp(min(max(_STEERING * excess, -_STEERING), _STEERING))
-        self.weight = max(self.weight, self._least_weight)
+        self.weight = max(steered(self.weight, self.bits + self._rest, self._target), self._least_weight)
 
     def _scales(self, spec: TensorSpec, codes: Tensor) -> Tensor:
         """The Laplace scale of each code, in codes: for a Laplace distribution the mean magnitude is the best guess."""
@@ -197,25 +218,20 @@ class RateTerm:
             channel = size.mean((1, 2), keepdim=True)
             around = F.avg_pool2d(F.pad(size[None], (2, 2, 2, 2), mode="replicate"), 5, 1)[0]
             around = (25 * around - size) / 24  # without the code itself
-            return torch.lerp(channel, around, self.locality) + _LEAST_SCALE
+            return torch.lerp(channel, around, self.locality) + LEAST_SCALE
         dims = {"sequence": 0, "matrix": 1, "vector": 0}[spec.kind]
-        return size.mean(dims, keepdim=True) + _LEAST_SCALE
+        return size.mean(dims, keepdim=True) + LEAST_SCALE
 
     def _first_log_step(self, spec: TensorSpec, given: Mapping[str, FloatArray]) -> Tensor:
         if spec.name in given:
-            flat = np.array(given[spec.name], np.float32)
-            living = flat[flat > 0]
-            # a channel of zeros is stored without its step: it gets a usual one
-            flat[flat <= 0] = np.median(living) if living.size else 1.0
-            step = torch.from_numpy(flat).view(spec.step_shape).to(self._values.device)
-            return step.clamp(*_STEP_RANGE).log().requires_grad_()
+            step = torch.from_numpy(living_steps(given[spec.name])).view(spec.step_shape).to(self._values.device)
+            return step.clamp(*STEP_RANGE).log().requires_grad_()
         square = self._views["_values"][spec.name].square()
         mean = _sum_to(square, spec.step_shape) * (math.prod(spec.step_shape) / square.numel())
-        return (_FIRST_STEP[spec.kind] * mean.sqrt()).clamp(*_STEP_RANGE).log().requires_grad_()
+        return (FIRST_STEP[spec.kind] * mean.sqrt()).clamp(*STEP_RANGE).log().requires_grad_()
 
     def _stored_step(self, spec: TensorSpec) -> Tensor:
-        step = self._log_steps[spec.name].detach().exp().clamp(*_STEP_RANGE)
-        return torch.from_numpy(round_steps(step.cpu().numpy())).to(step.device)
+        return stored_steps(self._log_steps[spec.name])
 
     def _spread_steps(self) -> None:
         for spec in self._specs:
@@ -251,6 +267,26 @@ def laplace_bits(codes: Tensor, scales: Tensor) -> tuple[Tensor, Tensor]:
     inner, inner_slope = -rest.log(), half * reach.sinh() / scales / rest
     bits = torch.where(inside, inner, outer) / _LN2
     return bits, torch.where(inside, inner_slope, outer_slope) * codes.sign() / _LN2
+
+
+def steered(weight: float, bits: float, target: float) -> float:
+    """Lambda, moved towards the bits that are asked for."""
+    excess = math.log(max(bits, 1.0) / target)
+    return weight * math.exp(min(max(_STEERING * excess, -_STEERING), _STEERING))
+
+
+def stored_steps(log_steps: Tensor) -> Tensor:
+    """Steps by their logarithms, as `codec.round_steps` stores them; nothing leaves the device."""
+    steps = log_steps.detach().exp().clamp(*STEP_RANGE)
+    return ((steps.view(torch.int32) + 0x80000) & -0x100000).view(torch.float32)
+
+
+def living_steps(steps: FloatArray) -> FloatArray:
+    """Stored steps to start from: a channel of zeros is stored without its step, and gets a usual one."""
+    flat = np.array(steps, np.float32)
+    living = flat[flat > 0]
+    flat[flat <= 0] = np.median(living) if living.size else 1.0
+    return flat
 
 
 def _sum_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:

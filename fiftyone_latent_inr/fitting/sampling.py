@@ -21,7 +21,7 @@ class PixelSampler:
         frames: uint8 (T, H, W, 3), on the device to sample on; never copied as floats.
         max_frames: most frames a step.
         points: pixels a step, over all of its frames; the lattice makes it about that many.
-        generator: source of randomness, on the CPU, so that a seed gives the same pixels on any device.
+        generator: source of randomness; indices are made where it is, on the frames' device or on the CPU.
         patch: p; whole patches of p x p pixels are drawn, about as many pixels in all.
     """
 
@@ -34,7 +34,7 @@ class PixelSampler:
         self.patch = patch
         self.cells = cells_of(points // self.batch // patch**2, places(self.size, patch))
         self.generator = generator
-        self._order = torch.empty(0, dtype=torch.long)
+        self._order = torch.empty(0, dtype=torch.long, device=generator.device)
 
     def draw(self) -> tuple[Tensor, Tensor, Tensor]:
         """One step's samples.
@@ -52,7 +52,8 @@ class PixelSampler:
 
     def _next_frames(self) -> Tensor:
         if len(self._order) < self.batch:
-            self._order = torch.cat([self._order, torch.randperm(self.num_frames, generator=self.generator)])
+            further = torch.randperm(self.num_frames, generator=self.generator, device=self.generator.device)
+            self._order = torch.cat([self._order, further])
         index, self._order = self._order[: self.batch], self._order[self.batch :]
         return index
 
@@ -64,7 +65,7 @@ class MotionSampler:
         motion: of the video; its tensors on the device to sample on.
         max_gaps: most gaps a step.
         points: pixels a step, over all of its instants.
-        generator: source of randomness, on the CPU.
+        generator: source of randomness, on the motion's device or on the CPU.
         patch: as a `PixelSampler`'s.
     """
 
@@ -82,8 +83,9 @@ class MotionSampler:
             Times (B,) as fractional frame indices, coordinates (B, N, 2), colours (B, N, 3), as a `PixelSampler`'s.
         """
         device = self.motion.gaps.device
-        which = torch.randperm(len(self.motion.gaps), generator=self.generator)[: self.batch].to(device)
-        phase = torch.rand(self.batch, generator=self.generator).to(device)
+        source = self.generator.device
+        which = torch.randperm(len(self.motion.gaps), generator=self.generator, device=source)[: self.batch].to(device)
+        phase = torch.rand(self.batch, generator=self.generator, device=source).to(device)
         drawn = patches(self.batch, self.cells, self.size, self.patch, self.generator)
         row, col, middles = (part.to(device) for part in drawn)
         colours = self.motion.colours(which, phase, row, col)
@@ -103,9 +105,10 @@ def lattice(
 ) -> tuple[Tensor, Tensor]:
     """A random pixel in each cell of each frame: rows and columns, (frames, cells) each."""
     height, width = size
-    shape = (frames, *cells)
-    rows = (torch.arange(cells[0])[:, None] + torch.rand(shape, generator=generator)) * (height / cells[0])
-    cols = (torch.arange(cells[1]) + torch.rand(shape, generator=generator)) * (width / cells[1])
+    shape, device = (frames, *cells), generator.device
+    down, across = (torch.arange(count, device=device) for count in cells)
+    rows = (down[:, None] + torch.rand(shape, generator=generator, device=device)) * (height / cells[0])
+    cols = (across + torch.rand(shape, generator=generator, device=device)) * (width / cells[1])
     rows, cols = rows.long().clamp_(max=height - 1), cols.long().clamp_(max=width - 1)
     return rows.flatten(1), cols.flatten(1)
 
@@ -124,7 +127,7 @@ def patches(
     rows, cols = (patch * place + origin(side, patch) for place, side in zip(which, size, strict=True))
     where = middle(cols, size[1], patch), middle(rows, size[0], patch)
     if patch > 1:
-        along = torch.arange(patch)
+        along = torch.arange(patch, device=rows.device)
         rows = (rows[:, :, None, None] + along[:, None]).clamp(0, size[0] - 1).expand(-1, -1, -1, patch).flatten(1)
         cols = (cols[:, :, None, None] + along).clamp(0, size[1] - 1).expand(-1, -1, patch, -1).flatten(1)
     return rows, cols, torch.stack(where, -1)

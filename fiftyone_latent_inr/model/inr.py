@@ -34,6 +34,34 @@ def catmull_rom(zero: Tensor, one: Tensor, two: Tensor, three: Tensor, phase: Te
     return one + 0.5 * phase * (slope + phase * (bend + phase * (3 * (one - two) + three - zero)))
 
 
+def latents_between(z: Tensor, scene: Tensor, times: Tensor) -> Tensor:
+    """What `LatentINR.latents_at` gives, of a dictionary and the scene that each of its entries belongs to.
+
+    Args:
+        z: (T, D).
+        scene: (T,) numbers that change where a scene begins.
+        times: (B,) in [0, T - 1].
+
+    Returns:
+        (B, D).
+    """
+    last = len(z) - 1
+    low = times.floor().long().clamp(0, last)
+    high = (low + 1).clamp(max=last)
+    phase = (times - low).to(z.dtype)[:, None]
+    one, two = z[low], z[high]
+    before, after = (low - 1).clamp(min=0), (high + 1).clamp(max=last)
+    # at the ends of a scene the path goes on in a straight line
+    has_before = (before < low) & (scene[before] == scene[low])
+    has_after = (after > high) & (scene[after] == scene[high])
+    zero = torch.where(has_before[:, None], z[before], 2 * one - two)
+    three = torch.where(has_after[:, None], z[after], 2 * two - one)
+    between = catmull_rom(zero, one, two, three, phase)
+    nearer = torch.where(phase < 0.5, one, two)
+    between = torch.where((scene[low] == scene[high])[:, None], between, nearer)
+    return torch.where(phase > 0, between, one)
+
+
 class LatentINR(nn.Module):
     """A video as latents and networks (Latent-INR, Maiya et al., ECCV 2024, arXiv 2408.02672).
 
@@ -121,25 +149,10 @@ class LatentINR(nn.Module):
         Returns:
             (B, D); at whole indices the dictionary's entry exactly.
         """
-        z, last = self.latents, self.config.num_frames - 1
-        marks = torch.zeros(self.config.num_frames, dtype=torch.long, device=z.device)
+        marks = torch.zeros(self.config.num_frames, dtype=torch.long, device=self.latents.device)
         if len(cuts):
-            marks[torch.as_tensor(cuts, device=z.device)] = 1
-        scene = marks.cumsum(0)
-        low = times.floor().long().clamp(0, last)
-        high = (low + 1).clamp(max=last)
-        phase = (times - low).to(z.dtype)[:, None]
-        one, two = z[low], z[high]
-        before, after = (low - 1).clamp(min=0), (high + 1).clamp(max=last)
-        # at the ends of a scene the path goes on in a straight line
-        has_before = (before < low) & (scene[before] == scene[low])
-        has_after = (after > high) & (scene[after] == scene[high])
-        zero = torch.where(has_before[:, None], z[before], 2 * one - two)
-        three = torch.where(has_after[:, None], z[after], 2 * two - one)
-        between = catmull_rom(zero, one, two, three, phase)
-        nearer = torch.where(phase < 0.5, one, two)
-        between = torch.where((scene[low] == scene[high])[:, None], between, nearer)
-        return torch.where(phase > 0, between, one)
+            marks[torch.as_tensor(cuts, device=self.latents.device)] = 1
+        return latents_between(self.latents, marks.cumsum(0), times)
 
     def embed(self, latents: Tensor, normalise: bool = True) -> Tensor:
         """Embeds latents in the teacher's space.

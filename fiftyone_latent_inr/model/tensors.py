@@ -80,23 +80,24 @@ def tensor_views(config: ModelConfig, parameters: Mapping[str, Tensor]) -> dict[
 
     Args:
         config: the model's configuration.
-        parameters: one tensor for each parameter of a `LatentINR`, by its name there and of its shape.
+        parameters: one tensor for each parameter of a `LatentINR`, by its name there and of its shape; those of N
+            models of the same shape have a dimension of N before all others, and so have the views.
 
     Returns:
         For each of `tensor_specs`, by name and in that order, a view of its shape: writing to it writes there.
     """
-    semantic, free = parameters["latents"].split([config.semantic_dim, config.latent_dim - config.semantic_dim], dim=1)
+    semantic, free = parameters["latents"].split([config.semantic_dim, config.latent_dim - config.semantic_dim], dim=-1)
     views = {"latents.semantic": semantic, "latents.free": free, "trunk": parameters["hypernetwork.trunk"]}
     if config.modulation == "sigmoid":
         views["trunk_bias"] = parameters["hypernetwork.trunk_bias"]
     sizes = list(config.heads.values())
-    for name, part in zip(config.heads, parameters["hypernetwork.heads"].split(sizes, dim=1), strict=True):
+    for name, part in zip(config.heads, parameters["hypernetwork.heads"].split(sizes, dim=-1), strict=True):
         views[f"heads.{name}"] = part
-    for name, part in zip(config.heads, parameters["hypernetwork.offsets"].split(sizes), strict=True):
+    for name, part in zip(config.heads, parameters["hypernetwork.offsets"].split(sizes, dim=-1), strict=True):
         views[f"offsets.{name}"] = part
     for k in range(len(config.levels)):
         grid = parameters[f"field.grids.{k}"]
-        views[f"grids.{k}"] = grid.view(-1, *grid.shape[2:])
+        views[f"grids.{k}"] = grid.view(*grid.shape[:-4], -1, *grid.shape[-2:])
     for k in range(config.layers):
         views[f"weights.{k}"] = parameters[f"field.weights.{k}"]
         views[f"biases.{k}"] = parameters[f"field.biases.{k}"]

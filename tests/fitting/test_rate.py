@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from fiftyone_latent_inr.codec import round_steps
 from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.fitting import PRESETS, FitConfig, Fitted, Rate, fit_frames, resolve
-from fiftyone_latent_inr.fitting.rate import RateTerm, laplace_bits
+from fiftyone_latent_inr.fitting.rate import RateTerm, laplace_bits, stored_steps
 from fiftyone_latent_inr.latent_video import from_bytes, to_bytes
 from fiftyone_latent_inr.metrics import psnr
 from fiftyone_latent_inr.model import LatentINR, model_views, tensor_specs
@@ -171,3 +172,8 @@ def test_qualities_scale_lambda_and_bad_ones_are_refused() -> None:
         fast.at(quality=50, bpp=1)
     with pytest.raises(InputError, match="leaves the rate out"):
         replace(fast, rate_weight=0.0).at(quality=60)
+
+
+def test_steps_are_stored_the_same_on_any_device() -> None:
+    logs = torch.linspace(-15, 9, 5000)
+    assert np.array_equal(stored_steps(logs).numpy(), round_steps(logs.exp().numpy()))

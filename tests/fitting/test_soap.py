@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from fiftyone_latent_inr.fitting.soap import SOAP
+from fiftyone_latent_inr.fitting.soap import SOAP, orthonormal
 
 
 def gradients(shape: tuple[int, ...], steps: int) -> list[Tensor]:
@@ -58,3 +58,29 @@ def test_it_solves_a_badly_scaled_problem_that_adam_does_not() -> None:
         return loss.item()
 
     assert loss_after(SOAP) < 0.5 * loss_after(torch.optim.Adam)
+
+
+def test_a_batch_is_each_by_itself() -> None:
+    for shape in [(7,), (5, 6), (2, 3, 4, 5), (120, 4)]:
+        steps = gradients((3, *shape), 25)
+        batch = torch.zeros(3, *shape, requires_grad=True)
+        run(SOAP([batch], lr=0.1, batched=True), batch, steps)
+        for n in range(3):
+            alone = torch.zeros(shape, requires_grad=True)
+            run(SOAP([alone], lr=0.1), alone, [step[n] for step in steps])
+            torch.testing.assert_close(batch[n], alone, rtol=1e-3, atol=1e-3)
+
+
+def test_bases_made_without_qr_are_those_of_qr() -> None:
+    turns = torch.linalg.qr(torch.stack(gradients((12, 12), 4)))[0]
+    spectra = torch.stack([10.0 ** torch.linspace(0, -low, 12) for low in (1, 3, 9, 0)])
+    spectra[3, 2:] = 0  # singular
+    scaled = turns @ torch.diag_embed(spectra) @ turns.mT
+    vectors = torch.linalg.qr(torch.stack(gradients((12, 12), 8)[4:]))[0]
+    found = orthonormal(scaled, vectors)
+    torch.testing.assert_close(found.mT @ found, torch.eye(12).expand(4, 12, 12), rtol=0, atol=1e-5)
+    wide = vectors.double()
+    wanted = torch.linalg.qr(scaled.double() @ wide + 1e-6 * wide)[0]  # up to the columns' signs
+    torch.testing.assert_close((found.double() * wanted).sum(-2).abs(), torch.ones(4, 12).double(), rtol=0, atol=1e-4)
+    still = orthonormal(torch.zeros(1, 12, 12), vectors[:1])
+    torch.testing.assert_close(still, vectors[:1], rtol=0, atol=1e-5)

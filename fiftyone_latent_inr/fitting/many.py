@@ -1,0 +1,254 @@
+"""Many fits as one: N groups of frames of one shape, their networks stacked, each step launched once for all of them.
+
+    parameters (N, ...) --vmap of one network's loss--> losses (N,) --sum, backward--> gradients (N, ...) --> SOAP
+
+A step of one fit keeps a GPU busy for a fraction of the time that launching it takes. Networks do not know of each
+other: what comes out is what N fits would give, up to rounding, with the pixels of those fits on a CPU and with others
+from the same distribution on a GPU.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.func import functional_call, vmap
+
+from ..codec.quantisation import FloatArray
+from ..errors import InputError
+from ..model import SEMANTIC, LatentINR, ModelConfig
+from ..motion import Motion
+from ..progress import FitProgress
+from .config import FitConfig
+from .loop import Fitted, Steps, fit_frames, initial_model, spread_of
+from .many_rate import RateTerms
+from .many_sampling import Draw, JointMotion, JointPixels, side_by_side
+from .objective import Loss, Objective, compile_mode, fast_products, generator_on
+from .rate import SizeOf
+from .sampling import MotionSampler, PixelSampler
+from .soap import SOAP
+from .start import Head, Start
+
+
+@dataclass(frozen=True)
+class Task:
+    """A group of frames to be fitted together with others; attributes as the arguments of `fit_frames`.
+
+    Attributes:
+        frames: uint8 (T, H, W, 3), on any device.
+        shape: of the model.
+        targets: (T, E) or None.
+        motion: of the frames, where they are, or None.
+        seed: of its networks and pixels.
+        head: shared with other groups of its video, or None.
+        start: an earlier group to start from, or None.
+        size_of: bytes that a model and its steps make, or None.
+    """
+
+    frames: Tensor
+    shape: ModelConfig
+    targets: Tensor | None = None
+    motion: Motion | None = None
+    seed: int = 0
+    head: Head | None = None
+    start: Start | None = None
+    size_of: SizeOf | None = None
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What tasks must have in common to be fitted together: all but their numbers of frames."""
+        has = self.targets is not None, self.head is not None, self.start is not None
+        moves = self.motion is not None and len(self.motion.gaps) > 0
+        return (replace(self.shape, num_frames=1), *has, moves)
+
+    def steps(self, config: FitConfig) -> int:
+        """Steps that it takes alone."""
+        count, height, width, _ = self.frames.shape
+        return config.steps_for(count, height, width, warm=self.start is not None)
+
+
+def fit_together(
+    tasks: Sequence[Task], config: FitConfig, device: torch.device | str = "cpu"
+) -> Generator[FitProgress, None, list[Fitted]]:
+    """Fits groups of frames of one shape at once. One alone is fitted as `fit_frames` does.
+
+    All take as many steps as the one that takes most alone. Shorter ones are filled up with frames that nothing looks
+    at and that cost nothing.
+
+    Args:
+        tasks: at least one; their `key` is the same.
+        config: steps, rates; its architecture is not looked at.
+        device: where to fit.
+
+    Yields:
+        Progress of stage `fit`; its PSNR is that of all.
+
+    Returns:
+        What each ends with, in the order of the tasks.
+
+    Raises:
+        InputError: the tasks' keys differ.
+    """
+    if len({task.key for task in tasks}) != 1:
+        raise InputError("only groups of frames of one shape can be fitted together")
+    if len(tasks) == 1:
+        (task,) = tasks
+        frames, motion = task.frames.to(device), task.motion
+        if motion is not None:
+            motion = Motion(frames, motion.gaps.to(device), motion.flows.to(device))
+        return (
+            yield from fit_frames(
+                frames,
+                config,
+                targets=task.targets,
+                seed=task.seed,
+                device=device,
+                size_of=task.size_of,
+                motion=motion,
+                shape=task.shape,
+                head=task.head,
+                start=task.start,
+            )
+        )
+    total = max(task.steps(config) for task in tasks)
+    shared = round(config.rate_start * total)
+    began = time.monotonic()
+    batch = _Batch(tasks, config, device, total)
+
+    def progress(done: int) -> FitProgress:
+        seconds = time.monotonic() - began
+        return FitProgress("fit", done, total, batch.psnr, seconds, seconds / done * (total - done))
+
+    with fast_products(device):
+        for step in batch.run(0, shared, total):
+            yield progress(step)
+        batch.begin_rate(total - shared)
+        for step in batch.run(shared, total, total):
+            yield progress(step)
+    return batch.results()
+
+
+class _Batch(Steps):
+    """Fits under way: stacked parameters, optimiser, samplers and, in the last part, the rates."""
+
+    rate: RateTerms | None = None
+
+    def __init__(self, tasks: Sequence[Task], config: FitConfig, device: torch.device | str, total: int) -> None:
+        self.tasks, self.config, self.device = tasks, config, torch.device(device)
+        self.counts = [len(task.frames) for task in tasks]
+        first = tasks[0]
+        self.shape = replace(first.shape, num_frames=max(self.counts))
+        models = [initial_model(one.shape, one.seed, one.targets, one.head, one.start) for one in tasks]
+        self.parameters = {
+            name: self._stacked([model.get_parameter(name) for model in models]).requires_grad_(one.requires_grad)
+            for name, one in models[0].named_parameters()
+        }
+        self._learned = [one for one in self.parameters.values() if one.requires_grad]
+        self.optimiser = SOAP(self._learned, lr=config.learning_rate, batched=True)
+        self._embeddings: tuple[Tensor, ...] = ()
+        if first.targets is not None:
+            targets = [one.targets for one in tasks if one.targets is not None]
+            self._embeddings = self._stacked(targets), torch.stack([spread_of(one) for one in targets]).to(device)
+        # what fills up is a scene of its own: no path goes through it
+        self._scene = (torch.arange(max(self.counts)) >= torch.tensor(self.counts)[:, None]).long().to(device)
+        self._frames, self._between = self._samplers()
+        self.learns_between = self._between is not None
+        with torch.random.fork_rng(devices=[]):
+            empty = Objective(LatentINR(self.shape), config.alignment_weight).to(device)
+
+        def one(parameters: dict[str, Tensor], *inputs: Tensor) -> Any:
+            return functional_call(empty, parameters, inputs)
+
+        self._named = {f"model.{name}": value for name, value in self.parameters.items()}
+        self.loss = Loss(vmap(one), compile_mode(device, total))
+        self._error = torch.zeros(len(tasks), device=device)
+
+    def begin_rate(self, num_steps: int) -> None:
+        """From here on, `num_steps` steps before the end, the rates count."""
+        if self.config.rate.weight == 0:
+            return
+        aim, given, references = self.config.rate, [], []
+        fixed: tuple[str, ...] = ()
+        if self.tasks[0].start is not None:
+            aim = replace(aim, weight=aim.weight * self.config.warm_weight)
+        for task in self.tasks:
+            steps: dict[str, FloatArray] = {}
+            if task.start is not None:
+                steps.update({name: step for name, step in task.start.steps.items() if name not in SEMANTIC})
+                references.append(task.start.references())
+            if task.head is not None:
+                steps.update(task.head.steps)
+                fixed = tuple(task.head.steps)
+            given.append(steps)
+        self.rate = RateTerms(
+            self.shape,
+            self.parameters,
+            self.counts,
+            [aim] * len(self.tasks),
+            [task.frames[..., 0].numel() for task in self.tasks],
+            num_steps,
+            self._size_of if all(task.size_of for task in self.tasks) else None,
+            references,
+            given,
+            fixed,
+        )
+
+    def _backward(self, between: bool) -> None:
+        """Gradients of one step, on frames or on what lies between them."""
+        if between and self._between is not None:
+            self.loss.backward(self._learned, self._named, *self._between(), self._scene)
+        else:
+            drawn = self._frames()
+            self._error = self.loss.backward(self._learned, self._named, *drawn, *self._embeddings).clone()
+
+    def results(self) -> list[Fitted]:
+        """What has been fitted."""
+        if self.rate is None:
+            return [Fitted(self._model(n), None, None) for n in range(len(self.tasks))]
+        self.rate.round()
+        found = zip(self.rate.steps(), self.rate.bits, strict=True)
+        return [Fitted(self._model(n), steps, bits) for n, (steps, bits) in enumerate(found)]
+
+    def _model(self, n: int) -> LatentINR:
+        """Network n as a model of its own."""
+        with torch.random.fork_rng(devices=[]):
+            model = LatentINR(self.tasks[n].shape)
+        model.to(self.device)
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                value = self.parameters[name][n]
+                parameter.copy_(value[: self.counts[n]] if name == "latents" else value)
+        return model
+
+    def _size_of(self, n: int, steps: dict[str, FloatArray]) -> int:
+        size_of = self.tasks[n].size_of
+        assert size_of is not None
+        return size_of(self._model(n), steps)
+
+    def _stacked(self, tensors: Sequence[Tensor]) -> Tensor:
+        """Tensors that differ in their first dimension at most, filled up with zeros: (N, ...)."""
+        longest = max(len(one) for one in tensors)
+        full = [F.pad(one.detach(), (*[0] * (2 * one.dim() - 1), longest - len(one))) for one in tensors]
+        return torch.stack(full).to(self.device)
+
+    def _samplers(self) -> tuple[Draw, Draw | None]:
+        """What draws pixels, and what draws instants between frames."""
+        config, patch, tasks = self.config, self.shape.patch, self.tasks
+        size = config.max_frames_per_step, config.points_per_step
+        moves = tasks[0].motion is not None and len(tasks[0].motion.gaps) > 0
+        motions = [task.motion for task in tasks if task.motion is not None] if moves else []
+        gaps = {len(motion.gaps) for motion in motions}
+        if self.device.type == "cpu" and len(set(self.counts)) == 1 and len(gaps) < 2:
+            sources = [generator_on("cpu", task.seed) for task in tasks]  # of frames and instants, as alone
+            frames = [PixelSampler(t.frames, *size, g, patch).draw for t, g in zip(tasks, sources, strict=True)]
+            between = [MotionSampler(m, *size, g, patch).draw for m, g in zip(motions, sources, strict=False)]
+            return side_by_side(frames), side_by_side(between) if between else None
+        generator = generator_on(self.device, tasks[0].seed)
+        pixels = torch.cat([task.frames for task in tasks]).to(self.device)
+        joint = JointPixels(pixels, self.counts, *size, generator, patch)
+        return joint.draw, JointMotion(motions, pixels, *size, generator, patch).draw if moves else None

@@ -1,0 +1,233 @@
+"""The rate of a batch of fits: as `rate.RateTerm`, for N networks of one shape at once.
+
+It is a class of its own because what is fast differs. On a CPU a tensor at a time stays in the cache; on a GPU all
+tensors of all networks are one line of numbers, and a look at the rate is a few launches for the whole line.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..model import ModelConfig, TensorSpec, tensor_specs, tensor_views
+from .config import Rate
+from .rate import (
+    FIRST_STEP,
+    LEAST_SCALE,
+    LOCALITY,
+    STEP_RANGE,
+    STEP_RATE,
+    FloatArray,
+    Schedule,
+    laplace_bits,
+    living_steps,
+    steered,
+    stored_steps,
+)
+
+# Bytes of the file that network n makes with its steps.
+SizeOfOne = Callable[[int, dict[str, FloatArray]], int]
+
+
+class RateTerms:
+    """Rounds the parameters of N networks for each optimiser step, and adds the gradient of their rates.
+
+    Used as a `RateTerm` is; takes the place of the parameters' memory as well.
+
+    Args:
+        config: the shape of all networks; `num_frames` is that of the longest.
+        parameters: of the networks by name, (N, ...) each; rows of latents beyond a network's frames are zero.
+        counts: frames of each network.
+        aims: of each.
+        num_pixels: of each.
+        num_steps: optimiser steps to come.
+        size_of: asked now and then where a rate is to be reached, while the parameters are rounded.
+        references: of each, what residuals are stored against, by tensor name.
+        first_steps: of each, steps to start from, by tensor name, flat; all name the same tensors.
+        fixed: names of tensors whose steps are not learned.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        parameters: Mapping[str, Tensor],
+        counts: Sequence[int],
+        aims: Sequence[Rate],
+        num_pixels: Sequence[int],
+        num_steps: int,
+        size_of: SizeOfOne | None = None,
+        references: Sequence[Mapping[str, FloatArray]] = (),
+        first_steps: Sequence[Mapping[str, FloatArray]] = (),
+        fixed: Collection[str] = (),
+    ) -> None:
+        self._schedule = Schedule.of(num_steps)
+        self._config, self._parameters, self._size_of = config, dict(parameters), size_of
+        self._specs = tensor_specs(config)
+        self._count = self._next_look = 0
+        self._next_measure = self._schedule.settled
+        device = next(iter(self._parameters.values())).device
+        self.weights = [aim.weight for aim in aims]
+        self._num_pixels, self._num = list(num_pixels), len(aims)
+        self._targets = [None if aim.bpp is None else aim.bpp * n for aim, n in zip(aims, num_pixels, strict=True)]
+        self._least = [aim.weight if aim.at_most else 0.0 for aim in aims]
+        self._rest = [0.0] * self._num
+
+        self._values = torch.cat([p.detach().flatten() for p in self._parameters.values()])
+        self._gradients = torch.zeros_like(self._values)
+        for parameter, value, gradient in zip(
+            self._parameters.values(), self._parts(self._values), self._parts(self._gradients), strict=True
+        ):
+            parameter.data, parameter.grad = value, gradient
+        self._codes, self._unrounded = torch.empty_like(self._values), torch.empty_like(self._values)
+        self._rate_gradient, self._reference = torch.zeros_like(self._values), torch.zeros_like(self._values)
+        self._scale, self._factors = torch.ones_like(self._values), torch.empty_like(self._values)
+        self._costs: Tensor | None = None
+        self._spread_weights()
+        stored_against = self._named(self._reference)
+        for n, one in enumerate(references):
+            for name, values in one.items():
+                stored_against[name][n].copy_(torch.from_numpy(values))
+
+        # rows of latents that are frames
+        self._inside = torch.arange(config.num_frames, device=device) < torch.tensor(counts, device=device)[:, None]
+        self._lengths = torch.tensor(counts, device=device, dtype=torch.float32)[:, None, None]
+        self._log_steps = torch.cat([self._first_log_step(spec, first_steps).flatten() for spec in self._specs])
+        self._log_steps.grad = torch.zeros_like(self._log_steps)
+        self._learned = torch.cat([torch.full(self._step_shape(s), s.name not in fixed).flatten() for s in self._specs])
+        self._learned = self._learned.to(device)
+        self._learner = torch.optim.Adam([self._log_steps], lr=STEP_RATE, betas=(0.9, 0.99))
+        # where in the line of all steps that of each number lies
+        self._owner = torch.empty(self._values.shape, dtype=torch.long, device=device)
+        owners = self._named(self._owner)
+        for name, part in self._by_step(torch.arange(len(self._log_steps), device=device)).items():
+            owners[name].copy_(part.expand_as(owners[name]))
+        self._steps = stored_steps(self._log_steps)[self._owner]
+
+    def round(self) -> None:
+        """Puts the rounded parameters in the place of the parameters, and clears the gradients."""
+        self._unrounded.copy_(self._values)
+        torch.sub(self._values, self._reference, out=self._codes)
+        self._codes.div_(self._steps).round_()
+        # two roundings, as in the decoder: not `addcmul`
+        torch.mul(self._codes, self._steps, out=self._values)
+        self._values.add_(self._reference)
+        self._gradients.zero_()
+
+    def restore(self, progress: float = 1.0, may_look: bool = True) -> None:
+        """As `RateTerm.restore`."""
+        looks = may_look and self._count >= self._next_look
+        if looks:
+            self._next_look = self._count + self._schedule.every
+            self._look(progress)
+        self._values.copy_(self._unrounded)
+        self._gradients.add_(self._rate_gradient)
+        if looks:
+            torch.index_select(stored_steps(self._log_steps), 0, self._owner, out=self._steps)
+        self._count += 1
+
+    def steps(self) -> list[dict[str, FloatArray]]:
+        """Of each network, the steps by tensor name, flat, exactly as they are stored."""
+        named = self._by_step(stored_steps(self._log_steps).cpu())
+        return [{name: part[n].flatten().numpy().copy() for name, part in named.items()} for n in range(self._num)]
+
+    @property
+    def bits(self) -> list[float]:
+        """Of all codes of each network, at the last look; asking waits for the device."""
+        if self._costs is None:
+            return [math.nan] * self._num
+        costs = self._named(self._costs)
+        return sum(part.flatten(1).sum(1) for part in costs.values()).tolist()  # type: ignore[union-attr]
+
+    @torch.no_grad()
+    def _look(self, progress: float) -> None:
+        """Bits of the codes, their gradient, and a step of the steps."""
+        scales, codes = self._named(self._scale), self._named(self._codes)
+        for spec in self._specs:
+            scales[spec.name].copy_(self._scales(spec, codes[spec.name]).expand_as(codes[spec.name]))
+        self._costs, slope = laplace_bits(self._codes, self._scale)
+        for name, part in self._named(self._costs).items():
+            if name.startswith("latents."):
+                part.mul_(self._inside[..., None])
+        exact = (self._unrounded - self._reference) / self._steps
+        torch.mul(slope / self._steps, self._factors, out=self._rate_gradient)
+        # a longer step moves the value by its rounding error, and shrinks the code
+        moved = self._gradients * (self._codes - exact) * self._steps - self._factors * slope * exact
+        parts = self._named(moved)
+        assert self._log_steps.grad is not None
+        for spec, gradient in zip(self._specs, self._by_step(self._log_steps.grad).values(), strict=True):
+            gradient.copy_(_sum_to(parts[spec.name], gradient.shape))
+        self._log_steps.grad.mul_(self._learned)
+        self._steer()
+        for group in self._learner.param_groups:
+            group["lr"] = STEP_RATE * progress
+        self._learner.step()
+
+    def _steer(self) -> None:
+        """Moves each lambda towards the bits that are asked for."""
+        if self._count < self._schedule.settled or all(target is None for target in self._targets):
+            return
+        bits = self.bits
+        if self._size_of is not None and self._count >= self._next_measure:
+            for n, steps in enumerate(self.steps()):
+                if self._targets[n] is not None:
+                    self._rest[n] = 8 * self._size_of(n, steps) - bits[n]
+            self._next_measure += self._schedule.measure_every
+        for n, target in enumerate(self._targets):
+            if target is not None:
+                self.weights[n] = max(steered(self.weights[n], bits[n] + self._rest[n], target), self._least[n])
+        self._spread_weights()
+
+    def _spread_weights(self) -> None:
+        """Lambda, a pixel, beside each number."""
+        each = [weight / pixels for weight, pixels in zip(self.weights, self._num_pixels, strict=True)]
+        factors = torch.tensor(each, device=self._values.device)
+        for part in self._parts(self._factors):
+            part.copy_(factors.view(-1, *[1] * (part.dim() - 1)).expand_as(part))
+
+    def _scales(self, spec: TensorSpec, codes: Tensor) -> Tensor:
+        """The Laplace scale of each code, as `RateTerm._scales`; frames that are not there do not count."""
+        size = codes.abs()
+        if spec.kind == "grid":
+            channel = size.mean((2, 3), keepdim=True)
+            around = F.avg_pool2d(F.pad(size, (2, 2, 2, 2), mode="replicate"), 5, 1)
+            around = (25 * around - size) / 24  # without the code itself
+            return torch.lerp(channel, around, LOCALITY) + LEAST_SCALE
+        if spec.kind == "sequence":
+            return size.sum(1, keepdim=True) / self._lengths + LEAST_SCALE
+        return size.mean(-1, keepdim=True) + LEAST_SCALE
+
+    def _first_log_step(self, spec: TensorSpec, given: Sequence[Mapping[str, FloatArray]]) -> Tensor:
+        shape = self._step_shape(spec)
+        if given and spec.name in given[0]:
+            flat = torch.stack([torch.from_numpy(living_steps(one[spec.name])) for one in given])
+            return flat.view(shape).to(self._values.device).clamp(*STEP_RANGE).log()
+        square = self._named(self._values)[spec.name].square()
+        mean = _sum_to(square, shape) * (math.prod(spec.step_shape) / math.prod(spec.shape))
+        if spec.kind == "sequence":
+            mean = mean * (self._config.num_frames / self._lengths)
+        return (FIRST_STEP[spec.kind] * mean.sqrt()).clamp(*STEP_RANGE).log()
+
+    def _step_shape(self, spec: TensorSpec) -> tuple[int, ...]:
+        return (self._num, *spec.step_shape)
+
+    def _by_step(self, flat: Tensor) -> dict[str, Tensor]:
+        """The line of all steps as views by tensor name, (N, ...) each."""
+        shapes = [self._step_shape(spec) for spec in self._specs]
+        parts = flat.split([math.prod(shape) for shape in shapes])
+        return {spec.name: part.view(shape) for spec, part, shape in zip(self._specs, parts, shapes, strict=True)}
+
+    def _parts(self, flat: Tensor) -> list[Tensor]:
+        sizes = [p.numel() for p in self._parameters.values()]
+        return [part.view(p.shape) for part, p in zip(flat.split(sizes), self._parameters.values(), strict=True)]
+
+    def _named(self, flat: Tensor) -> dict[str, Tensor]:
+        return tensor_views(self._config, dict(zip(self._parameters, self._parts(flat), strict=True)))
+
+
+def _sum_to(x: Tensor, shape: Sequence[int]) -> Tensor:
+    dims = [k for k, size in enumerate(shape) if size == 1 and k]
+    return x.sum(dims, keepdim=True) if dims else x

@@ -1,0 +1,296 @@
+"""`fit_many`: several videos at once, their groups of frames fitted together, as many as the device has room for.
+
+threads:   frames --scan, teacher--> video --> its groups' motion -->|
+main:                                                   groups of one shape --fitted together-->|
+threads:                                       stored, measured <--|--> groups that start from them
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from .encode import _reporting, _teacher, _threads, describe_device, fit
+from .errors import InputError
+from .fit_parts import drive, with_less_memory
+from .fitting import FitConfig, Fitted, resolve
+from .fitting.many import Task, fit_together
+from .footage import Source
+from .latent_video import LatentVideo, pick_device
+from .many_videos import TooLongError, Video, open_video
+from .model import ModelConfig
+from .progress import FitProgress, ProgressCallback
+
+if TYPE_CHECKING:
+    from .semantics.teachers import Teacher
+
+# More networks than this at once gain nothing: a card has enough to do with each step.
+_MOST_TOGETHER = 64
+# Share of a card's free memory that a batch may take by the estimate, which is a rough one.
+_SHARE = 0.5
+# Seconds that a thread may keep others from running Python.
+_SWITCH = 2e-4
+# Bytes of frames of videos that are being fitted or wait for it.
+_MOST_HELD = 6 << 30
+
+
+def fit_many(
+    sources: Sequence[Source],
+    *,
+    preset: str = "balanced",
+    config: FitConfig | None = None,
+    teacher: str | Teacher | None = None,
+    size: tuple[int, int] | None = None,
+    max_frames: int | None = None,
+    device: str | None = None,
+    seed: int = 0,
+    progress: bool | ProgressCallback = True,
+    together: int | None = None,
+) -> list[LatentVideo | InputError]:
+    """Fits videos, many at once on a GPU, where one alone leaves most of the card idle.
+
+    Groups of frames of the same size are fitted as one batch of networks, across videos; the next videos are decoded
+    and shown to the teacher meanwhile, and finished ones are stored and measured.
+
+    Args:
+        sources: paths of videos, or frames, uint8 (T, H, W, 3) RGB; they may be of any size and length.
+        preset: as in `fit`, like all others that are not named here.
+        config: settings to use instead of the preset's.
+        teacher: what the latents are aligned with.
+        size: (H, W) to resize to.
+        max_frames: fit the first frames only.
+        device: torch device; by default the GPU where there is one.
+        seed: of every video, as if each were fitted alone.
+        progress: a bar on standard error, a callback for `FitProgress` events, or nothing. A step is a thousandth
+            of a video.
+        together: groups of frames to fit at once; by default 1 on the CPU, where more gain little, and on a GPU
+            as many as its memory holds. It is halved where memory runs out.
+
+    Returns:
+        A video for each source, in their order. Where a source cannot be fitted, the `InputError` that says why is
+        in its place, and costs the others nothing. With one group at a time each video is what `fit` gives; with
+        more it is so up to rounding, and on a GPU the pixels drawn are others.
+
+    Raises:
+        InputError: an argument is bad for all of them.
+        TeacherUnavailableError: the teacher's weights cannot be had.
+
+    Example:
+        >>> videos = linr.fit_many(["a.mp4", "b.mp4"], preset="fast")       # doctest: +SKIP
+        >>> failed = [v for v in videos if isinstance(v, linr.InputError)]  # doctest: +SKIP
+    """
+    settings = resolve(preset, config)
+    if together is not None and together < 1:
+        raise InputError(f"together must be at least 1, not {together}")
+    where = pick_device(device)
+    start = time.monotonic()
+    with _reporting(progress, start) as report, _threads(where):
+        report(FitProgress("decode", 0, 1, message=f"fitting on {describe_device(where)}"))
+        asked = _teacher(teacher, where)
+
+        def opened(source: Source) -> Video:
+            return open_video(source, settings, asked, size, max_frames, seed, where)
+
+        run = _Run(list(sources), opened, settings, where, together, report)
+        interval = sys.getswitchinterval()
+        # a step is hundreds of short calls: threads that work beside it must not keep it waiting at each
+        sys.setswitchinterval(_SWITCH)
+        try:
+            run.all()
+        finally:
+            sys.setswitchinterval(interval)
+            run.close()
+        for place in run.too_long:
+            options: dict[str, Any] = {"size": size, "max_frames": max_frames, "device": str(where), "seed": seed}
+            try:
+                run.results[place] = fit(sources[place], config=settings, teacher=asked, progress=report, **options)
+            except InputError as error:
+                run.results[place] = error
+        return [one for one in run.results if one is not None]
+
+
+@dataclass
+class _Ready:
+    """A group of frames that may be fitted at once."""
+
+    place: int
+    video: Video
+    index: int
+    task: Task
+
+
+class _Run:
+    """Videos under way."""
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        opened: Callable[[Source], Video],
+        settings: FitConfig,
+        device: torch.device,
+        together: int | None,
+        report: ProgressCallback,
+    ) -> None:
+        self.settings, self.device, self.report, self._open = settings, device, report, opened
+        self.together = together
+        self.results: list[LatentVideo | InputError | None] = [None] * len(sources)
+        self._waiting = deque(enumerate(sources))
+        self._videos: dict[int, Video] = {}
+        self._finishing: set[int] = set()
+        self.too_long: list[int] = []
+        self._ready: list[_Ready] = []
+        # On a CPU one thread is all that may be taken from the fit
+        workers = 1 if device.type == "cpu" else min(8, max(2, (os.cpu_count() or 2) // 2))
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="fit_many")
+        self._jobs: dict[Future[Any], tuple[str, int]] = {}
+        self._done = 0.0  # videos, with fractions
+
+    def all(self) -> None:
+        """Fits everything but what is too long."""
+        self._begin_videos()
+        while self._jobs or self._ready:
+            batch = self._batch()
+            if batch is None:
+                self._collect(wait(self._jobs, return_when=FIRST_COMPLETED).done)
+                continue
+            self._fit(batch)
+            self._collect({job for job in self._jobs if job.done()})
+
+    def close(self) -> None:
+        """Ends the threads; what has not been begun is left."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _begin_videos(self) -> None:
+        """Has the next videos decoded, as many as may be needed soon and as memory allows."""
+        opening = sum(kind == "open" for kind, _ in self._jobs.values())
+        held = sum(video.bytes for video in self._videos.values())
+        most = 2 * self._most(self._ready[0].task.shape) if self._ready else 2 * (self.together or 4)
+        while self._waiting and opening + len(self._videos) < most and held < _MOST_HELD:
+            place, source = self._waiting.popleft()
+            self._submit("open", place, self._open, source)
+            opening += 1
+            held += max((video.bytes for video in self._videos.values()), default=0)
+
+    def _submit(self, kind: str, place: int, function: Callable[..., Any], *arguments: Any) -> None:
+        self._jobs[self._pool.submit(function, *arguments)] = kind, place
+
+    def _collect(self, finished: set[Future[Any]]) -> None:
+        """Takes what threads have done, and gives them what follows from it."""
+        for job in finished:
+            kind, place = self._jobs.pop(job)
+            try:
+                result = job.result()
+            except TooLongError:
+                self.too_long.append(place)
+                continue
+            except InputError as error:
+                self._fail(place, error)
+                continue
+            if kind == "open":
+                self._videos[place] = result
+                self._prepare(place, result.first())
+            elif kind == "prepare" and place in self._videos:
+                self._ready.append(_Ready(place, self._videos[place], *result))
+            elif kind == "keep" and place in self._videos:
+                self._prepare(place, result)
+                if self._videos[place].is_done and place not in self._finishing:
+                    self._finishing.add(place)
+                    self._submit("finish", place, self._videos[place].finish)
+            elif kind == "finish":
+                self.results[place] = result
+                self._videos.pop(place, None)
+        self._begin_videos()
+
+    def _prepare(self, place: int, groups: Sequence[int]) -> None:
+        for index in groups:
+            self._submit("prepare", place, self._videos[place].prepare, index)
+
+    def _fail(self, place: int, error: InputError) -> None:
+        self.results[place] = error
+        self._videos.pop(place, None)
+        self._ready = [one for one in self._ready if one.place != place]
+
+    def _batch(self) -> list[_Ready] | None:
+        """Groups to fit now; None where it is better, or needed, to wait for more."""
+        kinds: dict[tuple[Any, ...], list[_Ready]] = {}
+        for one in self._ready:
+            kinds.setdefault(one.task.key, []).append(one)
+        if not kinds:
+            return None
+        best = max(kinds.values(), key=len)
+        most = self._most(best[0].task.shape)
+        if len(best) < most and self._jobs:
+            return None
+        # of about equal length, since all take the steps of the longest; the longest first, which others may wait for
+        best.sort(key=lambda one: -one.task.steps(self.settings))
+        return best[:most]
+
+    def _most(self, shape: ModelConfig) -> int:
+        """Groups of a shape to fit at once."""
+        if self.together is not None:
+            return self.together
+        if self.device.type != "cuda":
+            return 1
+        free, _ = torch.cuda.mem_get_info(self.device)
+        free += torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
+        return max(1, min(_MOST_TOGETHER, int(_SHARE * free / bytes_of_one(shape, self.settings))))
+
+    def _fit(self, batch: list[_Ready]) -> None:
+        """Fits groups together; fewer of them where memory runs out, and one alone with fewer pixels a step."""
+        settings = self.settings
+        while True:
+            try:
+                fitted = self._fitted(batch, settings)
+                break
+            except torch.OutOfMemoryError as error:
+                torch.cuda.empty_cache()
+                if len(batch) > 1:
+                    batch = batch[: len(batch) // 2]
+                    self.together = len(batch)
+                    continue
+                try:
+                    settings = with_less_memory(settings, error)
+                except InputError as refusal:
+                    self._fail(batch[0].place, refusal)
+                    return
+        for one, result in zip(batch, fitted, strict=True):
+            self._ready.remove(one)
+            self._submit("keep", one.place, one.video.keep, one.index, result)
+
+    def _fitted(self, batch: list[_Ready], settings: FitConfig) -> list[Fitted]:
+        shares = sum(one.video.share(one.index) for one in batch)
+        begun = self._done
+
+        def heard(event: FitProgress) -> None:
+            self._done = begun + shares * event.step / event.total_steps
+            total = len(self.results)
+            left = event.seconds_left
+            if left is not None and self._done > begun:
+                left = event.seconds / (self._done - begun) * (total - self._done)
+            self.report(replace(event, step=round(1000 * self._done), total_steps=1000 * total, seconds_left=left))
+
+        try:
+            return drive(fit_together([one.task for one in batch], settings, self.device), heard)
+        except BaseException:
+            self._done = begun
+            raise
+
+
+def bytes_of_one(shape: ModelConfig, config: FitConfig) -> int:
+    """Roughly the memory that a group takes in a batch: numbers, what a step keeps for its gradient, and frames."""
+    numbers = 4 * 16 * shape.num_parameters
+    points = config.points_per_step / shape.patch**2
+    # values that a point passes through, forward and backward
+    step = 4 * 4 * points * (shape.samples + shape.layers * shape.hidden + 12 * shape.planes + 60)
+    # frames and their motion, twice while they are put together; the motion of the drawn gaps, as floats
+    pixels = shape.num_frames * shape.height * shape.width
+    drawn = min(config.max_frames_per_step, shape.num_frames) * shape.height * shape.width
+    return int(numbers + step + 12 * pixels + 24 * drawn * (config.between > 0))
