@@ -61,10 +61,10 @@ else
   fi
 fi
 
-# --- Chromium, for the browser tests only; they are skipped without it.
-if ! command -v chromium >/dev/null 2>&1 && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-  say "installing chromium for the browser tests (optional)"
-  { timeout 300 apt-get update -qq && DEBIAN_FRONTEND=noninteractive timeout 600 apt-get install -y -qq --no-install-recommends chromium; } \
+# --- Chromium, for the browser tests only, and the ffmpeg that the App shows videos with; they are skipped without.
+if ! { command -v chromium && command -v ffprobe; } >/dev/null 2>&1 && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+  say "installing chromium and ffmpeg for the browser tests (optional)"
+  { timeout 300 apt-get update -qq && DEBIAN_FRONTEND=noninteractive timeout 600 apt-get install -y -qq --no-install-recommends chromium ffmpeg; } \
     >/dev/null 2>&1 || say "chromium is not to be had; the browser tests will be skipped"
 fi
 say "done: $("$python" --version), $venv"

@@ -235,6 +235,7 @@ def fitted_dataset(clips_dataset, tiny, tmp_path):
     return clips_dataset
 
 
+@pytest.mark.skipif(shutil.which("ffprobe") is None, reason="the App needs ffmpeg to show videos")
 def test_draw_in_the_app_and_play(fitted_dataset, page, screenshots):
     for label, field, picture in (
         ("super-resolve", "latent_inr_x2", "8-super-resolve.png"),
