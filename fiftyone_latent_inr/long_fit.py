@@ -104,12 +104,19 @@ class _LongFit:
         """Fits a group, stores it, and measures what is stored."""
         begun = time.monotonic()
         span = self.scan.plan.spans[index]
-        config = self._shape(span)
         targets, parent, start = self._targets(span), None, None
         if span.parent is not None:
             parent, steps = self._group(span.parent)
             start = Start(parent, steps, torch.from_numpy(self.scan.plan.nearest(index, frames)))
-        fitted = self._fit(index, frames, config, targets, start, parent)
+        fitted = self._fit(index, frames, self._shape(span), targets, start, parent)
+        self.keep(index, frames, fitted, parent, begun)
+
+    def keep(
+        self, index: int, frames: npt.NDArray[np.uint8], fitted: Fitted, parent: Tensors | None, begun: float
+    ) -> None:
+        """Stores a fitted group, and measures what is stored; `begun` is when its fit began, by the monotonic clock."""
+        span = self.scan.plan.spans[index]
+        config = self._shape(span)
         data = encode_group(fitted.model, fitted.steps, self.settings.bits, parent)
         tensors, _ = decode_group(config, data, parent)
         codes = self._semantic_codes(fitted)

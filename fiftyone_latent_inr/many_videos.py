@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .checkpoint import Checkpoint, Finished
+from .checkpoint import Checkpoint
 from .encode import _METRICS_BYTES, _measure
 from .errors import InputError
-from .fit_parts import measure, motion_between
+from .fit_parts import motion_between
 from .fitting import FitConfig, Fitted
 from .fitting.many import Task
 from .fitting.start import Start
@@ -24,7 +24,6 @@ from .latent_video import LatentVideo, from_bytes, to_bytes
 from .long_fit import Tensors, _LongFit
 from .progress import FitProgress
 from .scan import Scan, scan
-from .stored import decode_group, encode_group, to_model
 
 if TYPE_CHECKING:
     from .semantics.teachers import Teacher
@@ -213,16 +212,7 @@ class _Long:
         )
 
     def keep(self, index: int, fitted: Fitted) -> list[int]:
-        job, span, parent = self._job, self._spans[index], self._parents.pop(index)
-        frames, config = self._frames(index), job._shape(span)
-        data = encode_group(fitted.model, fitted.steps, self._settings.bits, parent)
-        tensors, _ = decode_group(config, data, parent)
-        codes = job._semantic_codes(fitted)
-        if job.head is not None:
-            tensors = {**job._semantic_tensors(codes), **tensors}
-        psnr, similarity = measure(to_model(config, tensors).to(self._device), frames, job._cuts(span))
-        sums = {"psnr": psnr, "ms_ssim": similarity, "seconds": time.monotonic() - self._begun[index]}
-        self._checkpoint.keep_group(index, Finished(data, codes, sums))
+        self._job.keep(index, self._frames(index), fitted, self._parents.pop(index), self._begun[index])
         self._kept.add(index)
         return [k for k, span in enumerate(self._spans) if span.parent == index]
 
