@@ -16,6 +16,7 @@ import io
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,7 +100,7 @@ def encode(frames: Video, codec: Codec, crf: int, fps: int = 25) -> bytes:
     os.environ.setdefault("SVT_LOG", "1")
     file = io.BytesIO()
     reformatter = VideoReformatter()
-    with av.open(file, "w", format="mp4") as container:
+    with _usual_priority(), av.open(file, "w", format="mp4") as container:
         stream: Any = container.add_stream(codec.encoder, rate=fps, options={**codec.options, "crf": str(crf)})
         stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], codec.pix_fmt
         context = stream.codec_context
@@ -117,6 +118,23 @@ def encode(frames: Video, codec: Codec, crf: int, fps: int = 25) -> bytes:
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
     return file.getvalue()
+
+
+@contextmanager
+def _usual_priority() -> Iterator[None]:
+    """Gives this thread its scheduling back.
+
+    As root, SVT-AV1 makes the thread that opens it a real-time one, and so all threads and processes that it starts
+    from then on: whatever else runs on the machine stands still.
+    """
+    if not hasattr(os, "sched_getscheduler"):  # not Linux
+        yield
+        return
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, *before)
 
 
 def decode(data: bytes) -> Iterator[Video]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from dataclasses import replace
 from typing import Any
 
@@ -103,3 +104,11 @@ def test_ladders_bracket_and_stop(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_digests_tell_settings_apart() -> None:
     assert len({codec.digest() for codec in CODECS}) == len(CODECS)
     assert replace(CODECS[0], name="another").digest() == CODECS[0].digest()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="needs Linux")
+def test_encoding_leaves_the_priority_of_this_process_as_it_was() -> None:
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    for codec in CODECS:
+        encode(FRAMES, codec, codec.crfs[0])
+        assert (os.sched_getscheduler(0), os.sched_getparam(0)) == before, codec.name
