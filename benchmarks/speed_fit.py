@@ -125,11 +125,11 @@ def measure_throughput(
 
 
 def fit_all(clips: Sequence[Video], config: FitConfig, device: str) -> tuple[list[linr.LatentVideo], str]:
-    """Fits clips together where there is a way to, else one after the other."""
-    if len(clips) > 1 and hasattr(linr, "fit_many"):
+    """Fits several clips together; one has nobody to share a step with."""
+    if len(clips) > 1:
         fitted = linr.fit_many(clips, config=config, teacher="small", device=device, progress=False)
         for one in fitted:
             if isinstance(one, linr.InputError):
                 raise one
         return [one for one in fitted if isinstance(one, linr.LatentVideo)], "together"
-    return [timed_fit(frames, config, device, "small")[0] for frames in clips], "one after the other"
+    return [timed_fit(frames, config, device, "small")[0] for frames in clips], "alone"

@@ -15,7 +15,7 @@ import pytest
 from benchmarks import records, speed, speed_decode, speed_fit, speed_length
 from benchmarks.speed_common import Clock, alone, clip_frames, noise, peaks, size_in_words
 from benchmarks.speed_judge import gates
-from fiftyone_latent_inr import encode, resources
+from fiftyone_latent_inr import resources
 from fiftyone_latent_inr.fitting import PRESETS
 
 CPU = {"device": "cpu"}
@@ -123,14 +123,13 @@ def test_a_frame_from_the_disk_is_measured(tmp_path: Path) -> None:
     assert row["file"] == "48x32x32" and 0 < row["median_ms"] <= row["max_ms"]
 
 
-def test_clips_are_fitted_together_where_there_is_a_way_to(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_clips_are_fitted_together_and_one_alone() -> None:
     config = replace(PRESETS["fast"], steps=20, steps_growth=0.0)
-    clips = [noise(2, 32, 48)] * 2
-    monkeypatch.setattr(encode, "fit_many", lambda given, **_: [len(given)] * 2, raising=False)
-    assert speed_fit.fit_all(clips, config, "cpu") == ([2, 2], "together")
-    monkeypatch.delattr(encode, "fit_many")
-    monkeypatch.setattr(speed_fit, "timed_fit", lambda frames, config, device, teacher: (teacher, {}))
-    assert speed_fit.fit_all(clips, config, "cpu") == (["small", "small"], "one after the other")
+    clip = noise(2, 32, 48)
+    fitted, how = speed_fit.fit_all([clip, clip], config, "cpu")
+    assert how == "together" and [(one.num_frames, one.size) for one in fitted] == [(2, (32, 48))] * 2
+    fitted, how = speed_fit.fit_all([clip], config, "cpu")
+    assert how == "alone" and len(fitted) == 1 and fitted[0].embeddings is not None
 
 
 def test_commands_are_measured(tmp_path: Path) -> None:
