@@ -292,6 +292,29 @@ class Architecture:
         """The architecture as JSON-able data."""
         return without_later_defaults(asdict(self))
 
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Architecture:
+        """Builds an architecture from untrusted data; what it makes of a video is bounded by `ModelConfig`.
+
+        Raises:
+            InputError: a key is missing or unknown, or a value is not a number, or no level's spacing.
+        """
+        if not isinstance(data, Mapping) or set(data) - set(LATER) != {f.name for f in fields(cls)} - set(LATER):
+            raise InputError("architecture: keys are missing or unknown")
+        levels = data["levels"]
+        if not isinstance(levels, list | tuple) or not all(
+            isinstance(one, Mapping) and set(one) == {f.name for f in fields(Level)} for one in levels
+        ):
+            raise InputError("architecture: grid levels are malformed")
+        words = ("levels", "modulation", "encoding")
+        numbers = [value for name, value in data.items() if name not in words]
+        numbers += [value for one in levels for value in one.values()]
+        if any(isinstance(n, bool) or not isinstance(n, int | float) or not 0 <= n <= 65_536 for n in numbers):
+            raise InputError("architecture: settings must be numbers from 0 to 65536")
+        if any(one["spacing"] < 0.25 for one in levels) or not data["reference_frames"] >= 1:
+            raise InputError("architecture: a level's spacing must be at least 0.25, reference_frames at least 1")
+        return cls(**{**data, "levels": tuple(Level(**one) for one in levels)})
+
 
 def without_later_defaults(data: dict[str, Any]) -> dict[str, Any]:
     """Data without the settings of `LATER` that are at their defaults."""

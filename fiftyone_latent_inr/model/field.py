@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -62,7 +63,7 @@ class Field(nn.Module):
             self.weights[-1] *= 0.5
             self.biases[-1].fill_(0.5)
 
-    def forward(self, predicted: dict[str, Tensor], points: Tensor) -> Tensor:
+    def forward(self, predicted: dict[str, Tensor], points: Tensor, grids: Sequence[Tensor] | None = None) -> Tensor:
         """Colours of N points in each of B frames.
 
         The modulations are laid on the weights, (B, out, in) a layer, not on what flows through them: a frame's
@@ -71,11 +72,12 @@ class Field(nn.Module):
         Args:
             predicted: the hypernetwork's output for B frames.
             points: (B, N, 2) coordinates (x, y), the frame being [-1, 1]^2.
+            grids: read instead of the field's own.
 
         Returns:
             (B, 3, N) RGB, about 0 to 1, not clamped; of patches (B, 3 p^2, N), the three of a pixel together.
         """
-        x = self._read(self._warp(predicted.get("warp"), points))  # (B, samples, N)
+        x = self._read(self._warp(predicted.get("warp"), points), grids)  # (B, samples, N)
         for k, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             inputs = 1 + predicted["mix" if k == 0 else f"in{k}"]
             outputs = 1 + predicted[f"out{k}"]
@@ -98,7 +100,7 @@ class Field(nn.Module):
         moved = bilinear(control, points[:, :, None]).view(frames, c.planes, 2, count)
         return where + c.warp_scale * moved.permute(1, 0, 3, 2)
 
-    def _read(self, where: Tensor) -> Tensor:
+    def _read(self, where: Tensor, grids: Sequence[Tensor] | None = None) -> Tensor:
         """(P, B, N, 2) points -> (B, samples, N): every level of every plane.
 
         The shared grids are read once at all frames' points. No frame ever has grids of its own in memory: mixing
@@ -108,7 +110,7 @@ class Field(nn.Module):
         if self.config.frequencies:
             encoded = fourier(where, self.config.frequencies)
             return encoded.permute(1, 0, 3, 2).reshape(frames, -1, count)
-        read = [bilinear(grid, where).reshape(-1, frames, count) for grid in self.grids]
+        read = [bilinear(grid, where).reshape(-1, frames, count) for grid in (self.grids if grids is None else grids)]
         return torch.cat(read).transpose(0, 1)
 
     def _spread_over_copies(self, weight: Tensor) -> Tensor:

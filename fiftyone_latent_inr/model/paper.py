@@ -9,6 +9,7 @@ It shares everything else: dictionary, alignment, the loop, the rate, the files.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -54,10 +55,10 @@ class PaperField(Field):
             for weight in self.weights:
                 weight *= 2  # half of it is left where sigmoid(0) lies on it
 
-    def forward(self, predicted: dict[str, Tensor], points: Tensor) -> Tensor:
+    def forward(self, predicted: dict[str, Tensor], points: Tensor, grids: Sequence[Tensor] | None = None) -> Tensor:
         """Colours of N points in each of B frames, as `Field.forward`."""
         rank = self.config.rank
-        x = self._read(self._warp(None, points))
+        x = self._read(self._warp(None, points), grids)
         for k, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             left = predicted[f"left{k}"].unflatten(-1, (-1, rank))
             right = predicted[f"right{k}"].unflatten(-1, (-1, rank))

@@ -1,0 +1,234 @@
+"""Encoders: from frames to what a fit would have to find, in one forward pass (amortised inference).
+
+    key frames (P, 3, H, W) --GridEncoder--> grids of the field, a key frame for each plane
+    frame, key frames       --LatentEncoder--> latent: where the frame's points lie in the key frames, and their mix
+    frame                   --SemanticEncoder--> semantic latent, for the head into the teacher's space
+
+All are convolutional or look at pictures of a fixed small size: they work at any frame size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .config import ModelConfig
+
+# Sizes (height, width) at which motion is looked for, coarse to fine, and how often at each.
+_MOTION_SIZES = ((12, 20), (24, 40), (48, 80))
+_ROUNDS = 2
+# Of a picture's largest texture: below it, a part of it does not tell where it has moved.
+_LEAST_TEXTURE = 0.01
+# What is left when the key frames were moved onto a frame is looked at in so many parts.
+_PARTS = (3, 5)
+# Size of the pictures that the semantic encoder looks at.
+SEMANTIC_SIZE = 48
+
+
+def cells_at_nodes(pictures: Tensor, rows: int, cols: int) -> Tensor:
+    """What lies around the nodes of a grid whose corner nodes lie on a picture's corners.
+
+    The picture is averaged over the cells between the nodes; each node gets the four cells around it. At a spacing of
+    one pixel nothing is lost.
+
+    Args:
+        pictures: (B, C, H, W).
+        rows: nodes in height, at least 2.
+        cols: nodes in width, at least 2.
+
+    Returns:
+        (B, 4 C, rows, cols).
+    """
+    if pictures.shape[-2:] != (rows - 1, cols - 1):
+        pictures = F.adaptive_avg_pool2d(pictures, (rows - 1, cols - 1))
+    padded = F.pad(pictures, (1, 1, 1, 1), mode="replicate")
+    corners = [padded[..., i : i + rows, j : j + cols] for i in (0, 1) for j in (0, 1)]
+    return torch.cat(corners, dim=1)
+
+
+class _LevelEncoder(nn.Module):
+    """What lies around the nodes of a level, and what was made of the level before it, to the level's grids."""
+
+    def __init__(self, seen: int, width: int, outputs: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(seen, width, 3, padding=1, padding_mode="replicate")
+        self.second = nn.Conv2d(width, width, 3, padding=1, padding_mode="replicate")
+        self.out = nn.Conv2d(width, outputs, 1)
+        with torch.no_grad():
+            self.out.weight *= 0.3
+
+    def forward(self, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, seen, rows, cols) -> what the next level sees (B, width, rows, cols), grids (B, outputs, rows, cols)."""
+        features = F.relu(self.second(F.relu(self.first(seen))))
+        return features, self.out(features)
+
+
+class GridEncoder(nn.Module):
+    """Key frames to the grids of every level, coarse to fine; a level sees what was made of the one before it.
+
+    Args:
+        config: of a model that is to be given grids; only its levels and planes matter.
+        width: channels between the convolutions.
+    """
+
+    def __init__(self, config: ModelConfig, width: int) -> None:
+        super().__init__()
+        self.planes = config.planes
+        self.channels = [level.channels * level.copies for level in config.levels]
+        seen = 12 * config.planes
+        self.levels = nn.ModuleList(
+            _LevelEncoder(seen + (width if k else 0), width, config.planes * channels)
+            for k, channels in enumerate(self.channels)
+        )
+
+    def forward(self, keys: Tensor, sizes: Sequence[tuple[int, int]]) -> list[Tensor]:
+        """Grids of B videos.
+
+        Args:
+            keys: (B, P, 3, H, W), 0 to 1.
+            sizes: (rows, cols) of each level.
+
+        Returns:
+            For each level (B, P, channels * copies, rows, cols).
+        """
+        pictures = keys.flatten(1, 2) - 0.5
+        grids: list[Tensor] = []
+        above: Tensor | None = None
+        for (rows, cols), level, channels in zip(sizes, self.levels, self.channels, strict=True):
+            seen = cells_at_nodes(pictures, rows, cols)
+            if above is not None:
+                seen = torch.cat([seen, F.interpolate(above, (rows, cols), mode="bilinear", align_corners=True)], 1)
+            above, grid = level(seen)
+            grids.append(grid.unflatten(1, (self.planes, channels)))
+        return grids
+
+
+def motion_to(frames: Tensor, keys: Tensor, rows: int, cols: int) -> Tensor:
+    """Where the points of frames lie in key frames: displacements of control points, by Lucas and Kanade's method.
+
+    At each of a pyramid's sizes the squared difference of the frame and the moved key frame is made small, to first
+    order, around each control point (Lucas and Kanade, IJCAI 1981).
+
+    Args:
+        frames: (N, 1, H, W), 0 to 1.
+        keys: (N, 1, H, W).
+        rows: control points in height, at least 2.
+        cols: control points in width, at least 2.
+
+    Returns:
+        (N, 2, rows, cols) as (x, y) in half frame sizes: the frame's point p is the key frame's p + displacement.
+    """
+    control = frames.new_zeros(len(frames), 2, rows, cols)
+    for size in _MOTION_SIZES:
+        frame, key = (F.adaptive_avg_pool2d(pictures, size) for pictures in (frames, keys))
+        rest = F.affine_grid(torch.eye(2, 3, device=frame.device).expand(len(frame), 2, 3), list(frame.shape), False)
+        for _ in range(_ROUNDS):
+            moved = F.interpolate(control, size, mode="bilinear", align_corners=True).permute(0, 2, 3, 1)
+            seen = F.grid_sample(key, rest + moved, padding_mode="border", align_corners=False)
+            x, y = _slopes(0.5 * (seen + frame))
+            x, y = x * (size[1] / 2), y * (size[0] / 2)  # a half frame size
+            differ = frame - seen
+            sums = _around(torch.cat([x * x, x * y, y * y, x * differ, y * differ], 1), rows, cols)
+            xx, xy, yy, xd, yd = sums.unbind(1)
+            floor = _LEAST_TEXTURE * (xx + yy).amax((1, 2), keepdim=True) + 1e-5
+            xx, yy = xx + floor, yy + floor
+            determinant = xx * yy - xy * xy
+            step = torch.stack([yy * xd - xy * yd, xx * yd - xy * xd], 1) / determinant[:, None]
+            # what is further away than about two pixels of this size is not seen to first order
+            most = step.new_tensor([4 / size[1], 4 / size[0]]).view(1, 2, 1, 1)
+            control = control + torch.maximum(torch.minimum(step, most), -most)
+    return control
+
+
+class LatentEncoder(nn.Module):
+    """A frame and the key frames to the frame's latent: motion, what is left of the difference, and the time.
+
+    Args:
+        config: of a model that is to be given latents; its warps and planes matter.
+        outputs: width of the latents.
+        width: of the hidden layer.
+    """
+
+    def __init__(self, config: ModelConfig, outputs: int, width: int) -> None:
+        super().__init__()
+        self.control = max(2, config.warp_rows), max(2, config.warp_cols)
+        self.scale = config.warp_scale or 0.05
+        self.planes = config.planes
+        motion = config.planes * 2 * self.control[0] * self.control[1]
+        left = config.planes * (3 * _PARTS[0] * _PARTS[1] + 2)
+        self.linear = nn.Linear(motion + left, outputs)
+        self.hidden = nn.Linear(motion + left, width)
+        self.out = nn.Linear(width, outputs)
+        with torch.no_grad():
+            for layer in (self.linear, self.out):
+                layer.weight *= 0.3
+
+    def forward(self, frames: Tensor, keys: Tensor, apart: Tensor) -> Tensor:
+        """Latents of B frames of one video.
+
+        Args:
+            frames: (B, 3, H, W), 0 to 1.
+            keys: (P, 3, H, W), 0 to 1.
+            apart: (B, P) signed distance in time of each frame from each key frame; the video is 1 long.
+
+        Returns:
+            (B, D).
+        """
+        finest = _MOTION_SIZES[-1]
+        frames, keys = F.adaptive_avg_pool2d(frames, finest), F.adaptive_avg_pool2d(keys, finest)
+        count = len(frames)
+        one = frames.repeat_interleave(self.planes, 0)  # (B P, 3, h, w)
+        other = keys.repeat(count, 1, 1, 1)
+        with torch.no_grad():
+            motion = motion_to(one.mean(1, keepdim=True), other.mean(1, keepdim=True), *self.control)
+            moved = F.interpolate(motion, finest, mode="bilinear", align_corners=True).permute(0, 2, 3, 1)
+            rest = F.affine_grid(torch.eye(2, 3, device=one.device).expand(len(one), 2, 3), list(one.shape), False)
+            differ = one - F.grid_sample(other, rest + moved, padding_mode="border", align_corners=False)
+        parts = 4 * F.adaptive_avg_pool2d(differ, _PARTS).view(count, -1)
+        missed = 10 * differ.square().mean((1, 2, 3)).sqrt().view(count, -1)
+        motion = (motion / self.scale).clamp(-6, 6).view(count, -1)
+        seen = torch.cat([motion, parts, missed, 2 * apart], 1)
+        latents: Tensor = self.linear(seen) + self.out(F.relu(self.hidden(seen)))
+        return latents
+
+
+class SemanticEncoder(nn.Module):
+    """A frame to its semantic latent: a small convolutional student of the teacher's image tower.
+
+    Args:
+        outputs: width of the semantic latents.
+        width: channels of the first convolution; each of the three after it has twice those of the one before.
+    """
+
+    def __init__(self, outputs: int, width: int) -> None:
+        super().__init__()
+        channels = [3, width, 2 * width, 4 * width, 4 * width]
+        self.convolutions = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(channels))
+        self.hidden = nn.Linear(channels[-1] * (SEMANTIC_SIZE // 16) ** 2, 8 * width)
+        self.out = nn.Linear(8 * width, outputs)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """(B, 3, H, W), 0 to 1 -> (B, S)."""
+        x = 4 * (F.adaptive_avg_pool2d(frames, SEMANTIC_SIZE) - 0.5)
+        for convolution in self.convolutions:
+            x = F.relu(convolution(x))
+        latents: Tensor = self.out(F.relu(self.hidden(x.flatten(1))))
+        return latents
+
+
+def _slopes(pictures: Tensor) -> tuple[Tensor, Tensor]:
+    """Central differences, in a pixel, of (N, 1, H, W)."""
+    padded = F.pad(pictures, (1, 1, 1, 1), mode="replicate")
+    x = 0.5 * (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2])
+    y = 0.5 * (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1])
+    return x, y
+
+
+def _around(pictures: Tensor, rows: int, cols: int) -> Tensor:
+    """(N, C, H, W) -> (N, C, rows, cols): the mean of what lies around each control point."""
+    four = cells_at_nodes(pictures, rows, cols)
+    return four.view(len(pictures), 4, -1, rows, cols).mean(1)

@@ -1,0 +1,173 @@
+"""What is pretrained over many videos: hypernetwork, field, and the encoders that give a new video its start.
+
+frames --encoders--> latents (T, D), grids, semantic latents
+latents --hypernetwork, field over these grids--> frames
+semantic latents --head--> the teacher's space
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..errors import InputError
+from .config import Architecture, ModelConfig
+from .encoder import GridEncoder, LatentEncoder, SemanticEncoder
+from .field import Field
+from .hypernetwork import Hypernetwork
+
+# A prior is for short videos and groups of frames; what `Architecture.for_video` adds to longer ones starts from noise.
+_MOST_PARAMETERS = 16_000_000
+
+
+@dataclass(frozen=True)
+class PriorConfig:
+    """The shape of `PriorNetworks`: everything that is needed to rebuild them from stored tensors.
+
+    Attributes:
+        preset: the preset that it is for; a label only.
+        architecture: of the models that it starts; with the `rank_one` modulation and grids.
+        width: channels of the grid encoder.
+        hidden: of the latent encoder.
+        teacher: name of the teacher that the semantic encoder imitates, or None.
+        teacher_id: its `Teacher.id`, or None.
+        embedding_dim: E, width of the teacher's space; 0 without a teacher.
+        semantic_dim: S, width of the semantic encoder's latents; 0 without a teacher.
+        semantic_width: channels of the semantic encoder's first convolution.
+    """
+
+    preset: str
+    architecture: Architecture
+    width: int = 24
+    hidden: int = 128
+    teacher: str | None = None
+    teacher_id: str | None = None
+    embedding_dim: int = 0
+    semantic_dim: int = 0
+    semantic_width: int = 24
+
+    def __post_init__(self) -> None:
+        bounds = {
+            "width": (1, 256),
+            "hidden": (1, 2048),
+            "embedding_dim": (0, 8192),
+            "semantic_dim": (0, 4096),
+            "semantic_width": (1, 256),
+        }
+        for name, (low, high) in bounds.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+                raise InputError(f"prior: {name} must be an integer from {low} to {high}, not {value!r}")
+        for name in ("preset", "teacher", "teacher_id"):
+            value = getattr(self, name)
+            if not (isinstance(value, str) and len(value) <= 1000) and (name == "preset" or value is not None):
+                raise InputError(f"prior: {name} must be a text")
+        has_teacher = self.teacher is not None
+        if not (has_teacher == (self.teacher_id is not None) == (self.embedding_dim > 0) == (self.semantic_dim > 0)):
+            raise InputError("prior: teacher, teacher_id, embedding_dim and semantic_dim belong together")
+        architecture = self.architecture
+        if architecture.modulation != "rank_one" or architecture.encoding != "grid" or architecture.patch != 1:
+            raise InputError("prior: only architectures of points with rank_one modulation and grids can be pretrained")
+        self.shape(1, 16, 16)  # checks all the rest
+
+    def shape(
+        self, num_frames: int, height: int, width: int, semantic_dim: int = 0, embedding_dim: int = 0
+    ) -> ModelConfig:
+        """The configuration of a model that is started from such a prior.
+
+        Unlike a model that starts from noise, a short video's has latents and a bottleneck of full width: they are the
+        prior's.
+        """
+        free = self.architecture.latent_dim
+        return replace(
+            self.architecture.for_video(num_frames, height, width),
+            latent_dim=free + semantic_dim,
+            bottleneck=self.architecture.bottleneck,
+            semantic_dim=semantic_dim,
+            embedding_dim=embedding_dim,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The configuration as JSON-able data."""
+        data = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**data, "architecture": self.architecture.to_json()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> PriorConfig:
+        """Builds a configuration from untrusted data.
+
+        Raises:
+            InputError: a key is missing or unknown, or a value is out of bounds.
+        """
+        if not isinstance(data, Mapping) or set(data) != {field.name for field in fields(cls)}:
+            raise InputError("prior: keys of its configuration are missing or unknown")
+        return cls(**{**data, "architecture": Architecture.from_json(data["architecture"])})
+
+
+class PriorNetworks(nn.Module):
+    """Hypernetwork and field that many videos share, and the encoders.
+
+    Args:
+        config: their shape.
+    """
+
+    def __init__(self, config: PriorConfig) -> None:
+        super().__init__()
+        self.config = config
+        shape = config.shape(1, 16, 16)
+        self.hypernetwork = Hypernetwork(shape)
+        self.field = Field(shape)
+        self.field.grids = nn.ParameterList()  # each video's own
+        self.grid_encoder = GridEncoder(shape, config.width)
+        self.latent_encoder = LatentEncoder(shape, shape.latent_dim, config.hidden)
+        if config.embedding_dim:
+            self.semantic_encoder = SemanticEncoder(config.semantic_dim, config.semantic_width)
+            self.embedding_weight = nn.Parameter(
+                torch.randn(config.semantic_dim, config.embedding_dim) / math.sqrt(config.semantic_dim)
+            )
+            self.embedding_bias = nn.Parameter(torch.zeros(config.embedding_dim))
+
+    def key_frames(self, num_frames: int) -> list[int]:
+        """Indices of a video's key frames, one a plane."""
+        planes = self.config.architecture.planes
+        return [min(num_frames - 1, round((k + 0.5) / planes * (num_frames - 1))) for k in range(planes)]
+
+    def grids(self, keys: Tensor) -> list[Tensor]:
+        """(B, P, 3, H, W) key frames, 0 to 1 -> for each level (B, P, channels * copies, rows, cols)."""
+        height, width = keys.shape[-2:]
+        levels = self.config.shape(1, height, width).levels
+        grids: list[Tensor] = self.grid_encoder(keys, [(level.rows, level.cols) for level in levels])
+        return grids
+
+    def latents(self, frames: Tensor, keys: Tensor, times: Tensor, num_frames: int) -> Tensor:
+        """Latents of B frames of a video.
+
+        Args:
+            frames: (B, 3, H, W), 0 to 1.
+            keys: (P, 3, H, W) its key frames.
+            times: (B,) indices of the frames.
+            num_frames: T.
+
+        Returns:
+            (B, D).
+        """
+        where = torch.tensor(self.key_frames(num_frames), device=times.device)
+        apart = (times[:, None] - where) / max(1, num_frames - 1)
+        latents: Tensor = self.latent_encoder(frames, keys, apart.to(frames.dtype))
+        return latents
+
+    def draw(self, latents: Tensor, points: Tensor, grids: list[Tensor]) -> Tensor:
+        """Colours of N points of B frames of one video, (B, N, 3); `grids` are (P, channels * copies, rows, cols)."""
+        colours: Tensor = self.field(self.hypernetwork(latents), points, grids)
+        return colours.transpose(1, 2)
+
+    def embed(self, frames: Tensor, normalise: bool = True) -> Tensor:
+        """(B, 3, H, W) frames, 0 to 1 -> (B, E) in the teacher's space."""
+        embeddings = self.semantic_encoder(frames) @ self.embedding_weight + self.embedding_bias
+        return F.normalize(embeddings, dim=-1) if normalise else embeddings
