@@ -26,6 +26,9 @@ _PUBLIC = {
     "InputError": "errors",
     "BitstreamError": "errors",
     "TeacherUnavailableError": "errors",
+    "PriorUnavailableError": "errors",
+    "Prior": "prior",
+    "load_prior": "prior",
     "FitProgress": "progress",
     "load_teacher": "semantics.teachers",
     "fit_dataset": "datasets.fit",
@@ -40,6 +43,8 @@ __all__ = [
     "FitProgress",
     "InputError",
     "LatentVideo",
+    "Prior",
+    "PriorUnavailableError",
     "TeacherUnavailableError",
     "__version__",
     "fit",
@@ -48,6 +53,7 @@ __all__ = [
     "fit_rates",
     "interpolate",
     "load",
+    "load_prior",
     "load_teacher",
     "reconstruct",
     "super_resolve",
@@ -59,9 +65,10 @@ if TYPE_CHECKING:
     from .datasets.grouped import to_grouped_dataset
     from .datasets.reconstructions import interpolate, reconstruct, super_resolve
     from .encode import fit, fit_rates
-    from .errors import BitstreamError, InputError, TeacherUnavailableError
+    from .errors import BitstreamError, InputError, PriorUnavailableError, TeacherUnavailableError
     from .latent_video import LatentVideo, load
     from .many_fit import fit_many
+    from .prior import Prior, load_prior
     from .progress import FitProgress
     from .semantics.teachers import load_teacher
 

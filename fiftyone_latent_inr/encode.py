@@ -336,10 +336,10 @@ def _prior(
         if residual:
             raise InputError("residual=True stores the difference from a prior; give one, prior=...")
         return None
-    if isinstance(prior, str):
+    if isinstance(prior, str | os.PathLike):
         from .prior import load_prior
 
-        prior = load_prior(prior)
+        prior = load_prior(os.fspath(prior))
     prior.check_architecture(settings.architecture)
     if teacher is not None:
         prior.check_teacher(teacher.id)

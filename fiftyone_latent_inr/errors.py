@@ -15,5 +15,9 @@ class TeacherUnavailableError(InputError):
     """A teacher is known but its weights cannot be had here; the message names the alternatives."""
 
 
+class PriorUnavailableError(InputError):
+    """A prior cannot be fetched from the Hub, or stored there, now or by this user; the message says what to do."""
+
+
 class BitstreamError(LatentINRError, ValueError):
     """A `.linr` file that is damaged, foreign, or written by a newer version."""

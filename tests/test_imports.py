@@ -16,6 +16,7 @@ PACKAGE = ROOT / "fiftyone_latent_inr"
 FLOORS = [
     *("errors", "progress", "files", "resources", "rendering"),
     *("model", "metrics", "pixels", "resize", "cuts", "groups", "motion", "drawing"),
+    *("hub", "prior_files", "prior_source", "prior_card", "prior"),
     *("video_reader", "video_audio", "video_writer", "video"),
     *("codec", "shape_geometry", "shapes", "stored", "latent_video"),
     *("fitting", "semantics", "footage", "scan", "checkpoint", "fit_parts", "long_fit", "encode"),
@@ -45,6 +46,7 @@ def test_importing_the_package_is_cheap() -> None:
         ("fiftyone_latent_inr.model", "fiftyone open_clip av"),
         ("fiftyone_latent_inr.cuts", "torch fiftyone cv2 open_clip av"),
         ("fiftyone_latent_inr.encode", "fiftyone cv2 open_clip av"),
+        ("fiftyone_latent_inr.prior", "fiftyone open_clip av"),
         ("fiftyone_latent_inr.shapes", "torch fiftyone open_clip av"),
     ],
 )

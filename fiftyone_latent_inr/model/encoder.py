@@ -87,6 +87,15 @@ class GridEncoder(nn.Module):
             for k, channels in enumerate(self.channels)
         )
 
+    @staticmethod
+    def count(config: ModelConfig, width: int) -> int:
+        """How many numbers such an encoder has; none is made."""
+        seen, total = 12 * config.planes, 0
+        for k, level in enumerate(config.levels):
+            inputs, outputs = seen + (width if k else 0), config.planes * level.channels * level.copies
+            total += _linear(9 * inputs, width) + _linear(9 * width, width) + _linear(width, outputs) + inputs * outputs
+        return total
+
     def forward(self, keys: Tensor, sizes: Sequence[tuple[int, int]]) -> list[Tensor]:
         """Grids of B videos.
 
@@ -160,15 +169,26 @@ class LatentEncoder(nn.Module):
         self.control = max(2, config.warp_rows), max(2, config.warp_cols)
         self.scale = config.warp_scale or 0.05
         self.planes = config.planes
-        motion = config.planes * 2 * self.control[0] * self.control[1]
-        left = config.planes * (3 * _PARTS[0] * _PARTS[1] + 3)
-        self.nearness = motion + left - 2 * config.planes  # where among what is seen it begins
-        self.linear = nn.Linear(motion + left, outputs)
-        self.hidden = nn.Linear(motion + left, width)
+        seen = self._seen(config)
+        self.nearness = seen - 2 * config.planes  # where it begins in what is seen
+        self.linear = nn.Linear(seen, outputs)
+        self.hidden = nn.Linear(seen, width)
         self.out = nn.Linear(width, outputs)
         with torch.no_grad():
             for layer in (self.linear, self.out):
                 layer.weight *= 0.1
+
+    @staticmethod
+    def _seen(config: ModelConfig) -> int:
+        """Numbers that a latent is made of: motion of the control points, what is left in each part, error, time twice."""
+        motion = 2 * max(2, config.warp_rows) * max(2, config.warp_cols)
+        return config.planes * (motion + 3 * _PARTS[0] * _PARTS[1] + 3)
+
+    @classmethod
+    def count(cls, config: ModelConfig, outputs: int, width: int) -> int:
+        """How many numbers such an encoder has; none is made."""
+        seen = cls._seen(config)
+        return _linear(seen, outputs) + _linear(seen, width) + _linear(width, outputs)
 
     def forward(self, frames: Tensor, keys: Tensor, near: Tensor, apart: Tensor) -> Tensor:
         """Latents of B frames of one video.
@@ -210,10 +230,22 @@ class SemanticEncoder(nn.Module):
 
     def __init__(self, outputs: int, width: int) -> None:
         super().__init__()
-        channels = [3, width, 2 * width, 4 * width, 4 * width]
+        channels = self._channels(width)
         self.convolutions = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(channels))
         self.hidden = nn.Linear(channels[-1] * (SEMANTIC_SIZE // 16) ** 2, 8 * width)
         self.out = nn.Linear(8 * width, outputs)
+
+    @staticmethod
+    def _channels(width: int) -> list[int]:
+        return [3, width, 2 * width, 4 * width, 4 * width]
+
+    @classmethod
+    def count(cls, outputs: int, width: int) -> int:
+        """How many numbers such an encoder has; none is made."""
+        channels = cls._channels(width)
+        convolutions = sum(_linear(9 * a, b) for a, b in pairwise(channels))
+        hidden = _linear(channels[-1] * (SEMANTIC_SIZE // 16) ** 2, 8 * width)
+        return convolutions + hidden + _linear(8 * width, outputs)
 
     def forward(self, frames: Tensor) -> Tensor:
         """(B, 3, H, W), 0 to 1 -> (B, S)."""
@@ -222,6 +254,11 @@ class SemanticEncoder(nn.Module):
             x = F.relu(convolution(x))
         latents: Tensor = self.out(F.relu(self.hidden(x.flatten(1))))
         return latents
+
+
+def _linear(inputs: int, outputs: int) -> int:
+    """Numbers of a linear layer with a bias."""
+    return (inputs + 1) * outputs
 
 
 def _slopes(pictures: Tensor) -> tuple[Tensor, Tensor]:

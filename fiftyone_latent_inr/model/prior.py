@@ -17,13 +17,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import InputError
-from .config import Architecture, ModelConfig
+from .config import MAX_PARAMETERS, Architecture, ModelConfig
 from .encoder import GridEncoder, LatentEncoder, LevelEncoder, SemanticEncoder
 from .field import Field
 from .hypernetwork import Hypernetwork
 
-# A prior is for short videos and groups of frames; what `Architecture.for_video` adds to longer ones starts from noise.
-_MOST_PARAMETERS = 16_000_000
+# Of each text in a configuration; they are names, and are shown in messages.
+_MAX_TEXT = 1000
 # What a latent that begins as something seen is of it; the head makes up for it.
 _GAIN = 0.5
 
@@ -99,15 +99,38 @@ class PriorConfig:
                 raise InputError(f"prior: {name} must be an integer from {low} to {high}, not {value!r}")
         for name in ("preset", "teacher", "teacher_id"):
             value = getattr(self, name)
-            if not (isinstance(value, str) and len(value) <= 1000) and (name == "preset" or value is not None):
-                raise InputError(f"prior: {name} must be a text")
-        has_teacher = self.teacher is not None
-        if not (has_teacher == (self.teacher_id is not None) == (self.embedding_dim > 0) == (self.semantic_dim > 0)):
+            if value is None and name != "preset":
+                continue
+            if not isinstance(value, str) or not 0 < len(value) <= _MAX_TEXT or not value.isprintable():
+                raise InputError(f"prior: {name} must be a line of text")
+        with_teacher = {self.teacher is not None, self.teacher_id is not None}
+        with_teacher |= {self.embedding_dim > 0, self.semantic_dim > 0}
+        if len(with_teacher) > 1:
             raise InputError("prior: teacher, teacher_id, embedding_dim and semantic_dim belong together")
         architecture = self.architecture
+        if not isinstance(architecture, Architecture):
+            raise InputError("prior: architecture must be an Architecture")
         if architecture.modulation != "rank_one" or architecture.encoding != "grid" or architecture.patch != 1:
             raise InputError("prior: only architectures of points with rank_one modulation and grids can be pretrained")
-        self.shape(1, 16, 16)  # checks all the rest
+        if not (0 <= architecture.copies_growth <= 1 and 0 <= architecture.channels_growth <= 1):
+            raise InputError("prior: copies_growth and channels_growth must be numbers from 0 to 1")
+        self.shape(1, 16, 16)  # checks all the rest, and bounds what is counted next
+        if self.num_parameters > MAX_PARAMETERS:
+            raise InputError(
+                f"prior: {self.num_parameters:,} parameters are more than the {MAX_PARAMETERS:,} that are allowed"
+            )
+
+    @property
+    def num_parameters(self) -> int:
+        """All numbers of `PriorNetworks`, counted without making any."""
+        shape = self.shape(1, 16, 16)
+        grids = sum(shape.planes * n.channels * n.copies * n.rows * n.cols for n in shape.levels)
+        drawing = shape.num_parameters - shape.num_frames * shape.latent_dim - grids
+        encoders = GridEncoder.count(shape, self.width) + LatentEncoder.count(shape, shape.latent_dim, self.hidden)
+        if self.embedding_dim:
+            encoders += SemanticEncoder.count(self.semantic_dim, self.semantic_width)
+            encoders += (self.semantic_dim + 1) * self.embedding_dim
+        return drawing + encoders
 
     def shape(
         self, num_frames: int, height: int, width: int, semantic_dim: int = 0, embedding_dim: int = 0

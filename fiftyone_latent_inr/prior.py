@@ -1,0 +1,347 @@
+"""`Prior`: hypernetwork, field and encoders pretrained over many videos, as a model of the Hugging Face Hub.
+
+    prior = Prior.from_pretrained("OWNER/NAME")      # or a directory
+    prior.embed_frames(frames)                       # (T, E), the teacher's space without the teacher
+    prior.save_pretrained("my-prior")
+    prior.push_to_hub("OWNER/NAME")
+
+Never pickle: weights are read from, and written to, safetensors alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+from huggingface_hub import ModelCard, PyTorchModelHubMixin
+from numpy.typing import NDArray
+from torch import nn
+
+from . import hub, prior_files
+from .errors import InputError
+from .files import atomic_target, writable_folder
+from .model.config import Architecture
+from .model.prior import PriorConfig, PriorNetworks
+from .prior_card import GENERATED, LICENSE, TAGS, card_text
+from .prior_source import bundled_priors, describe_repository, find_prior
+
+__all__ = ["Prior", "bundled_priors", "describe_repository", "load_prior"]
+
+
+class Prior(nn.Module, PyTorchModelHubMixin, library_name=hub.LIBRARY, license=LICENSE, tags=[*TAGS]):
+    """Networks that many videos share, and what is known about them.
+
+    Args:
+        config: their shape.
+        notes: what is known about them, JSON-able: `trained_on` (a list of {name, licence, frames}), `steps`,
+            `description`, `metrics` (names to numbers, and the `commit` that they were measured at), `license`.
+        networks: trained ones; None for ones that start from noise.
+
+    Attributes:
+        config: the shape.
+        notes: see above; may be changed before saving.
+        networks: `PriorNetworks`, in 32 bits.
+        name: where it comes from: a repository's id, a directory's absolute path, a bundled name.
+        revision: the commit that it was loaded from, or None.
+
+    Example:
+        >>> prior = load_prior("my-prior")
+        >>> prior.check_teacher(teacher.id)
+    """
+
+    config: PriorConfig
+    networks: PriorNetworks
+
+    def __init__(
+        self,
+        config: PriorConfig,
+        notes: Mapping[str, Any] | None = None,
+        networks: PriorNetworks | None = None,
+    ) -> None:
+        super().__init__()
+        if networks is not None and networks.config != config:
+            raise InputError("prior: the networks are of another configuration")
+        self.config = config
+        self.notes: dict[str, Any] = dict(notes or {})
+        self.networks = PriorNetworks(config) if networks is None else networks
+        self.name = f"new {config.preset} prior"
+        self.revision: str | None = None
+
+    def __repr__(self) -> str:
+        at = f"@{self.revision[:8]}" if self.revision else ""
+        return f"Prior({self.name + at!r}, id={self.id!r}, {self.config.num_parameters:,} parameters)"
+
+    @property
+    def id(self) -> str:
+        """12 hexadecimal digits of configuration and weights, the same wherever it is stored and in whichever bits."""
+        return prior_files.identity(self.config, self.networks)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return next(self.networks.parameters()).device
+
+    @torch.inference_mode()
+    def embed_frames(self, frames: NDArray[np.uint8], batch_size: int = 64) -> NDArray[np.float32]:
+        """Embed every frame by itself into the teacher's space, without the teacher.
+
+        Args:
+            frames: uint8 (T, H, W, 3), RGB.
+            batch_size: frames at a time through the encoder.
+
+        Returns:
+            float32 (T, E), rows of unit norm.
+
+        Raises:
+            InputError: the prior has no teacher, or `frames` is anything else.
+        """
+        if self.config.teacher is None:
+            raise InputError(f"prior {self.name} was pretrained without a teacher: it cannot embed frames")
+        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape:
+            raise InputError(f"frames must be uint8 (T, H, W, 3), got {frames.dtype} {frames.shape}")
+        rows = []
+        for start in range(0, len(frames), batch_size):
+            chunk = torch.from_numpy(np.ascontiguousarray(frames[start : start + batch_size])).to(self.device)
+            rows.append(self.networks.embed(chunk.permute(0, 3, 1, 2).float() / 255).cpu().numpy())
+        return np.concatenate(rows)
+
+    def check_teacher(self, teacher_id: str | None) -> None:
+        """Checks that a fit aligned to this teacher can start from this prior; one without a teacher always can.
+
+        Args:
+            teacher_id: `Teacher.id`, or None for a fit without a teacher.
+
+        Raises:
+            InputError: the prior's teacher is another one, or it has none; the message names both.
+        """
+        if teacher_id is None or teacher_id == self.config.teacher_id:
+            return
+        if self.config.teacher is None:
+            raise InputError(
+                f"prior {self.name} was pretrained without a teacher, the fit has {teacher_id}: fit without one, or "
+                "from another prior"
+            )
+        raise InputError(
+            f"prior {self.name} was pretrained with teacher {self.config.teacher_id}, the fit has {teacher_id}: give "
+            f"teacher={self.config.teacher!r}, or another prior"
+        )
+
+    def check_architecture(self, architecture: Architecture) -> None:
+        """Checks that a fit of this architecture can start from this prior. `semantic_dim` is the prior's anyway.
+
+        Raises:
+            InputError: it cannot; the message names each setting that differs, the prior's value first.
+        """
+        own = self.config.architecture
+        names = [field.name for field in fields(own) if field.name not in ("levels", "semantic_dim")]
+        pairs = [(name, getattr(own, name), getattr(architecture, name)) for name in names]
+        if len(own.levels) != len(architecture.levels):
+            pairs.append(("levels", len(own.levels), len(architecture.levels)))
+        else:
+            for k, (one, other) in enumerate(zip(own.levels, architecture.levels, strict=True)):
+                settings = [field.name for field in fields(one)]
+                pairs += [(f"{name} of level {k + 1}", getattr(one, name), getattr(other, name)) for name in settings]
+        differ = [f"{name} {ours} against {theirs}" for name, ours, theirs in pairs if ours != theirs]
+        if differ:
+            raise InputError(
+                f"prior {self.name} is for another architecture than the fit's: {', '.join(differ)}; give "
+                f"preset={self.config.preset!r}, or another prior"
+            )
+
+    def round_weights(self) -> None:
+        """Rounds the weights to 16 bits, which halves the files. Then what is measured is what is stored."""
+        with torch.no_grad():
+            for parameter in self.networks.parameters():
+                parameter.copy_(parameter.half().float())
+
+    # ---- files and the Hub -------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]
+        cls,
+        repo_or_dir: str | Path,
+        revision: str | None = None,
+        *,
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        device: str | torch.device | None = None,
+    ) -> Prior:
+        """Loads a prior from a directory or the Hub. Nothing large is fetched before its configuration was checked.
+
+        Args:
+            repo_or_dir: a directory that `save_pretrained` wrote, or `OWNER/NAME` of the Hub.
+            revision: branch, tag or commit of a repository; None for `main`.
+            token: for the Hub; None for that of the user who is logged in, False for none.
+            cache_dir: None for the Hub's usual one.
+            local_files_only: take what is in the cache and ask nobody.
+            device: where the networks go; None for the CPU.
+
+        Raises:
+            PriorUnavailableError: the Hub does not give it now, or not to this user; the message says what to do.
+            InputError: there is none, or it is damaged or not safe to load.
+        """
+        return _load(
+            cls,
+            repo_or_dir,
+            revision,
+            token=token,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+            device=device,
+            bundled=False,
+        )
+
+    @classmethod
+    def _from_pretrained(
+        cls,
+        *,
+        model_id: str,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        map_location: str = "cpu",
+        **_: Any,
+    ) -> Prior:
+        return cls.from_pretrained(
+            model_id,
+            revision,
+            token=token,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+            device=map_location,
+        )
+
+    @classmethod
+    def _load_as_pickle(cls, model: Any, model_file: str, map_location: str, strict: bool) -> NoReturn:
+        raise InputError(f"{model_file}: pickled weights can run code and are never read")
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        prior_files.write(save_directory, self.config, self.notes, self.networks)
+
+    def save_pretrained(
+        self,
+        save_directory: str | Path,
+        *,
+        config: Any = None,
+        repo_id: str | None = None,
+        push_to_hub: bool = False,
+        model_card_kwargs: dict[str, Any] | None = None,
+        **push_to_hub_kwargs: Any,
+    ) -> str | None:
+        """Writes `config.json`, `model.safetensors` and a model card, `README.md`, into a directory.
+
+        A `README.md` that somebody wrote is left as it is.
+
+        Args:
+            save_directory: is created where it is missing.
+            config: of the mixin's interface; the configuration is always the prior's own.
+            repo_id: to push to, with `push_to_hub`; None for the directory's name.
+            push_to_hub: whether to push, too.
+            model_card_kwargs: `repo_id`, which the card's examples then name.
+            push_to_hub_kwargs: see `push_to_hub`.
+
+        Returns:
+            The commit's address if it was pushed, else None.
+
+        Raises:
+            InputError: the directory cannot be written, the notes are not JSON, or weights are not finite.
+        """
+        folder = writable_folder(save_directory)
+        self._save_pretrained(folder)
+        readme = folder / prior_files.CARD
+        if not readme.exists() or GENERATED in readme.read_text(encoding="utf-8", errors="replace"):
+            card = self.generate_model_card(**{"repo_id": repo_id, **(model_card_kwargs or {})})
+            with atomic_target(readme) as path:
+                path.write_text(str(card), encoding="utf-8")
+        if push_to_hub:
+            return self.push_to_hub(repo_id or folder.name, **push_to_hub_kwargs)
+        return None
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        token: str | None = None,
+        branch: str | None = None,
+        commit_message: str = "Add a Latent-INR prior",
+        create_pr: bool | None = None,
+        **options: Any,
+    ) -> str:
+        """Stores the prior in a repository of the Hub, which is created where it is missing, in one commit.
+
+        Args:
+            repo_id: `OWNER/NAME`.
+            private: whether a new repository is private; None for what the owner has chosen as the default.
+            token: with the right to write; None for that of the user who is logged in.
+            branch: to commit to; is created where it is missing; None for `main`.
+            commit_message: of the commit.
+            create_pr: open a pull request with the commit.
+            options: of `huggingface_hub.PyTorchModelHubMixin.push_to_hub`.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            PriorUnavailableError: the Hub cannot be reached or refuses; the message says what to do.
+            InputError: the name is none, or the prior cannot be stored.
+        """
+        hub.check_name(repo_id, branch)
+        card = {**(options.pop("model_card_kwargs", None) or {}), "repo_id": repo_id}
+        with hub.people_errors(repo_id, branch, to_write=True):
+            if branch not in (None, "main") and not create_pr and not re.match(r"refs/", branch or ""):
+                hub.create_repository(repo_id, private, token)
+                hub.create_branch(repo_id, str(branch), token)
+            address = super().push_to_hub(
+                repo_id,
+                private=private,
+                token=token,
+                branch=branch,
+                commit_message=commit_message,
+                create_pr=create_pr,
+                model_card_kwargs=card,
+                **options,
+            )
+        # older clients mean the folder by the text of it
+        return str(getattr(address, "commit_url", address))
+
+    def generate_model_card(self, *_: Any, repo_id: str | None = None, **__: Any) -> ModelCard:
+        """The model card, from configuration and notes; see `prior_card`."""
+        return ModelCard(card_text(self.config, self.notes, self.id, repo_id))
+
+
+def load_prior(
+    name: str | Path,
+    revision: str | None = None,
+    *,
+    token: str | bool | None = None,
+    cache_dir: str | Path | None = None,
+    local_files_only: bool = False,
+    device: str | torch.device | None = None,
+) -> Prior:
+    """`Prior.from_pretrained`, which also knows the priors that come along by name (`bundled_priors()` lists them)."""
+    return _load(
+        Prior,
+        name,
+        revision,
+        token=token,
+        cache_dir=cache_dir,
+        local_files_only=local_files_only,
+        device=device,
+        bundled=True,
+    )
+
+
+def _load(cls: type[Prior], name: str | Path, revision: str | None, *, device: Any, **options: Any) -> Prior:
+    source = find_prior(name, revision, **options)
+    networks = prior_files.read_networks(source.weights, source.config, source.weights_name)
+    prior = cls(source.config, source.notes, networks)
+    prior.name, prior.revision = source.name, source.revision
+    return prior.to(device or "cpu").eval()

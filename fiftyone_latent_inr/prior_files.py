@@ -1,0 +1,246 @@
+"""A prior as files: `config.json` and `model.safetensors`, written whole and read from strangers.
+
+    config.json         {"format": 1, "library": "fiftyone-latent-inr", "prior": PriorConfig, "notes": {...}}
+    model.safetensors   the tensors of `PriorNetworks`, each in 16 bits where that loses nothing, else in 32
+
+What is read is checked in this order, each step before the next can cost anything: the configuration's size, its
+content, the size of the networks that it describes, the weights' size, their header, their numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from .errors import InputError
+from .files import atomic_target, reason
+from .hub import LIBRARY
+from .model.config import MAX_PARAMETERS
+from .model.prior import PriorConfig, PriorNetworks
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+CARD = "README.md"
+FORMAT = 1
+MAX_CONFIG_BYTES = 1 << 20
+_MAX_HEADER_BYTES = 1 << 20
+_BYTES = {"F32": 4, "F16": 2, "BF16": 2}
+# Weights in these can run code when they are read.
+_PICKLED = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+
+
+def most_bytes(config: PriorConfig | None = None) -> int:
+    """How large the weights of a prior can be at most; of any prior, without a configuration."""
+    return 4 * (config.num_parameters if config else MAX_PARAMETERS) + 8 + _MAX_HEADER_BYTES
+
+
+def parse_config(data: bytes, where: str | Path) -> tuple[PriorConfig, dict[str, Any]]:
+    """Configuration and notes of a prior from the content of its `config.json`.
+
+    Args:
+        data: the content, untrusted.
+        where: named in errors.
+
+    Raises:
+        InputError: it is not a prior's, or one of a later version.
+    """
+    if len(data) > MAX_CONFIG_BYTES:
+        raise InputError(f"{where}: far too large for a prior's configuration")
+    try:
+        content = json.loads(data.decode(), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}: not JSON: {_line(error)}") from None
+    if not isinstance(content, dict) or content.get("library") != LIBRARY or "prior" not in content:
+        raise InputError(f"{where}: not a Latent-INR prior's configuration")
+    if content.get("format") != FORMAT:
+        raise InputError(
+            f"{where}: its format is {str(content.get('format'))[:20]!r}, not {FORMAT}: update the package"
+        )
+    notes = content.get("notes", {})
+    if not isinstance(notes, dict):
+        raise InputError(f"{where}: its notes are malformed")
+    try:
+        return PriorConfig.from_json(content["prior"]), notes
+    except (InputError, OverflowError) as error:
+        raise InputError(f"{where}: {_line(error)}") from error
+
+
+def read_config(path: Path, where: str | Path | None = None) -> tuple[PriorConfig, dict[str, Any]]:
+    """`parse_config` of a file, of which no more is read than is allowed.
+
+    Args:
+        path: the file.
+        where: named in errors; None for the path.
+
+    Raises:
+        InputError: it cannot be read, or is not a prior's.
+    """
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_CONFIG_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"{where or path}: cannot be read: {reason(error)}") from error
+    return parse_config(data, where or path)
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The path of a file that must lie in a folder. Links may lead within it, and from a snapshot to its cache's blobs.
+
+    Raises:
+        InputError: there is none, or it is a link to somewhere else.
+    """
+    path = folder / name
+    if not path.is_file():
+        found = sorted(one.name for one in folder.iterdir() if one.suffix in _PICKLED)
+        raise InputError(missing(str(folder), name, found))
+    root = folder.resolve()
+    if root.parent.name == "snapshots":  # of the Hub's cache
+        root = root.parent.parent
+    if not path.resolve().is_relative_to(root):
+        raise InputError(f"{path}: a link that leads out of the prior's folder; put the file itself there")
+    return path
+
+
+def missing(where: str, name: str, files: list[str]) -> str:
+    """The message for a file that a prior lacks, among others that it has."""
+    pickled = [one for one in files if one.endswith(_PICKLED)]
+    if name == WEIGHTS and pickled:
+        return f"{where}: {WEIGHTS} is missing; pickled weights ({pickled[0][:80]!r}) can run code and are never read"
+    return f"{where}: no prior there: {name} is missing"
+
+
+def read_networks(path: Path, config: PriorConfig, where: str | Path | None = None) -> PriorNetworks:
+    """Networks with the weights of a file, in 32 bits, on the CPU.
+
+    Args:
+        path: the file.
+        config: what it must hold.
+        where: named in errors; None for the path.
+
+    Raises:
+        InputError: the file is damaged, or does not hold exactly the tensors of this configuration, all finite.
+    """
+    networks, where = new_networks(config), where or path
+    state = networks.state_dict()
+    check_header(path, {name: tuple(tensor.shape) for name, tensor in state.items()}, where)
+    try:
+        with safe_open(path, framework="pt") as file:
+            loaded = {name: file.get_tensor(name).to(torch.float32) for name in state}
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise InputError(f"{where}: damaged: {_line(error)}") from error
+    for name, tensor in loaded.items():
+        if tensor.shape != state[name].shape:
+            raise InputError(f"{where}: damaged: {name} is not what the file's header says")
+        if not bool(tensor.isfinite().all()):
+            raise InputError(f"{where}: {name} holds numbers that are not finite")
+    networks.load_state_dict(loaded)
+    return networks
+
+
+def new_networks(config: PriorConfig) -> PriorNetworks:
+    """Networks that start from noise; the caller's random numbers stay as they were."""
+    with torch.random.fork_rng(devices=[]):
+        return PriorNetworks(config)
+
+
+def check_header(path: Path, shapes: Mapping[str, tuple[int, ...]], where: str | Path) -> None:
+    """Checks that a safetensors file holds exactly these tensors, of floats, by its header alone.
+
+    Raises:
+        InputError: it holds others, or is no such file; the message names the first difference.
+    """
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            length = int.from_bytes(file.read(8), "little")
+            if size < 8 or length > min(size - 8, _MAX_HEADER_BYTES):
+                raise ValueError("not a safetensors file")
+            header = json.loads(file.read(length).decode(), object_pairs_hook=_once)
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{where}: damaged: {_line(error)}") from error
+    if not isinstance(header, dict):
+        raise InputError(f"{where}: damaged: its header is malformed")
+    header.pop("__metadata__", None)
+    strange, lacking = sorted(set(header) - set(shapes)), sorted(set(shapes) - set(header))
+    if strange:
+        raise InputError(f"{where}: holds {strange[0][:80]!r}, which its configuration knows nothing of")
+    if lacking:
+        raise InputError(f"{where}: lacks {lacking[0]!r}")
+    total = 8 + length
+    for name, shape in shapes.items():
+        entry = header[name]
+        dtype, stored = (entry.get("dtype"), entry.get("shape")) if isinstance(entry, dict) else (None, None)
+        if not isinstance(dtype, str) or dtype not in _BYTES:
+            raise InputError(f"{where}: {name} must be of {', '.join(_BYTES)}, not {str(dtype)[:20]!r}")
+        if stored != list(shape):
+            raise InputError(f"{where}: {name} must be {list(shape)}, not {str(stored)[:80]}")
+        total += _BYTES[dtype] * math.prod(shape)
+    if total != size:
+        raise InputError(f"{where}: damaged: {size:,} bytes where its header asks for {total:,}")
+
+
+def write(folder: Path, config: PriorConfig, notes: Mapping[str, Any], networks: PriorNetworks) -> None:
+    """Writes configuration and weights into a folder; each file appears whole or not at all.
+
+    Raises:
+        InputError: the weights are not finite, the notes are not JSON or too long, or the folder cannot be written.
+    """
+    content = {"format": FORMAT, "library": LIBRARY, "prior": config.to_json(), "notes": dict(notes)}
+    try:
+        text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    except (TypeError, ValueError) as error:
+        raise InputError(f"a prior's notes must be JSON: {_line(error)}") from error
+    if len(text.encode()) > MAX_CONFIG_BYTES:
+        raise InputError(f"a prior's notes must stay below {MAX_CONFIG_BYTES:,} bytes; shorten them")
+    tensors = {name: _smallest(name, tensor) for name, tensor in networks.state_dict().items()}
+    with atomic_target(folder / WEIGHTS) as path:
+        path.write_bytes(
+            save(tensors, metadata={"format": "pt"})
+        )  # `save_file` makes files that only their owner reads
+    with atomic_target(folder / CONFIG) as path:
+        path.write_text(text, encoding="utf-8")
+
+
+def identity(config: PriorConfig, networks: PriorNetworks) -> str:
+    """12 hexadecimal digits of the configuration and every weight; how they are stored does not matter."""
+    digest = hashlib.sha256(json.dumps(config.to_json(), sort_keys=True, separators=(",", ":")).encode())
+    for name, tensor in sorted(networks.state_dict().items()):
+        values = tensor.detach().to("cpu", torch.float32).contiguous().numpy().astype("<f4", copy=False)
+        digest.update(name.encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()[:12]
+
+
+def _smallest(name: str, tensor: Tensor) -> Tensor:
+    """A tensor as it is stored: in 16 bits if each of its numbers has them."""
+    tensor = tensor.detach().to("cpu", torch.float32).contiguous()
+    if not bool(tensor.isfinite().all()):
+        raise InputError(f"a prior with weights that are not finite ({name}) is not stored: pretrain it again")
+    half = tensor.half()
+    return half if torch.equal(half.float(), tensor) else tensor
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # two readers may differ in which of two equal names they believe
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        raise ValueError("a name stands in its header twice")
+    return content
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number")
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

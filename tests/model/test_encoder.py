@@ -1,0 +1,101 @@
+"""Encoders: any size of frame, and a shift that is known is found."""
+
+from __future__ import annotations
+
+import priors
+import pytest
+import torch
+import torch.nn.functional as F
+
+from fiftyone_latent_inr.model.encoder import (
+    GridEncoder,
+    LatentEncoder,
+    SemanticEncoder,
+    cells_at_nodes,
+    motion_to,
+)
+
+SHAPE = priors.CONFIG.shape(1, 16, 16)
+
+
+def cloud(height: int, width: int, shift: tuple[float, float] = (0, 0)) -> torch.Tensor:
+    """(1, 1, H, W) smooth texture, moved by `shift` (x, y) half frame sizes."""
+    y, x = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
+    x, y = x - shift[0], y - shift[1]
+    waves = torch.sin(5 * x + 1) * torch.cos(4 * y) + torch.sin(7 * x - 6 * y) + torch.cos(9 * y + 3 * x)
+    return (0.5 + waves / 8)[None, None]
+
+
+def test_nodes_see_the_four_pixels_around_them() -> None:
+    picture = torch.arange(6.0).view(1, 1, 2, 3)
+    seen = cells_at_nodes(picture, 3, 4)
+    assert seen.shape == (1, 4, 3, 4)
+    assert seen[0, :, 1, 1].tolist() == [0, 1, 3, 4]
+    assert seen[0, :, 0, 0].tolist() == [0, 0, 0, 0]  # beyond the border is the border
+
+
+def test_larger_pictures_are_averaged() -> None:
+    assert cells_at_nodes(torch.full((2, 3, 17, 31), 0.25), 4, 5).unique().tolist() == [0.25]
+
+
+@pytest.mark.parametrize("sizes", [[(2, 2), (3, 5)], [(9, 4), (33, 61)], [(40, 40), (2, 7)]])
+@pytest.mark.parametrize("frame", [(16, 16), (31, 57), (1, 3)])
+def test_grids_at_any_size(sizes: list[tuple[int, int]], frame: tuple[int, int]) -> None:
+    encoder = GridEncoder(SHAPE, 4)
+    grids = encoder(torch.rand(2, SHAPE.planes, 3, *frame), sizes)
+    outputs = [level.channels * level.copies for level in SHAPE.levels]
+    assert [tuple(grid.shape) for grid in grids] == [
+        (2, SHAPE.planes, n, *size) for n, size in zip(outputs, sizes, strict=True)
+    ]
+    assert all(bool(grid.isfinite().all()) for grid in grids)
+
+
+def test_counts_are_those_of_the_modules() -> None:
+    pairs = [
+        (GridEncoder.count(SHAPE, 4), GridEncoder(SHAPE, 4)),
+        (LatentEncoder.count(SHAPE, 6, 9), LatentEncoder(SHAPE, 6, 9)),
+        (SemanticEncoder.count(7, 3), SemanticEncoder(7, 3)),
+    ]
+    for count, module in pairs:
+        assert count == sum(p.numel() for p in module.parameters())
+
+
+@pytest.mark.parametrize("shift", [(0.0, 0.0), (0.08, 0.0), (0.0, -0.1), (-0.12, 0.07)])
+@pytest.mark.parametrize("size", [(90, 160), (61, 77)])
+def test_a_known_shift_is_found(shift: tuple[float, float], size: tuple[int, int]) -> None:
+    """The frame is the key frame moved by `shift`: its point p is the key frame's p - shift."""
+    found = motion_to(cloud(*size, shift), cloud(*size), 4, 6)
+    assert found.shape == (1, 2, 4, 6)
+    inner = found[0, :, 1:-1, 1:-1].mean((1, 2))  # what enters at the border was not there before
+    assert torch.allclose(inner, -torch.tensor(shift), atol=0.015), inner
+
+
+def test_moving_the_key_frame_leaves_little() -> None:
+    frame, key = cloud(60, 100, (0.1, -0.06)), cloud(60, 100)
+    motion = F.interpolate(motion_to(frame, key, 4, 6), (60, 100), mode="bilinear", align_corners=True)
+    rest = F.affine_grid(torch.eye(2, 3)[None], [1, 1, 60, 100], False)
+    moved = F.grid_sample(key, rest + motion.permute(0, 2, 3, 1), padding_mode="border", align_corners=False)
+    before, after = ((picture - frame).square().mean() for picture in (key, moved))
+    assert after < 0.05 * before
+
+
+def test_without_texture_nothing_moves() -> None:
+    flat = torch.full((1, 1, 40, 60), 0.5)
+    assert motion_to(flat, flat, 3, 3).abs().max() == 0
+
+
+@pytest.mark.parametrize("frame", [(90, 160), (5, 9)])
+def test_latents(frame: tuple[int, int]) -> None:
+    encoder = LatentEncoder(SHAPE, 6, 8)
+    keys = torch.rand(SHAPE.planes, 3, *frame)
+    latents = encoder(torch.rand(3, 3, *frame), keys, torch.zeros(3, SHAPE.planes))
+    assert latents.shape == (3, 6) and bool(latents.isfinite().all())
+    # a frame's latent does not depend on which others are encoded with it
+    frames = torch.rand(3, 3, *frame)
+    apart = torch.rand(3, SHAPE.planes)
+    assert torch.allclose(encoder(frames, keys, apart)[1:2], encoder(frames[1:2], keys, apart[1:2]), atol=1e-5)
+
+
+@pytest.mark.parametrize("frame", [(48, 48), (90, 160), (3, 100)])
+def test_semantic_latents(frame: tuple[int, int]) -> None:
+    assert SemanticEncoder(7, 2)(torch.rand(2, 3, *frame)).shape == (2, 7)

@@ -1,0 +1,132 @@
+"""What pretraining shapes: counted before it is made, rebuilt from JSON, refused where it is hostile."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import priors
+import pytest
+import torch
+
+from fiftyone_latent_inr.errors import InputError
+from fiftyone_latent_inr.fitting import PRESETS
+from fiftyone_latent_inr.model import Architecture, Level
+from fiftyone_latent_inr.model.prior import PriorConfig, PriorNetworks
+
+PLAIN = PriorConfig("tiny", priors.ARCHITECTURE, 4, 8)
+WITHOUT_WARPS = PriorConfig("still", replace(priors.ARCHITECTURE, warp_rows=0, warp_cols=0, planes=3), 5, 7)
+
+
+@pytest.mark.parametrize(
+    "config", [priors.CONFIG, PLAIN, WITHOUT_WARPS, PriorConfig("fast", PRESETS["fast"].architecture)]
+)
+def test_parameters_are_counted_as_they_are(config: PriorConfig) -> None:
+    assert config.num_parameters == sum(p.numel() for p in PriorNetworks(config).parameters())
+
+
+@pytest.mark.parametrize("config", [priors.CONFIG, PLAIN])
+def test_json_round_trip(config: PriorConfig) -> None:
+    assert PriorConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"width": 0}, "width"),
+        ({"width": 4.0}, "width"),
+        ({"width": True}, "width"),
+        ({"hidden": 10**9}, "hidden"),
+        ({"hidden": "8"}, "hidden"),
+        ({"embedding_dim": -1}, "embedding_dim"),
+        ({"preset": None}, "preset"),
+        ({"preset": ""}, "preset"),
+        ({"preset": "two\nlines"}, "preset"),
+        ({"preset": "x" * 2000}, "preset"),
+        ({"teacher": ["small"]}, "teacher"),
+        ({"teacher": None}, "belong together"),
+        ({"teacher_id": None}, "belong together"),
+        ({"semantic_dim": 0}, "belong together"),
+        ({"embedding_dim": 0, "semantic_dim": 0}, "belong together"),
+        ({"embedding_dim": 0, "teacher": None}, "belong together"),
+        ({"architecture": None}, "architecture"),
+        ({"architecture": []}, "architecture"),
+        ({"semantic_width": 257}, "semantic_width"),
+        ({"unknown": 1}, "unknown"),
+    ],
+)
+def test_hostile_settings_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        PriorConfig.from_json({**priors.CONFIG.to_json(), **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"modulation": "sigmoid"}, "rank_one"),
+        ({"modulation": ["rank_one"]}, "rank_one"),
+        ({"encoding": "fourier"}, "grids"),
+        ({"patch": 2}, "points"),
+        ({"latent_dim": 4.5}, "latent_dim"),
+        ({"latent_dim": 10**9}, "65536"),
+        ({"latent_dim": float("nan")}, "65536"),
+        ({"hidden": "6"}, "65536"),
+        ({"copies_growth": 60_000}, "copies_growth"),  # two to that power is no number
+        ({"channels_growth": 1.5}, "channels_growth"),
+        ({"levels": []}, "1 to 16"),
+        ({"levels": [{"spacing": 8, "channels": 2, "copies": 1}] * 17}, "1 to 16"),
+        ({"levels": [{"spacing": 0, "channels": 2, "copies": 1}]}, "spacing"),
+        ({"levels": [{"spacing": 8, "channels": 60_000, "copies": 60_000}]}, "parameters"),
+        ({"levels": "8"}, "levels"),
+        ({"warp_rows": 256, "warp_cols": 256, "bottleneck": 1024, "planes": 8}, "parameters"),
+    ],
+)
+def test_hostile_architectures_are_refused(changes: dict[str, Any], message: str) -> None:
+    data = priors.CONFIG.to_json()
+    with pytest.raises(InputError, match=message):
+        PriorConfig.from_json({**data, "architecture": {**data["architecture"], **changes}})
+
+
+def test_encoders_count_too() -> None:
+    """A small model whose encoders would be large: outputs times width."""
+    wide = Architecture(levels=(Level(16, 60_000, 1),), hidden=1, layers=2, bottleneck=1, latent_dim=1, planes=8)
+    PriorConfig("wide", wide, width=1)
+    with pytest.raises(InputError, match="parameters are more than"):
+        PriorConfig("wide", wide, width=256)
+
+
+def test_a_missing_key_is_refused() -> None:
+    data = priors.CONFIG.to_json()
+    del data["width"]
+    with pytest.raises(InputError, match="missing or unknown"):
+        PriorConfig.from_json(data)
+    for nothing in (None, [], "prior", 3):
+        with pytest.raises(InputError, match="missing or unknown"):
+            PriorConfig.from_json(nothing)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (45, 80), (7, 33), (1, 2)])
+def test_from_frames_to_colours_at_any_size(height: int, width: int) -> None:
+    networks = PriorNetworks(priors.CONFIG)
+    shape = priors.CONFIG.shape(5, height, width)
+    frames = torch.rand(5, 3, height, width)
+    keys = frames[networks.key_frames(5)]
+    grids = networks.grids(keys[None])
+    latents = networks.latents(frames, keys, torch.arange(5), 5)
+    assert [tuple(grid.shape[1:]) for grid in grids] == [
+        (shape.planes, n.channels * n.copies, n.rows, n.cols) for n in shape.levels
+    ]
+    assert latents.shape == (5, priors.ARCHITECTURE.latent_dim)
+    colours = networks.draw(latents, torch.rand(5, 11, 2) * 2 - 1, [grid[0] for grid in grids])
+    assert colours.shape == (5, 11, 3) and bool(colours.isfinite().all())
+    embeddings = networks.embed(frames)
+    assert embeddings.shape == (5, 5)
+    assert torch.allclose(embeddings.norm(dim=-1), torch.ones(5), atol=1e-5)
+
+
+def test_key_frames_lie_in_the_video() -> None:
+    networks = PriorNetworks(PLAIN)
+    for count in (1, 2, 3, 32):
+        keys = networks.key_frames(count)
+        assert len(keys) == PLAIN.architecture.planes and all(0 <= k < count for k in keys)
