@@ -19,7 +19,7 @@ FLOORS = [
     *("video_reader", "video_audio", "video_writer", "video"),
     *("codec", "shape_geometry", "shapes", "stored", "latent_video"),
     *("fitting", "semantics", "footage", "scan", "checkpoint", "fit_parts", "long_fit", "encode"),
-    *("many_videos", "many_fit", "compare"),
+    *("many_videos", "many_fit", "compare", "window_pool", "prior_training"),
     *("datasets", "demo", "cli_arguments", "cli", "__main__", "operators"),
 ]
 
