@@ -28,6 +28,8 @@ _PUBLIC = {
     "TeacherUnavailableError": "errors",
     "FitProgress": "progress",
     "load_teacher": "semantics.teachers",
+    "pretrain": "prior_training",
+    "PretrainConfig": "fitting.pretraining",
     "fit_dataset": "datasets.fit",
     "reconstruct": "datasets.reconstructions",
     "super_resolve": "datasets.reconstructions",
@@ -40,6 +42,7 @@ __all__ = [
     "FitProgress",
     "InputError",
     "LatentVideo",
+    "PretrainConfig",
     "TeacherUnavailableError",
     "__version__",
     "fit",
@@ -49,6 +52,7 @@ __all__ = [
     "interpolate",
     "load",
     "load_teacher",
+    "pretrain",
     "reconstruct",
     "super_resolve",
     "to_grouped_dataset",
@@ -60,8 +64,10 @@ if TYPE_CHECKING:
     from .datasets.reconstructions import interpolate, reconstruct, super_resolve
     from .encode import fit, fit_rates
     from .errors import BitstreamError, InputError, TeacherUnavailableError
+    from .fitting.pretraining import PretrainConfig
     from .latent_video import LatentVideo, load
     from .many_fit import fit_many
+    from .prior_training import pretrain
     from .progress import FitProgress
     from .semantics.teachers import load_teacher
 

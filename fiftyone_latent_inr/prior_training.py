@@ -172,12 +172,16 @@ class Validation:
     clips: dict[str, Frames]
     targets: npt.NDArray[np.float32] | None = None
 
-    def measure(self, networks: PriorNetworks) -> dict[str, Any]:
-        """PSNR without a fit, mean and by name, and how the embeddings follow the teacher's (centred cosine)."""
+    def psnr(self, networks: PriorNetworks) -> dict[str, float]:
+        """PSNR without a fit, by name."""
+        return {name: round(psnr(drawn_unseen(networks, clip), clip), 3) for name, clip in self.clips.items()}
+
+    def measure(self, networks: PriorNetworks) -> dict[str, float]:
+        """Mean PSNR without a fit, and how the embeddings follow the teacher's (centred cosine)."""
         if not self.clips:
             return {}
-        each = {name: round(psnr(drawn_unseen(networks, clip), clip), 3) for name, clip in self.clips.items()}
-        measured: dict[str, Any] = {"psnr": round(float(np.mean(list(each.values()))), 3), "psnr_by_video": each}
+        each = self.psnr(networks)
+        measured = {"psnr": round(float(np.mean(list(each.values()))), 3)}
         if self.targets is not None and len(self.targets) > 1 and networks.config.embedding_dim:
             from .semantics.retrieval import centred_cosine
 
@@ -254,7 +258,7 @@ def train_networks(
         pool.close()
     metrics = measured_on.measure(networks)
     report(FitProgress("pretrain", config.steps, config.steps, run.psnr, message=_in_words(metrics, run)))
-    return networks, _notes(pool, run, metrics, licences or {})
+    return networks, {**_notes(pool, run, metrics, licences or {}), "validated_on": measured_on.psnr(networks)}
 
 
 def save_run(run: Pretraining, path: Path, more: dict[str, Any]) -> None:
@@ -346,7 +350,7 @@ def _validation(sources: Sequence[tuple[str, Source]], teacher: Teacher | None) 
     return Validation(clips, targets), warnings
 
 
-def _in_words(measured: dict[str, Any], run: Pretraining) -> str:
+def _in_words(measured: dict[str, float], run: Pretraining) -> str:
     parts = [f"step {run.step}:"]
     if run.psnr is not None:
         parts.append(f"{run.psnr:.2f} dB on training clips")
@@ -359,7 +363,9 @@ def _in_words(measured: dict[str, Any], run: Pretraining) -> str:
     return " ".join([parts[0], ", ".join(parts[1:])])
 
 
-def _notes(pool: WindowPool, run: Pretraining, metrics: dict[str, Any], licences: Mapping[str, str]) -> dict[str, Any]:
+def _notes(
+    pool: WindowPool, run: Pretraining, metrics: dict[str, float], licences: Mapping[str, str]
+) -> dict[str, Any]:
     trained_on = [
         {"name": name, "frames": frames, **({"licence": licences[name]} if name in licences else {})}
         for name, frames in sorted(pool.seen.items())
@@ -368,6 +374,7 @@ def _notes(pool: WindowPool, run: Pretraining, metrics: dict[str, Any], licences
         "trained_on": trained_on,
         "skipped": [{"name": name, "reason": reason} for name, reason in sorted(pool.skipped.items())],
         "metrics": metrics,
+        "steps": run.step,
         "config": {**asdict(run.config), "digest": run.config.digest()},
         "seed": run.seed,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ import torch
 from safetensors.torch import load_file
 from scenes import scene
 
+import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import video
 from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.fitting.pretraining import PretrainConfig
+from fiftyone_latent_inr.model.prior import PriorNetworks
 from fiftyone_latent_inr.prior_training import STATE_FILE, _split, list_sources, prior_config, train_networks
 from fiftyone_latent_inr.progress import FitProgress
 from fiftyone_latent_inr.window_pool import named_reels
@@ -58,14 +61,35 @@ def test_it_trains_on_a_folder_measures_and_takes_notes(clips: Path, tmp_path: P
     )
     assert notes["trained_on"] == [{"name": "a.mp4", "frames": 30, "licence": "CC0"}, {"name": "b.mp4", "frames": 30}]
     assert [one["name"] for one in notes["skipped"]] == ["broken.mp4"]
-    assert set(notes["metrics"]) == {"psnr", "psnr_by_video", "alignment"}
-    assert set(notes["metrics"]["psnr_by_video"]) == {"held"}
+    assert set(notes["metrics"]) == {"psnr", "alignment"} and notes["steps"] == 20
+    assert notes["validated_on"] == {"held": notes["metrics"]["psnr"]}
     assert notes["config"]["digest"] == TINY.digest() and notes["seed"] == 0
     assert networks.config.teacher == "mean" and networks.config.embedding_dim == 3
     messages = " ".join(event.message or "" for event in events)
     assert "left out" in messages and "not measured on" in messages and "held out" in messages
     assert {event.stage for event in events} == {"pretrain"}
     assert "means" in load_file(tmp_path / "out" / STATE_FILE)
+
+
+def test_pretrain_gives_a_prior_and_stores_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[dict[str, Any]] = []
+
+    class Stored:
+        def save_pretrained(self, folder: Path) -> None:
+            assert (Path(folder) / STATE_FILE).exists()  # thrown away only once the prior is safe
+
+    def as_prior(networks: PriorNetworks, notes: dict[str, Any]) -> Stored:
+        made.append(notes)
+        return Stored()
+
+    monkeypatch.setattr("fiftyone_latent_inr.prior_training.as_prior", as_prior)
+    sources = [scene(k, 12, 1.0, 32, 48) for k in range(3)]
+    prior = linr.pretrain(
+        sources, config=TINY, validation=sources[:1], output_dir=tmp_path / "prior", width=6, progress=False
+    )
+    assert isinstance(prior, Stored)
+    assert {one["name"] for one in made[0]["trained_on"]} == {"array 0", "array 1", "array 2"}
+    assert not (tmp_path / "prior" / STATE_FILE).exists()
 
 
 def test_a_stopped_run_goes_on_to_the_same_networks(
