@@ -43,6 +43,13 @@ class PriorStart(Start):
     residual: Mapping[str, FloatArray] | None = None
     warm: ClassVar[bool] = False
 
+    def load(self, model: LatentINR) -> None:
+        """Puts the numbers into a model; a hypernetwork that is the prior's own stays as it is, and costs no bytes."""
+        super().load(model)
+        if self.residual is not None:
+            model.hypernetwork.trunk.requires_grad_(False)
+            model.hypernetwork.heads.requires_grad_(False)
+
     def references(self) -> dict[str, FloatArray] | None:
         """What residuals are taken against."""
         return None if self.residual is None else {k: v for k, v in self.residual.items() if is_shared(k)}
