@@ -180,7 +180,7 @@ class LatentEncoder(nn.Module):
 
     @staticmethod
     def _seen(config: ModelConfig) -> int:
-        """Numbers that a latent is made of: motion of the control points, what is left in each part and in all, time."""
+        """Numbers that a latent is made of: motion, what is left in each part and in all, time."""
         motion = 2 * max(2, config.warp_rows) * max(2, config.warp_cols)
         return config.planes * (motion + 3 * _PARTS[0] * _PARTS[1] + 3)
 

@@ -207,7 +207,7 @@ class PriorNetworks(nn.Module):
             for plane, k in zip(range(shape.planes), free):  # noqa: B905  whichever ends first
                 encoder.linear.weight[k].zero_()
                 encoder.linear.weight[k, encoder.nearness + plane] = _GAIN
-                heads["mix"][k] = shape.planes / _GAIN * (owners == plane).to(hyper.heads.dtype)
+                heads["mix"][k] = torch.where(owners == plane, shape.planes / _GAIN, 0.0)
         if "warp" not in shape.heads:
             return
         modes = smooth_modes(shape.warp_rows, shape.warp_cols)
