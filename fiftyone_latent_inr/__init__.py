@@ -31,6 +31,8 @@ _PUBLIC = {
     "load_prior": "prior",
     "FitProgress": "progress",
     "load_teacher": "semantics.teachers",
+    "pretrain": "prior_training",
+    "PretrainConfig": "fitting.pretraining",
     "fit_dataset": "datasets.fit",
     "reconstruct": "datasets.reconstructions",
     "super_resolve": "datasets.reconstructions",
@@ -43,6 +45,7 @@ __all__ = [
     "FitProgress",
     "InputError",
     "LatentVideo",
+    "PretrainConfig",
     "Prior",
     "PriorUnavailableError",
     "TeacherUnavailableError",
@@ -55,6 +58,7 @@ __all__ = [
     "load",
     "load_prior",
     "load_teacher",
+    "pretrain",
     "reconstruct",
     "super_resolve",
     "to_grouped_dataset",
@@ -66,9 +70,11 @@ if TYPE_CHECKING:
     from .datasets.reconstructions import interpolate, reconstruct, super_resolve
     from .encode import fit, fit_rates
     from .errors import BitstreamError, InputError, PriorUnavailableError, TeacherUnavailableError
+    from .fitting.pretraining import PretrainConfig
     from .latent_video import LatentVideo, load
     from .many_fit import fit_many
     from .prior import Prior, load_prior
+    from .prior_training import pretrain
     from .progress import FitProgress
     from .semantics.teachers import load_teacher
 

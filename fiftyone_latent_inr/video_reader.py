@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -68,12 +69,15 @@ class VideoReader:
     ) -> None:
         self.container.close()
 
-    def frames(self, size: tuple[int, int] | None = None, max_frames: int | None = None) -> Iterator[Frame]:
-        """Decodes from the start; to be called once.
+    def frames(
+        self, size: tuple[int, int] | None = None, max_frames: int | None = None, start: float = 0.0
+    ) -> Iterator[Frame]:
+        """Decodes from the start, or from a later time; to be called once.
 
         Args:
             size: (H, W) to resize each frame to, None for the size of the first one.
             max_frames: stop after this many.
+            start: seconds; frames shown before are left out. Decoding begins at the key frame before it.
 
         Yields:
             uint8 (H, W, 3), turned upright.
@@ -84,7 +88,12 @@ class VideoReader:
         if max_frames is not None and max_frames < 1:
             raise InputError(f"the number of frames to take must be at least 1, not {max_frames}")
         reformatter = VideoReformatter()
+        if start > 0:
+            start += float((self.stream.start_time or 0) * (self.stream.time_base or 0))
+            self._seek(start)
         for frame in self._decode():
+            if start > 0 and frame.time is not None and frame.time < start:
+                continue
             how = self._orientation(frame)
             target = size
             if not self.decoded:
@@ -179,6 +188,12 @@ class VideoReader:
                 self._failed_packets += 1
                 continue
             yield from frames
+
+    def _seek(self, seconds: float) -> None:
+        """Moves to the last key frame before a time; where a file cannot do that, it is read from the start."""
+        if self.stream.time_base:
+            with suppress(av.error.FFmpegError):
+                self.container.seek(int(seconds / self.stream.time_base), stream=self.stream)
 
     def _flush(self) -> list[av.VideoFrame]:
         try:

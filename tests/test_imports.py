@@ -20,7 +20,7 @@ FLOORS = [
     *("video_reader", "video_audio", "video_writer", "video"),
     *("codec", "shape_geometry", "shapes", "stored", "latent_video"),
     *("fitting", "semantics", "footage", "scan", "checkpoint", "fit_parts", "long_fit", "encode"),
-    *("many_videos", "many_fit", "compare"),
+    *("many_videos", "many_fit", "compare", "window_pool", "prior_training"),
     *("datasets", "demo", "cli_arguments", "cli", "__main__", "operators"),
 ]
 
@@ -47,6 +47,8 @@ def test_importing_the_package_is_cheap() -> None:
         ("fiftyone_latent_inr.cuts", "torch fiftyone cv2 open_clip av"),
         ("fiftyone_latent_inr.encode", "fiftyone cv2 open_clip av"),
         ("fiftyone_latent_inr.prior", "fiftyone open_clip av"),
+        ("fiftyone_latent_inr.fitting.pretraining", "fiftyone open_clip av"),
+        ("fiftyone_latent_inr.prior_training", "fiftyone cv2 open_clip av"),
         ("fiftyone_latent_inr.shapes", "torch fiftyone open_clip av"),
     ],
 )

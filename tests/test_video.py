@@ -16,6 +16,7 @@ import pytest
 from fiftyone_latent_inr import video
 from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.metrics import psnr
+from fiftyone_latent_inr.video_reader import VideoReader
 
 # Formats and odd files
 
@@ -292,3 +293,14 @@ def test_probe(tmp_path: Path) -> None:
     assert info.duration == pytest.approx(0.5)
     assert not info.has_audio
     assert info.path == tmp_path / "a.mp4"
+
+
+def test_frames_from_a_later_time(tmp_path: Path) -> None:
+    frames = np.stack([np.full((32, 48, 3), 20 + k, np.uint8) for k in range(120)])
+    path = tmp_path / "ramp.mp4"
+    video.write(path, frames, 25)
+    with VideoReader(path) as reader:
+        found = list(reader.frames(max_frames=3, start=2.0))
+    assert [round(float(frame.mean())) for frame in found] == pytest.approx([70, 71, 72], abs=1.5)
+    with VideoReader(path) as reader, pytest.raises(InputError):
+        list(reader.frames(start=60.0))

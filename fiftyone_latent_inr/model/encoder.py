@@ -133,8 +133,8 @@ def motion_to(frames: Tensor, keys: Tensor, rows: int, cols: int) -> Tensor:
     """
     control = frames.new_zeros(len(frames), 2, rows, cols)
     for size in _MOTION_SIZES:
-        frame, key = (F.adaptive_avg_pool2d(pictures, size) for pictures in (frames, keys))
-        rest = F.affine_grid(torch.eye(2, 3, device=frame.device).expand(len(frame), 2, 3), list(frame.shape), False)
+        frame, key = _pooled(frames, size), _pooled(keys, size)
+        rest = _at_rest(size, frame.device)
         for _ in range(_ROUNDS):
             moved = F.interpolate(control, size, mode="bilinear", align_corners=True).permute(0, 2, 3, 1)
             seen = F.grid_sample(key, rest + moved, padding_mode="border", align_corners=False)
@@ -199,15 +199,15 @@ class LatentEncoder(nn.Module):
             (B, D).
         """
         finest = _MOTION_SIZES[-1]
-        frames, keys = F.adaptive_avg_pool2d(frames, finest), F.adaptive_avg_pool2d(keys, finest)
+        frames, keys = _pooled(frames, finest), _pooled(keys, finest)
         count = len(frames)
         one = frames.repeat_interleave(self.planes, 0)  # (B P, 3, h, w)
         other = keys.repeat(count, 1, 1, 1)
         with torch.no_grad():
             motion = motion_to(one.mean(1, keepdim=True), other.mean(1, keepdim=True), *self.control)
             moved = F.interpolate(motion, finest, mode="bilinear", align_corners=True).permute(0, 2, 3, 1)
-            rest = F.affine_grid(torch.eye(2, 3, device=one.device).expand(len(one), 2, 3), list(one.shape), False)
-            differ = one - F.grid_sample(other, rest + moved, padding_mode="border", align_corners=False)
+            where = _at_rest(finest, one.device) + moved
+            differ = one - F.grid_sample(other, where, padding_mode="border", align_corners=False)
         parts = 4 * F.adaptive_avg_pool2d(differ, _PARTS).view(count, -1)
         missed = 10 * differ.square().mean((1, 2, 3)).sqrt().view(count, -1)
         motion = (motion / self.scale).clamp(-6, 6).view(count, -1)
@@ -245,7 +245,7 @@ class SemanticEncoder(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """(B, 3, H, W), 0 to 1 -> (B, S)."""
-        x = 4 * (F.adaptive_avg_pool2d(frames, SEMANTIC_SIZE) - 0.5)
+        x = 4 * (_pooled(frames, (SEMANTIC_SIZE, SEMANTIC_SIZE)) - 0.5)
         for convolution in self.convolutions:
             x = F.relu(convolution(x))
         latents: Tensor = self.out(F.relu(self.hidden(x.flatten(1))))
@@ -255,6 +255,16 @@ class SemanticEncoder(nn.Module):
 def _linear(inputs: int, outputs: int) -> int:
     """Numbers of a linear layer with a bias."""
     return (inputs + 1) * outputs
+
+
+def _pooled(pictures: Tensor, size: tuple[int, int]) -> Tensor:
+    """(B, C, H, W) -> (B, C, *size); what has the size already is not gone over again."""
+    return pictures if pictures.shape[-2:] == size else F.adaptive_avg_pool2d(pictures, size)
+
+
+def _at_rest(size: tuple[int, int], device: torch.device) -> Tensor:
+    """(1, rows, cols, 2): where each pixel is, for `F.grid_sample`."""
+    return F.affine_grid(torch.eye(2, 3, device=device)[None], [1, 1, *size], align_corners=False)
 
 
 def _slopes(pictures: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,173 @@
+"""Pretraining: it learns, goes on where it stopped, and clips are cut as asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scenes import scene
+
+from fiftyone_latent_inr.errors import InputError
+from fiftyone_latent_inr.fitting import PRESETS
+from fiftyone_latent_inr.fitting.augment import Augmentation, cut_clip, finish
+from fiftyone_latent_inr.fitting.pretraining import (
+    PretrainConfig,
+    Pretraining,
+    drawn_unseen,
+    embedded_unseen,
+    grid_cost,
+)
+from fiftyone_latent_inr.metrics import psnr
+from fiftyone_latent_inr.model.prior import PriorConfig, PriorNetworks
+
+PLAIN = Augmentation(most_zoom=1.0, most_stride=1, frozen=0.0, camera=0.0, cut=0.0, mirror=False, colours=False)
+SMALL = PretrainConfig(
+    steps=60, clips_per_step=2, window=8, frames_per_step=4, points_per_frame=192, sizes=((32, 48),), warmup=10
+)
+
+
+class Waves:
+    """Windows of moving waves, drawn anew each time."""
+
+    def draw(self, step: int, rng: np.random.Generator) -> np.ndarray:
+        return scene(int(rng.integers(1000)), 10, float(rng.uniform(-1, 1)), 40, 56)
+
+
+class Tinted:
+    """Frames of one colour, whose embedding is that colour and a constant, as unit vectors."""
+
+    def draw(self, step: int, rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
+        colours = rng.integers(0, 256, (count, 3))
+        frames = np.broadcast_to(colours[:, None, None].astype(np.uint8), (count, 8, 8, 3)).copy()
+        return frames, embed(frames)
+
+
+def embed(frames: np.ndarray) -> np.ndarray:
+    values = np.concatenate([frames.mean((1, 2)) / 255, np.ones((len(frames), 1))], 1)
+    return (values / np.linalg.norm(values, axis=1, keepdims=True)).astype(np.float32)
+
+
+def networks(teacher: bool = False) -> PriorNetworks:
+    named = {"teacher": "t", "teacher_id": "t-1", "embedding_dim": 4, "semantic_dim": 4, "semantic_width": 4}
+    torch.manual_seed(0)
+    return PriorNetworks(PriorConfig("fast", PRESETS["fast"].architecture, 8, 16, **(named if teacher else {})))
+
+
+def run(config: PretrainConfig = SMALL, teacher: bool = False, seed: int = 0) -> Pretraining:
+    return Pretraining(networks(teacher), config, Waves(), Tinted() if teacher else None, seed=seed)
+
+
+def test_networks_learn_to_draw_and_to_embed_what_they_never_saw() -> None:
+    training = run(replace(SMALL, steps=250, augmentation=PLAIN, learning_rate=5e-3), teacher=True)
+    events = list(training.run())
+    assert [event.step for event in events] == [*range(20, 241, 20), 250]
+    assert {event.stage for event in events} == {"pretrain"}
+    assert events[-1].psnr > events[0].psnr + 3
+    clip = scene(5000, 8, 0.5, 36, 52)
+    drawn = drawn_unseen(training.networks, clip)
+    mean = np.broadcast_to(clip.mean((0, 1, 2)).round().astype(np.uint8), clip.shape)
+    assert psnr(drawn, clip) > psnr(np.ascontiguousarray(mean), clip) + 1
+    assert training.alignment is not None and training.alignment < 0.8
+    frames, targets = Tinted().draw(0, np.random.default_rng(9), 32)
+    embeddings = embedded_unseen(training.networks, frames)
+    assert embeddings.shape == (32, 4)
+    assert np.square(embeddings - targets).sum() < np.square(targets - targets.mean(0)).sum()
+
+
+def test_a_run_that_was_stopped_goes_on_bit_for_bit() -> None:
+    whole = run(teacher=True)
+    stopped = run(teacher=True)
+    list(whole.run())
+    next(iter(stopped.run()))
+    tensors, facts = stopped.state_dict()
+    tensors = {name: value.clone() for name, value in tensors.items()}
+    further = run(teacher=True)
+    further.networks.embedding_bias.data.add_(1)  # what it had before does not count
+    further.load_state_dict(tensors, facts)
+    assert further.step == 20
+    events = list(further.run())
+    assert events[-1].psnr == whole.psnr
+    for name, value in whole.networks.state_dict().items():
+        assert torch.equal(value, further.networks.state_dict()[name]), name
+    mine, theirs = further.state_dict()[0], whole.state_dict()[0]
+    assert mine.keys() == theirs.keys() and all(torch.equal(mine[name], theirs[name]) for name in mine)
+
+
+def test_a_run_of_other_settings_or_half_a_run_is_refused() -> None:
+    tensors, facts = run(teacher=True).state_dict()
+    with pytest.raises(InputError, match="other settings"):
+        run(teacher=True, seed=1).load_state_dict(tensors, facts)
+    del tensors["networks.hypernetwork.trunk"]
+    with pytest.raises(InputError, match="incomplete"):
+        run(teacher=True).load_state_dict(tensors, facts)
+
+
+def test_settings_are_checked_and_digested() -> None:
+    for wrong in (
+        {"steps": 0},
+        {"sizes": ()},
+        {"sizes": ((8, 64),)},
+        {"frames_per_step": 17},
+        {"learning_rate": 0.0},
+        {"grid_weight": -1.0},
+    ):
+        with pytest.raises(InputError):
+            PretrainConfig(**wrong)
+    assert PretrainConfig().digest() == PretrainConfig().digest()
+    assert PretrainConfig(augmentation=PLAIN).digest() != PretrainConfig().digest()
+
+
+def test_grids_that_say_less_cost_less() -> None:
+    assert grid_cost([torch.zeros(2, 3)]) == 0
+    assert grid_cost([torch.full((2, 3), 0.1)]) < grid_cost([torch.full((2, 3), 0.2)])
+
+
+def test_a_plain_clip_is_the_window() -> None:
+    window = scene(1, 8, 1.0, 32, 48)
+    clip = cut_clip(window, 8, np.array([0, 7, 3]), (32, 48), PLAIN, np.random.default_rng(0))
+    clip = finish(clip, PLAIN, np.random.default_rng(0))
+    assert torch.equal((clip * 255).round().byte().permute(0, 2, 3, 1), torch.from_numpy(window[[0, 7, 3]]))
+
+
+@pytest.mark.parametrize("camera", [0.0, 1.0])
+@pytest.mark.parametrize("shape", [(1, 20, 30), (5, 90, 60), (46, 64, 96)])
+def test_any_window_gives_clips(shape: tuple[int, int, int], camera: float) -> None:
+    window = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        how = Augmentation(camera=camera)
+        clip = finish(cut_clip(window, 16, np.arange(16), (32, 48), how, rng), how, rng)
+        assert clip.shape == (16, 3, 32, 48) and clip.dtype == torch.float32
+        assert clip.min() >= 0 and clip.max() <= 1
+
+
+def test_a_still_picture_under_a_camera_moves_and_a_frozen_clip_does_not() -> None:
+    window = scene(1, 4, 2.0, 64, 96)
+    frozen = Augmentation(frozen=1.0, camera=0.0)
+    clip = cut_clip(window, 16, np.arange(16), (32, 48), frozen, np.random.default_rng(1))
+    assert torch.equal(clip, clip[:1].expand_as(clip))
+    moved = cut_clip(
+        window, 16, np.arange(16), (32, 48), Augmentation(frozen=1.0, camera=1.0), np.random.default_rng(1)
+    )
+    assert (moved[0] - moved[-1]).abs().mean() > 1
+
+
+def test_frames_of_a_clip_do_not_depend_on_which_are_asked_for() -> None:
+    window = scene(3, 46, 1.0, 96, 128)
+    for seed in range(6):
+        how = Augmentation()
+        all_of_it = cut_clip(window, 16, np.arange(16), (32, 48), how, np.random.default_rng(seed))
+        some = cut_clip(window, 16, np.array([4, 11, 4]), (32, 48), how, np.random.default_rng(seed))
+        assert torch.allclose(some, all_of_it[[4, 11, 4]], atol=1e-3)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_it_trains_on_a_gpu() -> None:
+    training = Pretraining(networks(True), SMALL, Waves(), Tinted(), device="cuda")
+    list(training.run())
+    assert training.psnr is not None and training.psnr > 10
+    clip = scene(5000, 8, 0.5, 36, 52)
+    assert drawn_unseen(training.networks, clip).shape == clip.shape

@@ -1,0 +1,154 @@
+"""`pretrain`: from paths to trained networks and notes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from scenes import scene
+
+import fiftyone_latent_inr as linr
+from fiftyone_latent_inr import video
+from fiftyone_latent_inr.errors import InputError
+from fiftyone_latent_inr.fitting.pretraining import PretrainConfig
+from fiftyone_latent_inr.model.prior import PriorNetworks
+from fiftyone_latent_inr.prior_training import STATE_FILE, _split, list_sources, prior_config, train_networks
+from fiftyone_latent_inr.progress import FitProgress
+from fiftyone_latent_inr.window_pool import named_reels
+
+TINY = PretrainConfig(
+    steps=20, clips_per_step=2, window=6, frames_per_step=3, points_per_frame=96, sizes=((16, 24),), semantic_frames=8
+)
+
+
+class Mean:
+    """A teacher that says the mean colour."""
+
+    name, id, embedding_dim = "mean", "mean-1", 3
+
+    def embed_frames(self, frames: np.ndarray) -> np.ndarray:
+        colours = frames.mean((1, 2)) + 1
+        return (colours / np.linalg.norm(colours, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clips")
+    (folder / "inner").mkdir()
+    for k, name in enumerate(("a.mp4", "inner/b.mp4")):
+        video.write(folder / name, scene(k, 30, 1.0, 32, 48), 25)
+    (folder / "broken.mp4").write_bytes(b"nothing")
+    (folder / "notes.txt").write_text("no video")
+    return folder
+
+
+def test_it_trains_on_a_folder_measures_and_takes_notes(clips: Path, tmp_path: Path) -> None:
+    teacher = Mean()
+    events: list[FitProgress] = []
+    networks, notes = train_networks(
+        named_reels(list_sources(clips)),
+        prior_config("fast", 6, teacher),
+        TINY,
+        teacher=teacher,
+        validation=[("held", scene(9, 20, 1.0, 32, 48)), ("lost", clips / "broken.mp4")],
+        folder=tmp_path / "out",
+        report=events.append,
+        licences={"a.mp4": "CC0"},
+    )
+    assert notes["trained_on"] == [{"name": "a.mp4", "frames": 30, "licence": "CC0"}, {"name": "b.mp4", "frames": 30}]
+    assert [one["name"] for one in notes["skipped"]] == ["broken.mp4"]
+    assert set(notes["metrics"]) == {"psnr", "alignment"} and notes["steps"] == 20
+    assert notes["validated_on"] == {"held": notes["metrics"]["psnr"]}
+    assert notes["config"]["digest"] == TINY.digest() and notes["seed"] == 0
+    assert networks.config.teacher == "mean" and networks.config.embedding_dim == 3
+    messages = " ".join(event.message or "" for event in events)
+    assert "left out" in messages and "not measured on" in messages and "held out" in messages
+    assert {event.stage for event in events} == {"pretrain"}
+    assert "means" in load_file(tmp_path / "out" / STATE_FILE)
+
+
+def test_pretrain_gives_a_prior_and_stores_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[dict[str, Any]] = []
+
+    class Stored:
+        def save_pretrained(self, folder: Path) -> None:
+            assert (Path(folder) / STATE_FILE).exists()  # thrown away only once the prior is safe
+
+    def as_prior(networks: PriorNetworks, notes: dict[str, Any]) -> Stored:
+        made.append(notes)
+        return Stored()
+
+    monkeypatch.setattr("fiftyone_latent_inr.prior_training.as_prior", as_prior)
+    sources = [scene(k, 12, 1.0, 32, 48) for k in range(3)]
+    prior = linr.pretrain(
+        sources, config=TINY, validation=sources[:1], output_dir=tmp_path / "prior", width=6, progress=False
+    )
+    assert isinstance(prior, Stored)
+    assert {one["name"] for one in made[0]["trained_on"]} == {"array 0", "array 1", "array 2"}
+    assert not (tmp_path / "prior" / STATE_FILE).exists()
+
+
+def test_a_stopped_run_goes_on_to_the_same_networks(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fiftyone_latent_inr.prior_training._STORE_EVERY", 20)
+    config = PretrainConfig(**{**vars(TINY), "steps": 40})
+    shape = prior_config("fast", 6)
+
+    def train(folder: Path | None, stop_at: int = 10**9, resume: bool = True) -> dict[str, torch.Tensor]:
+        def report(event: FitProgress) -> None:
+            if event.step > stop_at:
+                raise KeyboardInterrupt
+
+        reels = named_reels(list_sources(clips))
+        networks, notes = train_networks(reels, shape, config, folder=folder, report=report, resume=resume)
+        assert {one["name"] for one in notes["trained_on"]} == {"a.mp4", "b.mp4"}
+        return networks.state_dict()
+
+    whole = train(None)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, stop_at=20)
+    assert (tmp_path / STATE_FILE).exists()
+    further = train(tmp_path)
+    assert all(torch.equal(whole[name], further[name]) for name in whole)
+    with pytest.raises(InputError, match="other settings"):
+        train_networks(named_reels(list_sources(clips)), shape, TINY, folder=tmp_path)
+    (tmp_path / STATE_FILE).write_bytes(b"damaged")
+    with pytest.raises(InputError, match="begin anew"):
+        train(tmp_path)
+    assert torch.equal(train(tmp_path, resume=False)["hypernetwork.trunk"], whole["hypernetwork.trunk"])
+
+
+def test_sources_are_files_folders_and_arrays(clips: Path) -> None:
+    frames = scene(0, 4)
+    found = list_sources([clips / "a.mp4", clips / "inner", frames])
+    assert [name for name, _ in found] == ["a.mp4", "b.mp4", "array 2"]
+    assert [name for name, _ in list_sources(str(clips))] == ["a.mp4", "broken.mp4", "b.mp4"]
+    assert [name for name, _ in list_sources(frames)] == ["array 0"]
+    for wrong, message in (([], "empty"), ([3], "path or frames"), (clips.parent / "none" / "x", "")):
+        if message:
+            with pytest.raises(InputError, match=message):
+                list_sources(wrong)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="no video in this folder"):
+        empty = clips / "empty"
+        empty.mkdir(exist_ok=True)
+        list_sources(empty)
+
+
+def test_some_of_many_videos_are_held_out() -> None:
+    many = [(f"{k}.mp4", f"{k}.mp4") for k in range(200)]
+    held, kept = _split(many, None)
+    assert 2 <= len(held) <= 25 and sorted(held + kept) == sorted(many)
+    assert _split(many, None) == (held, kept)
+    assert _split(many[:10], None) == ([], many[:10])
+    assert _split(many, many[:1]) == (many[:1], many)
+
+
+def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"nothing")
+    with pytest.raises(InputError, match="none of the videos"):
+        train_networks(named_reels(list_sources(tmp_path)), prior_config("fast", 6), TINY)
