@@ -128,7 +128,7 @@ def pretrain(
         )
     prior = as_prior(networks, notes)
     if output_dir is not None:
-        prior.save_pretrained(output_dir)
+        prior.save_pretrained(Path(output_dir))
         (Path(output_dir) / STATE_FILE).unlink(missing_ok=True)
     return prior
 

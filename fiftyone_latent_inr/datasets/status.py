@@ -14,6 +14,7 @@ from . import index, runs
 from .fields import FieldNames, check_fields
 from .fit import DEFAULT_TEACHER
 from .identity import settings_suffix
+from .priors import check_prior, split_name
 from .reporter import duration
 from .settings import Settings
 from .targets import dataset_of
@@ -82,9 +83,14 @@ def problems(samples: SampleCollection, options: dict[str, Any]) -> dict[str, st
         found["quality"] = str(error)
     if options["teacher"] is not None:
         try:
-            _check_teacher(teacher_name(options["teacher"]))
+            check_teacher(teacher_name(options["teacher"]))
         except InputError as error:
             found["teacher"] = str(error)
+    if options.get("prior") is not None:
+        try:
+            check_prior(options["prior"], options["preset"], named_teacher(options))
+        except InputError as error:
+            found["prior"] = str(error)
     return found
 
 
@@ -115,7 +121,15 @@ def teacher_name(teacher: Any) -> str:
     return teachers.DEFAULT_TEACHER if teacher == DEFAULT_TEACHER else str(teacher)
 
 
-def _check_teacher(name: str) -> None:
+def named_teacher(options: dict[str, Any]) -> str | None:
+    """`teacher_name` of a fit's options; None for a fit without one."""
+    return None if options["teacher"] is None else teacher_name(options["teacher"])
+
+
+def check_teacher(name: str) -> None:
+    """Raises:
+    InputError: there is no teacher of this name.
+    """
     from ..semantics import sources, teachers
 
     # The usual names need no look at OpenCLIP's list, whose import takes seconds
@@ -124,11 +138,13 @@ def _check_teacher(name: str) -> None:
 
 
 def _same_settings(record: dict[str, Any], options: dict[str, Any]) -> bool:
-    """Compares with the run on record; the teacher by name, since loading it would take seconds."""
+    """Compares with the run on record; teacher and prior by name, since loading them would take seconds."""
     asked = Settings.of(options["preset"], None, None, {"quality": options.get("quality")}).record
-    teacher = None if options["teacher"] is None else teacher_name(options["teacher"])
-    compared = ("config", "prior", "size", "max_frames", "seed")
-    return record.get("teacher") == teacher and all(record.get(name) == asked[name] for name in compared)
+    prior = options.get("prior")
+    if record.get("prior_name") != (None if prior is None else split_name(prior)[0]):
+        return False
+    compared = ("config", "size", "max_frames", "seed")
+    return record.get("teacher") == named_teacher(options) and all(record.get(name) == asked[name] for name in compared)
 
 
 def _seconds_each(samples: SampleCollection, options: dict[str, Any]) -> float | None:

@@ -17,7 +17,6 @@ import numpy as np
 import priors
 import pytest
 import torch
-from hub_server import HubServer
 from safetensors.torch import load_file, save_file
 
 from fiftyone_latent_inr import video
@@ -153,34 +152,23 @@ def test_a_new_process_that_imports_only_fiftyone_finds_by_text(source, make_dat
     assert [Path(line).stem.replace("_", " ") for line in lines] == list(TEXTS)
 
 
-def test_a_directory_and_a_repository(source, prior, tmp_path, monkeypatch):
-    from huggingface_hub import constants
-
+def test_a_directory_and_a_repository(source, prior, tmp_path, hub):
     prior.save_pretrained(tmp_path / "prior")
     frames = np.random.default_rng(0).integers(0, 256, (3, 60, 40, 3), np.uint8)
     expected = pool(prior.embed_frames(frames))
     here = foz.load_zoo_model("latent-inr/prior", directory=str(tmp_path / "prior"), device="cpu", cache=False)
     np.testing.assert_allclose(here.embed(frames), expected, atol=2e-6)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    with HubServer() as hub:
-        commit = hub.add("owner/prior", priors.files(tmp_path / "prior"))
-        for name in ("HF_ENDPOINT", "ENDPOINT"):
-            monkeypatch.setenv(name, hub.url)
-        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
-        monkeypatch.setattr(
-            constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.url + "/{repo_id}/resolve/{revision}/{filename}"
-        )
-        for revision in (None, "main", commit):
-            options = {"repo": "owner/prior", "revision": revision, "device": "cpu", "cache": False}
-            np.testing.assert_allclose(
-                foz.load_zoo_model("latent-inr/prior", **options).embed(frames), expected, atol=2e-6
-            )
-        with pytest.raises(ValueError, match="owner/other"):
-            foz.load_zoo_model("latent-inr/prior", repo="owner/other", cache=False)
-        hub.add("owner/huge", priors.files(tmp_path / "prior"))
-        hub.faults.claim_size["model.safetensors"] = 1 << 40
-        with pytest.raises(ValueError, match="more than that of any prior; not downloaded"):
-            foz.load_zoo_model("latent-inr/prior", repo="owner/huge", cache=False)
+    commit = hub.add("owner/prior", priors.files(tmp_path / "prior"))
+    for revision in (None, "main", commit):
+        options = {"repo": "owner/prior", "revision": revision, "device": "cpu", "cache": False}
+        model = foz.load_zoo_model("latent-inr/prior", **options)
+        np.testing.assert_allclose(model.embed(frames), expected, atol=2e-6)
+    with pytest.raises(ValueError, match="owner/other"):
+        foz.load_zoo_model("latent-inr/prior", repo="owner/other", cache=False)
+    hub.add("owner/huge", priors.files(tmp_path / "prior"))
+    hub.faults.claim_size["model.safetensors"] = 1 << 40
+    with pytest.raises(ValueError, match="more than that of any prior; not downloaded"):
+        foz.load_zoo_model("latent-inr/prior", repo="owner/huge", cache=False)
     for arguments in ({}, {"repo": "owner/prior", "directory": "x"}):
         with pytest.raises(ValueError, match="directory= or repo="):
             foz.load_zoo_model("latent-inr/prior", cache=False, **arguments)
