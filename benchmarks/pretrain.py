@@ -155,11 +155,11 @@ def small_world_alignment(networks: PriorNetworks, teacher: Embedder, count: int
 
 
 def write_networks(folder: Path, networks: PriorNetworks, notes: dict[str, Any]) -> None:
-    """`networks.safetensors`, and `config.json` with their shape and the notes."""
+    """`networks.safetensors`, and `networks.json` with their shape and the notes (a prior has a `config.json`)."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in networks.state_dict().items()}
     with atomic_target(folder / "networks.safetensors") as temporary:
         save_file(tensors, temporary)
-    with atomic_target(folder / "config.json") as temporary:
+    with atomic_target(folder / "networks.json") as temporary:
         document = {"config": networks.config.to_json(), "notes": notes}
         temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
@@ -242,7 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         as_prior(networks, notes).save_pretrained(folder)
     except ImportError:
-        print("no Prior in this version: networks.safetensors and config.json were written", flush=True)
+        print("no Prior in this version: networks.safetensors and networks.json were written", flush=True)
 
 
 if __name__ == "__main__":

@@ -22,8 +22,9 @@ import torch
 from .checkpoint import Checkpoint
 from .errors import InputError
 from .files import digest_of
-from .fit_parts import drive, measure, motion_between, with_less_memory
+from .fit_parts import drive, measure, motion_between, shape_from, with_less_memory
 from .fitting import FitConfig, Fitted, fit_frames, resolve
+from .fitting.prior_start import prior_start
 from .footage import Footage, Source
 from .latent_video import LatentVideo, from_bytes, pick_device, to_bytes
 from .long_fit import fit_long
@@ -31,6 +32,7 @@ from .progress import FitProgress, ProgressCallback
 from .scan import Scan, scan
 
 if TYPE_CHECKING:
+    from .prior import Prior
     from .semantics.teachers import Teacher
 
 # The steps' tensors are small: on a busy machine a second thread gained nothing, and where waiting threads spin it cost
@@ -48,7 +50,7 @@ def fit(
     quality: float | None = None,
     bpp: float | None = None,
     teacher: str | Teacher | None = None,
-    prior: str | None = None,
+    prior: str | Prior | None = None,
     size: tuple[int, int] | None = None,
     max_frames: int | None = None,
     device: str | None = None,
@@ -56,6 +58,7 @@ def fit(
     progress: bool | ProgressCallback = True,
     fps: float = 30.0,
     metadata: Mapping[str, Any] | None = None,
+    residual: bool = False,
     checkpoint: str | os.PathLike[str] | None = None,
 ) -> LatentVideo:
     """Fits a video: per-frame latents, a hypernetwork and a field (Latent-INR, arXiv 2408.02672).
@@ -71,7 +74,9 @@ def fit(
         bpp: bits per pixel that the file should take (8 * bytes / (T * H * W)), instead of a quality.
         teacher: what the latents are aligned with: a name (`small`, `ARCH/PRETRAINED`), a directory, or a loaded
             teacher; None for no alignment.
-        prior: reserved for pretrained hypernetworks.
+        prior: pretrained networks to start from instead of noise: a `Prior`, a bundled one's name, a folder, or a
+            repository of the Hugging Face Hub (`user/name` or `user/name@revision`). The configuration's architecture
+            must be the prior's, and the teacher, if there is one, too.
         size: (H, W) to resize to before fitting, by area averaging.
         max_frames: fit the first frames only.
         device: torch device; by default the GPU where there is one.
@@ -79,6 +84,8 @@ def fit(
         progress: a bar on standard error, a callback for `FitProgress` events, or nothing.
         fps: frames a second of an array; a file knows its own.
         metadata: JSON-able notes to keep in the file.
+        residual: store the networks as the difference from the prior: fewer bytes, but nothing can be drawn from the
+            file where the prior is not at hand.
         checkpoint: a folder in which the finished groups of a long video are kept, so that the same call goes on where
             it was stopped. It is the caller's to remove once the result is saved (`checkpoint.discard`).
 
@@ -86,7 +93,7 @@ def fit(
         The fitted video. Its metrics are measured on what is stored.
 
     Raises:
-        InputError: a bad video or argument.
+        InputError: a bad video or argument; a prior that cannot be had or is for something else.
         TeacherUnavailableError: the teacher's weights cannot be had.
 
     Example:
@@ -95,7 +102,7 @@ def fit(
     """
     settings = resolve(preset, config, quality, bpp)
     footage = Footage(source, size, max_frames, fps)
-    return _fit(footage, [settings], teacher, prior, device, seed, progress, metadata, checkpoint)[0]
+    return _fit(footage, [settings], teacher, prior, residual, device, seed, progress, metadata, checkpoint)[0]
 
 
 def fit_rates(
@@ -105,7 +112,7 @@ def fit_rates(
     preset: str = "balanced",
     config: FitConfig | None = None,
     teacher: str | Teacher | None = None,
-    prior: str | None = None,
+    prior: str | Prior | None = None,
     size: tuple[int, int] | None = None,
     max_frames: int | None = None,
     device: str | None = None,
@@ -133,14 +140,15 @@ def fit_rates(
         raise InputError("qualities must name at least one")
     settings = [resolve(preset, config, quality) for quality in qualities]
     footage = Footage(source, size, max_frames, fps)
-    return _fit(footage, settings, teacher, prior, device, seed, progress, metadata, None)
+    return _fit(footage, settings, teacher, prior, False, device, seed, progress, metadata, None)
 
 
 def _fit(
     footage: Footage,
     settings: Sequence[FitConfig],
     teacher: str | Teacher | None,
-    prior: str | None,
+    prior: str | Prior | None,
+    residual: bool,
     device: str | None,
     seed: int,
     progress: bool | ProgressCallback,
@@ -148,14 +156,13 @@ def _fit(
     folder: str | os.PathLike[str] | None,
 ) -> list[LatentVideo]:
     """One fit, stored once for each of the settings, which differ in their rate only."""
-    if prior is not None:
-        raise InputError("pretrained hypernetworks (prior=...) are not there yet in this version")
     where = pick_device(device)
     start = time.monotonic()
     with _reporting(progress, start) as report, _threads(where):
         report(FitProgress("decode", 0, 1, message=f"fitting on {describe_device(where)}"))
         teacher = _teacher(teacher, where)
-        key = "" if folder is None else _key(footage, settings[0], teacher, seed)
+        known = _prior(prior, settings[0], teacher, residual, where)
+        key = "" if folder is None else _key(footage, settings[0], teacher, seed, known, residual)
         checkpoint = Checkpoint(folder, key)
         found, frames = checkpoint.scan(), None
         if found is None:
@@ -168,18 +175,24 @@ def _fit(
             "preset": settings[0].preset,
             "teacher": None if teacher is None else teacher.name,
             "teacher_id": None if teacher is None else teacher.id,
+            **({"prior": known} if residual else {}),
         }
-        kept = {"seed": seed, **({"warnings": list(found.warnings)} if found.warnings else {}), **(metadata or {})}
+        kept = {
+            "seed": seed,
+            **({} if known is None else {"started_from": known.id}),
+            **({"warnings": list(found.warnings)} if found.warnings else {}),
+            **(metadata or {}),
+        }
         if frames is not None:
-            return _fit_short(frames, found, settings, teacher, seed, where, report, start, notes, kept)
+            return _fit_short(frames, found, settings, teacher, known, seed, where, report, start, notes, kept)
         checkpoint.keep_scan(found)
         results = []
         for k, aim in enumerate(settings):
             notes["metadata"] = {"config": aim.digest(), **kept}
             held = checkpoint if k == 0 else Checkpoint(None, "")
             results.append(
-                fit_long(footage, found, aim, held, seed=seed, device=where, report=report, notes=notes)
-            )  # fmt: skip
+                fit_long(footage, found, aim, held, prior=known, seed=seed, device=where, report=report, notes=notes)
+            )
         return results
 
 
@@ -188,6 +201,7 @@ def _fit_short(
     scan: Scan,
     settings: Sequence[FitConfig],
     teacher: Teacher | None,
+    prior: Prior | None,
     seed: int,
     where: torch.device,
     report: ProgressCallback,
@@ -201,16 +215,17 @@ def _fit_short(
         report(FitProgress("embed", 0, 1))
         targets = torch.from_numpy(teacher.embed_frames(frames))
     notes = {**notes, "fps": scan.fps, "cuts": scan.plan.cuts}
-    fitted = _fit_frames(frames, scan, settings, targets, seed, where, report, notes)
+    fitted = _fit_frames(frames, scan, settings, targets, prior, seed, where, report, notes)
     seconds = time.monotonic() - start
     results = []
     for one, aim in zip(fitted, settings, strict=True):
         notes["metadata"] = {"config": aim.digest(), "steps": aim.steps_for(*frames.shape[:3]), **metadata}
-        stored = from_bytes(to_bytes(one.model, steps=one.steps, bits=aim.bits, **notes))
+        stored = from_bytes(to_bytes(one.model, steps=one.steps, bits=aim.bits, **notes), notes.get("prior"))
         report(FitProgress("measure", 0, 1))
         measured = _measure(one, stored, frames, targets, where)
         measured["seconds"] = seconds
-        results.append(from_bytes(to_bytes(one.model, steps=one.steps, bits=aim.bits, metrics=measured, **notes)))
+        whole = to_bytes(one.model, steps=one.steps, bits=aim.bits, metrics=measured, **notes)
+        results.append(from_bytes(whole, notes.get("prior")))
     return results
 
 
@@ -219,6 +234,7 @@ def _fit_frames(
     scan: Scan,
     settings: Sequence[FitConfig],
     targets: torch.Tensor | None,
+    prior: Prior | None,
     seed: int,
     where: torch.device,
     report: ProgressCallback,
@@ -229,9 +245,16 @@ def _fit_frames(
         try:
             pixels = torch.from_numpy(frames).to(where)
             report(FitProgress("motion", 0, 1))
+            shape, begun = None, None
+            if prior is not None:
+                residual = "prior" in notes
+                shape = shape_from(prior, config, len(frames), scan.size, targets, residual)
+                begun = prior_start(prior.networks, pixels, shape, seed, residual)
             running = fit_frames(
                 pixels,
                 config,
+                shape=shape,
+                start=begun,
                 targets=targets,
                 motion=motion_between(frames, pixels, scan.plan.cuts, config, report),
                 seed=seed,
@@ -244,11 +267,19 @@ def _fit_frames(
             config = with_less_memory(config, error)
 
 
-def _key(footage: Footage, settings: FitConfig, teacher: Teacher | None, seed: int) -> str:
+def _key(
+    footage: Footage,
+    settings: FitConfig,
+    teacher: Teacher | None,
+    seed: int,
+    prior: Prior | None = None,
+    residual: bool = False,
+) -> str:
     """What a checkpoint is of."""
     named = None if teacher is None else teacher.id
     cut = footage.size, footage.max_frames, footage.fps
-    return digest_of([footage.key(), *cut, settings.digest(), named, seed])
+    begun = [] if prior is None else [prior.id, residual]
+    return digest_of([footage.key(), *cut, settings.digest(), named, seed, *begun])
 
 
 def estimate_seconds(
@@ -295,6 +326,24 @@ def _teacher(teacher: str | Teacher | None, device: torch.device) -> Teacher | N
     from .semantics.teachers import load_teacher
 
     return load_teacher(teacher, device=str(device))
+
+
+def _prior(
+    prior: str | Prior | None, settings: FitConfig, teacher: Teacher | None, residual: bool, device: torch.device
+) -> Prior | None:
+    """The prior, on the device, once it has been found to be for such a fit."""
+    if prior is None:
+        if residual:
+            raise InputError("residual=True stores the difference from a prior; give one, prior=...")
+        return None
+    if isinstance(prior, str | os.PathLike):
+        from .prior import load_prior
+
+        prior = load_prior(os.fspath(prior))
+    prior.check_architecture(settings.architecture)
+    if teacher is not None:
+        prior.check_teacher(teacher.id)
+    return prior.to(device)
 
 
 def _measure(

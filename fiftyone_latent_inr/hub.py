@@ -69,9 +69,10 @@ def check_name(repo: str, revision: str | None = None) -> None:
     """
     try:
         validate_repo_id(repo)
+        valid = repo.count("/") == 1
     except HFValidationError:
-        repo = ""
-    if repo.count("/") != 1:
+        valid = False
+    if not valid:
         raise InputError(f"{repo!r} is no repository of the Hub: it is named OWNER/NAME")
     if revision is not None and (not _REVISION.fullmatch(revision) or ".." in revision or "//" in revision):
         raise InputError(f"{revision!r} is no revision of {repo}: name a branch, a tag or a commit")
@@ -184,12 +185,14 @@ def create_repository(repo: str, private: bool | None, token: str | bool | None)
 
 @contextlib.contextmanager
 def people_errors(repo: str, revision: str | None = None, to_write: bool = False) -> Iterator[None]:
-    """Turns what the client raises into one line for people.
+    """Turns what the client raises into one line for people. Nothing is asked where HF_HUB_OFFLINE is set.
 
     Raises:
         Unreachable: the Hub does not answer, or wants to be left alone for now.
         InputError: anything else.
     """
+    if is_offline():
+        raise Unreachable(f"{repo}: HF_HUB_OFFLINE is set; unset it to go online")
     try:
         yield
     except InputError:
@@ -225,8 +228,6 @@ def _explained(error: Exception, repo: str, revision: str | None, to_write: bool
         return Unreachable(f"{repo}: the Hub takes no more requests for now{_wait(response)}, or {_LOG_IN}")
     if status is not None and status >= 500:
         return Unreachable(f"{repo}: the Hub has a problem of its own (HTTP {status}): try again later")
-    if is_offline():
-        return Unreachable(f"{repo}: HF_HUB_OFFLINE is set; unset it to go online")
     said = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
     if _of_the_network(error):
         return Unreachable(f"{repo}: the Hub at {constants.ENDPOINT} cannot be reached ({said})")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,10 @@ from .errors import BitstreamError, InputError
 from .files import atomic_target
 from .model import LatentINR
 from .model.tensors import SEMANTIC
-from .stored import FloatArray, Steps, Stored, to_sections
+from .stored import FloatArray, PriorReference, Steps, Stored, to_sections
+
+if TYPE_CHECKING:
+    from .prior import Prior
 
 _MAX_SIDE = 16_384
 _COPIED = 1 << 24  # bytes that are copied at a time
@@ -46,9 +50,9 @@ class LatentVideo:
         >>> frames = video.render(times=[0, 0.5, 1], size=(360, 640))   # doctest: +SKIP
     """
 
-    def __init__(self, source: codec.Source) -> None:
-        self._source = source
-        self._stored = stored = Stored(source)
+    def __init__(self, source: codec.Source, prior: Prior | None = None) -> None:
+        self._source, self._given = source, prior
+        self._stored = stored = Stored(source, prior)
         header = stored.header
         try:
             self.fps = float(header["fps"])
@@ -76,7 +80,7 @@ class LatentVideo:
         return f"LatentVideo({origin}: {self.num_frames} frames of {width}x{height}, {self._source.size} bytes)"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return from_bytes, (self.data,)
+        return from_bytes, (self.data, self._given)
 
     @property
     def data(self) -> bytes:
@@ -87,6 +91,11 @@ class LatentVideo:
     def num_frames(self) -> int:
         """T."""
         return self._stored.num_frames
+
+    @property
+    def prior(self) -> PriorReference | None:
+        """The prior that the networks are stored as the difference from, without which nothing can be drawn."""
+        return self._stored.prior
 
     @property
     def num_groups(self) -> int:
@@ -249,19 +258,25 @@ class LatentVideo:
                 handle.write(self._source.read(offset, _COPIED))
 
 
-def load(path: str | os.PathLike[str]) -> LatentVideo:
+def load(path: str | os.PathLike[str], prior: Prior | None = None) -> LatentVideo:
     """Reads a `.linr` file, which may come from a stranger: nothing in it is executed.
 
     Only its header is read at once, and checked; the rest when it is asked for, so the file must stay where it is.
     Damage there is found then, or by `LatentVideo.check`.
 
+    Args:
+        path: the file.
+        prior: of a file that is stored as the difference from a prior, that one; left out, it is looked for among those
+            that are bundled or were got from the Hub before. Embeddings need none.
+
     Raises:
-        InputError: there is no such file, or it cannot be read.
+        InputError: there is no such file, it cannot be read, or the prior is another one; when frames are drawn: the
+            prior is not on this machine.
         BitstreamError: the file is damaged, foreign, or of another version.
     """
     source = codec.FileSource(path)
     try:
-        return LatentVideo(source)
+        return LatentVideo(source, prior)
     except BitstreamError as error:
         raise _naming(source, error) from error
 
@@ -278,6 +293,7 @@ def to_bytes(
     teacher_id: str | None = None,
     metrics: Mapping[str, float] | None = None,
     metadata: Mapping[str, Any] | None = None,
+    prior: Prior | None = None,
 ) -> bytes:
     """The bytes of a `.linr` file; `from_bytes` is the way back.
 
@@ -287,6 +303,7 @@ def to_bytes(
             them, for each model; None takes the smallest that store every value in `bits`.
         bits: bits of a stored number, where no steps are given.
         fps: and the rest, as the attributes of `LatentVideo`.
+        prior: that the networks are stored as the difference from; None stores them as such.
 
     Raises:
         InputError: the models are not of one video.
@@ -294,7 +311,7 @@ def to_bytes(
     """
     models = [model] if isinstance(model, LatentINR) else list(model)
     given = [steps] * len(models) if steps is None or isinstance(steps, Mapping) else list(steps)
-    documents, sections = to_sections(models, given, bits)
+    documents, sections = to_sections(models, given, bits, None if prior is None else prior.networks)
     document = header(
         documents,
         fps=fps,
@@ -304,6 +321,7 @@ def to_bytes(
         teacher_id=teacher_id,
         metrics=metrics,
         metadata=metadata,
+        prior=prior,
     )
     return codec.assemble(document, sections)
 
@@ -318,12 +336,14 @@ def header(
     teacher_id: str | None = None,
     metrics: Mapping[str, float] | None = None,
     metadata: Mapping[str, Any] | None = None,
+    prior: Prior | None = None,
 ) -> dict[str, Any]:
     """The JSON header of a `.linr` file: the models' configurations; the rest as the attributes of `LatentVideo`."""
     return {
         "models": list(models),
         "fps": fps,
         "preset": preset,
+        **({} if prior is None else {"prior": asdict(PriorReference.of(prior))}),
         **({"cuts": [int(cut) for cut in cuts]} if cuts else {}),
         "teacher": teacher,
         "teacher_id": teacher_id,
@@ -332,13 +352,13 @@ def header(
     }
 
 
-def from_bytes(data: bytes) -> LatentVideo:
+def from_bytes(data: bytes, prior: Prior | None = None) -> LatentVideo:
     """Reads the bytes of a `.linr` file, as `load` reads a path.
 
     Raises:
         BitstreamError: they are damaged, foreign, or of another version.
     """
-    return LatentVideo(codec.MemorySource(data))
+    return LatentVideo(codec.MemorySource(data), prior)
 
 
 def _naming(source: codec.Source, error: BitstreamError) -> BitstreamError:

@@ -11,7 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,16 +21,21 @@ from . import codec
 from .checkpoint import Checkpoint, Finished
 from .codec.quantisation import FloatArray
 from .errors import InputError
-from .fit_parts import drive, measure, motion_between, with_less_memory
+from .fit_parts import drive, measure, motion_between, shape_from, with_less_memory
 from .fitting import FitConfig, Fitted, fit_frames
+from .fitting.prior_start import prior_start
 from .fitting.start import Head, Start
 from .footage import Footage
 from .groups import Span
 from .latent_video import LatentVideo, from_bytes, header
 from .model import ModelConfig, model_views
+from .model.prior_tensors import prior_tensors
 from .progress import FitProgress, ProgressCallback
 from .scan import Scan
 from .stored import decode_group, encode_group, encode_semantic, to_model
+
+if TYPE_CHECKING:
+    from .prior import Prior
 
 # Groups whose numbers are kept to start others from.
 _KEPT = 4
@@ -46,6 +51,7 @@ def fit_long(
     settings: FitConfig,
     checkpoint: Checkpoint,
     *,
+    prior: Prior | None = None,
     seed: int,
     device: torch.device,
     report: ProgressCallback,
@@ -58,10 +64,12 @@ def fit_long(
         scan: where it is cut, and the teacher's embeddings.
         settings: of the fit.
         checkpoint: what is finished; groups that are there are taken as they are.
+        prior: what groups start from that start from no other group.
         seed: of the groups' networks and pixels.
         device: where to fit.
         report: takes progress.
-        notes: preset, teacher, teacher's id and metadata, for the header.
+        notes: preset, teacher, teacher's id and metadata, for the header; and the prior, where the networks are to be
+            stored as the difference from it.
 
     Returns:
         The fitted video; its metrics are measured on what is stored.
@@ -69,7 +77,7 @@ def fit_long(
     Raises:
         InputError: the frames are not those that were scanned.
     """
-    job = _LongFit(footage, scan, settings, checkpoint, seed, device, report)
+    job = _LongFit(footage, scan, settings, checkpoint, seed, device, report, prior, "prior" in notes)
     for index, frames in enumerate(footage.groups([span.count for span in scan.plan.spans], scan.size)):
         if job.checkpoint.group(index) is None:
             job.fit(index, frames)
@@ -88,12 +96,22 @@ class _LongFit:
     seed: int
     device: torch.device
     report: ProgressCallback
+    prior: Prior | None = None
+    residual: bool = False  # of the prior
 
     def __post_init__(self) -> None:
         spans, embeddings = self.scan.plan.spans, self.scan.embeddings
         width = 0 if embeddings is None else embeddings.shape[1]
         # one shape for all groups, so that any may start from any; a group's own length only adds latents
         self.shape = self.settings.architecture.for_video(self.settings.group_frames, *self.scan.size, width)
+        self._of_prior: Tensors | None = None
+        if self.prior is not None:
+            targets = None if embeddings is None else torch.empty(0, width)
+            self.shape = shape_from(
+                self.prior, self.settings, self.settings.group_frames, self.scan.size, targets, self.residual
+            )
+            if self.residual:
+                self._of_prior = prior_tensors(self.prior.networks, self.shape)
         self.head = None if embeddings is None else _head(embeddings, self.shape.semantic_dim)
         self._decoded: OrderedDict[int, tuple[Tensors, Tensors]] = OrderedDict()
         height, width = self.scan.size
@@ -104,10 +122,13 @@ class _LongFit:
         """Fits a group, stores it, and measures what is stored."""
         begun = time.monotonic()
         span = self.scan.plan.spans[index]
-        targets, parent, start = self._targets(span), None, None
+        targets, parent, start = self._targets(span), self._of_prior, None
         if span.parent is not None:
             parent, steps = self._group(span.parent)
             start = Start(parent, steps, torch.from_numpy(self.scan.plan.nearest(index, frames)))
+        elif self.prior is not None:
+            pixels = torch.from_numpy(frames)
+            start = prior_start(self.prior.networks, pixels, self._shape(span), self.seed + index, self.residual)
         fitted = self._fit(index, frames, self._shape(span), targets, start, parent)
         self.keep(index, frames, fitted, parent, begun)
 
@@ -143,7 +164,8 @@ class _LongFit:
             document = self._shape(span).to_json()
             if document not in documents:
                 documents.append(document)
-            section = codec.Section(codec.GROUP, span.count, documents.index(document), finished.data, span.parent)
+            parent = codec.PRIOR if span.parent is None and self.residual else span.parent
+            section = codec.Section(codec.GROUP, span.count, documents.index(document), finished.data, parent)
             sections.append(section)
             codes.append(finished.semantic)
             sums = {name: value + finished.metrics[name] for name, value in sums.items()}
@@ -158,7 +180,7 @@ class _LongFit:
         document = header(
             documents, fps=self.scan.fps, cuts=plan.cuts, metrics=metrics, **notes
         )  # fmt: skip
-        return from_bytes(codec.assemble(document, sections))
+        return from_bytes(codec.assemble(document, sections), notes.get("prior"))
 
     def _fit(
         self,
@@ -212,7 +234,7 @@ class _LongFit:
         if index not in self._decoded:
             span, finished = self.scan.plan.spans[index], self.checkpoint.group(index)
             assert finished is not None
-            parent = None if span.parent is None else self._group(span.parent)[0]
+            parent = self._of_prior if span.parent is None else self._group(span.parent)[0]
             tensors, steps = decode_group(self._shape(span), finished.data, parent)
             self._decoded[index] = tensors, steps
             while len(self._decoded) > _KEPT:

@@ -33,7 +33,7 @@ from .prior_source import bundled_priors, describe_repository, find_prior
 __all__ = ["Prior", "bundled_priors", "describe_repository", "load_prior"]
 
 
-class Prior(nn.Module, PyTorchModelHubMixin, library_name=hub.LIBRARY, license=LICENSE, tags=TAGS):
+class Prior(nn.Module, PyTorchModelHubMixin, library_name=hub.LIBRARY, license=LICENSE, tags=[*TAGS]):
     """Networks that many videos share, and what is known about them.
 
     Args:
@@ -309,7 +309,8 @@ class Prior(nn.Module, PyTorchModelHubMixin, library_name=hub.LIBRARY, license=L
                 model_card_kwargs=card,
                 **options,
             )
-        return str(address)
+        # older clients mean the folder by the text of it
+        return str(getattr(address, "commit_url", address))
 
     def generate_model_card(self, *_: Any, repo_id: str | None = None, **__: Any) -> ModelCard:
         """The model card, from configuration and notes; see `prior_card`."""

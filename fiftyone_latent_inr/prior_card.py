@@ -137,7 +137,7 @@ def _rows(values: Mapping[Any, Any], above: str = "", depth: int = 0) -> Iterato
         if isinstance(value, Mapping) and depth < 4:
             yield from _rows(value, f"{label}: ", depth + 1)
         else:
-            yield label, f"{value:.4g}" if isinstance(value, float) else plain(value)
+            yield label, f"{value:.6g}" if isinstance(value, float) else plain(value)
 
 
 def _limits(config: PriorConfig) -> Iterator[str]:

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from .errors import InputError
@@ -204,7 +204,9 @@ def write(folder: Path, config: PriorConfig, notes: Mapping[str, Any], networks:
         raise InputError(f"a prior's notes must stay below {MAX_CONFIG_BYTES:,} bytes; shorten them")
     tensors = {name: _smallest(name, tensor) for name, tensor in networks.state_dict().items()}
     with atomic_target(folder / WEIGHTS) as path:
-        save_file(tensors, path, metadata={"format": "pt"})
+        path.write_bytes(
+            save(tensors, metadata={"format": "pt"})
+        )  # `save_file` makes files that only their owner reads
     with atomic_target(folder / CONFIG) as path:
         path.write_text(text, encoding="utf-8")
 

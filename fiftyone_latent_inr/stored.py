@@ -3,6 +3,7 @@
 A video is one group of frames or several. What embeddings need, the semantic latents of all frames and the head, lies
 in one section; everything else of a group lies in the group's own. A group may have an earlier one as its parent: its
 networks are then stored as the difference from the parent's (NIRVANA, Maiya et al., CVPR 2023), its latents as such.
+The parent may be a prior that is not in the file: then the file cannot be read without it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +20,12 @@ import torch
 
 from . import codec
 from .errors import BitstreamError, InputError
-from .model import LatentINR, ModelConfig
+from .model import LatentINR, ModelConfig, PriorNetworks
+from .model.prior_tensors import check_shape, prior_tensors
 from .model.tensors import SEMANTIC, TensorSpec, model_parameters, model_views, tensor_specs
+
+if TYPE_CHECKING:
+    from .prior import Prior
 
 FloatArray = npt.NDArray[np.float32]
 Steps = Mapping[str, npt.ArrayLike]
@@ -58,12 +63,72 @@ class Group:
 
     @property
     def parent(self) -> int | None:
-        """The group that its networks are the difference from."""
+        """The group that its networks are the difference from; `codec.PRIOR` for the prior."""
         return self.entry.parent
 
 
+@dataclass(frozen=True)
+class PriorReference:
+    """Which prior a file's networks are stored as the difference from.
+
+    Attributes:
+        id: of its configuration and weights, `Prior.id`.
+        name: a bundled prior or a repository of the Hub; None for one that was a folder somewhere.
+        revision: commit of the repository, or None.
+    """
+
+    id: str
+    name: str | None = None
+    revision: str | None = None
+
+    def __str__(self) -> str:
+        name = self.name or "a prior that was never published"
+        return f"{name}{f' at revision {self.revision}' if self.revision else ''} ({self.id})"
+
+    @classmethod
+    def of(cls, prior: Prior) -> PriorReference:
+        """The reference to a prior; the path of a folder says nothing elsewhere and is left out."""
+        known = prior.revision is not None or prior.is_bundled
+        return cls(prior.id, prior.name if known else None, prior.revision)
+
+    @classmethod
+    def from_json(cls, data: Any) -> PriorReference | None:
+        """From a header, which may be a stranger's.
+
+        Raises:
+            BitstreamError: it cannot be one.
+        """
+        if data is None:
+            return None
+        if not isinstance(data, dict) or set(data) != {"id", "name", "revision"}:
+            raise BitstreamError("its header's prior is malformed")
+        texts = [data["id"], *(text for text in (data["name"], data["revision"]) if text is not None)]
+        if not all(isinstance(text, str) and 0 < len(text) <= 200 and text.isprintable() for text in texts):
+            raise BitstreamError("its header's prior is malformed")
+        return cls(data["id"], data["name"], data["revision"])
+
+    def find(self) -> Prior:
+        """The prior, from what is on this machine: a file of a stranger does not make it download anything.
+
+        Raises:
+            InputError: it is not there; says how to get it.
+        """
+        from .prior import load_prior
+
+        if self.name is None:
+            raise InputError(f"it is stored as the difference from {self}: give it, load(path, prior=...)")
+        try:
+            return load_prior(self.name, self.revision, local_files_only=True)
+        except InputError as error:
+            at = f", revision={self.revision!r}" if self.revision else ""
+            raise InputError(
+                f"it is stored as the difference from the prior {self}, which is not on this machine; if you trust it, "
+                f"get it with Prior.from_pretrained({self.name!r}{at})"
+            ) from error
+
+
 def to_sections(
-    models: Sequence[LatentINR], steps: Sequence[Steps | None], bits: int
+    models: Sequence[LatentINR], steps: Sequence[Steps | None], bits: int, prior: PriorNetworks | None = None
 ) -> tuple[list[dict[str, Any]], list[codec.Section]]:
     """The sections that stand for the models of a video's groups of frames, and their configurations.
 
@@ -73,6 +138,7 @@ def to_sections(
         models: fitted models, on any device, in the order of their frames.
         steps: for each model the steps of its tensors by name, flat, or None for the smallest that `bits` allow.
         bits: bits of a stored number; the field's weights take two more, offsets and biases 16.
+        prior: that the networks are stored as the difference from, or None.
 
     Raises:
         InputError: the models do not fit together.
@@ -82,6 +148,8 @@ def to_sections(
     quantised = []
     for model, given in zip(models, steps, strict=True):
         values = {name: view.detach().float().cpu().numpy() for name, view in model_views(model).items()}
+        for name, reference in ({} if prior is None else prior_tensors(prior, model.config)).items():
+            values[name] = values[name] - reference
         quantised.append({s.name: _quantise(s, values[s.name], given, bits) for s in tensor_specs(model.config)})
     count = sum(config.num_frames for config in configs)
     sections = []
@@ -97,7 +165,8 @@ def to_sections(
         if document not in documents:
             documents.append(document)
         data = _padded(_encode(group_specs(config), own), _group_work(config))
-        sections.append(codec.Section(codec.GROUP, config.num_frames, documents.index(document), data))
+        parent = None if prior is None else codec.PRIOR
+        sections.append(codec.Section(codec.GROUP, config.num_frames, documents.index(document), data, parent))
     return documents, sections
 
 
@@ -110,14 +179,15 @@ def encode_group(
         model: its networks.
         steps: of its tensors by name, flat; None for the smallest that `bits` allow.
         bits: bits of a stored number, where no steps are given.
-        parent: the stored tensors of the group that it is stored as the difference from.
+        parent: the stored tensors of the group that it is stored as the difference from; or a prior's, which has all
+            but the grids.
     """
     config = model.config
     quantised = {}
     views = model_views(model)
     for spec in group_specs(config):
         values = views[spec.name].detach().float().cpu().numpy()
-        if parent is not None and is_shared(spec.name):
+        if parent is not None and is_shared(spec.name) and spec.name in parent:
             values = values - parent[spec.name]
         quantised[spec.name] = _quantise(spec, values, steps, bits)
     return _padded(_encode(group_specs(config), quantised), _group_work(config))
@@ -137,7 +207,7 @@ def decode_group(
     """
     tensors, steps = _decode(group_specs(config), data, section, version)
     for name in tensors if parent is not None else ():
-        if is_shared(name):
+        if is_shared(name) and name in parent:  # type: ignore[operator]
             tensors[name] += parent[name]  # type: ignore[index]
     return tensors, steps
 
@@ -177,9 +247,11 @@ class Stored:
 
     Args:
         source: the file or its bytes.
+        prior: that it is stored as the difference from, where it is; looked for on this machine if not given.
 
     Raises:
         BitstreamError: it is damaged or foreign.
+        InputError: the prior given is another one.
 
     Attributes:
         header: the JSON header.
@@ -187,9 +259,16 @@ class Stored:
         num_frames: of all groups.
     """
 
-    def __init__(self, source: codec.Source) -> None:
+    def __init__(self, source: codec.Source, prior: Prior | None = None) -> None:
         self.source = source
         self.header, entries = codec.parse(source)
+        self.prior, self._prior = PriorReference.from_json(self.header.get("prior")), prior
+        if prior is not None and self.prior is not None and prior.id != self.prior.id:
+            raise InputError(
+                f"{source.name or 'it'} is stored as the difference from {self.prior}, not from {prior.id}"
+            )
+        if self.prior is None and any(entry.parent == codec.PRIOR for entry in entries):
+            raise BitstreamError("its header lacks the prior that its groups are the difference from")
         configs = _configs(self.header.get("models"))
         self.groups: list[Group] = []
         self._semantic = next((e for e in entries if e.kind == codec.SEMANTIC), None)
@@ -203,7 +282,9 @@ class Stored:
         try:
             _check_groups([group.config for group in self.groups])
             for group in self.groups:
-                if group.parent is not None and not _same_shape(group.config, self.groups[group.parent].config):
+                if group.parent not in (None, codec.PRIOR) and not _same_shape(
+                    group.config, self.groups[group.parent].config
+                ):
                     raise InputError("model configuration: a group's networks have another shape than its parent's")
         except InputError as error:
             raise BitstreamError(str(error)) from error
@@ -236,7 +317,11 @@ class Stored:
         group = self.groups[index]
 
         def decode() -> dict[str, FloatArray]:
-            parent = None if group.parent is None else self.group(group.parent)
+            parent: Mapping[str, FloatArray] | None = None
+            if group.parent == codec.PRIOR:
+                parent = self._of_prior(group.config)
+            elif group.parent is not None:
+                parent = self.group(group.parent)
             entry = group.entry
             return decode_group(group.config, self._read(entry), parent, entry.version, entry.name)[0]
 
@@ -259,6 +344,23 @@ class Stored:
         """
         for entry in [*([self._semantic] if self._semantic else []), *(group.entry for group in self.groups)]:
             codec.read_section(self.source, entry)
+
+    def _of_prior(self, config: ModelConfig) -> dict[str, FloatArray]:
+        """The prior's networks as tensors of a model."""
+        assert self.prior is not None
+        if self._prior is None:
+            try:
+                found = self.prior.find()
+            except InputError as error:
+                raise InputError(f"{self.source.name or 'the video'}: {error}") from error
+            if found.id != self.prior.id:
+                raise InputError(f"{self.source.name or 'the video'}: {found.name} is {found.id}, not {self.prior}")
+            self._prior = found
+        try:
+            check_shape(self._prior.networks, config)
+        except InputError as error:
+            raise BitstreamError(str(error)) from error
+        return prior_tensors(self._prior.networks, config)
 
     def _read(self, entry: codec.Entry) -> bytes:
         return codec.read_section(self.source, entry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -31,6 +32,19 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return priors.files(folder)
 
 
+def set_endpoint(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """What HF_ENDPOINT does, which the client reads when it is imported."""
+    template = url + "/{repo_id}/resolve/{revision}/{filename}"
+    set_in_client(monkeypatch, ENDPOINT=url, HUGGINGFACE_CO_URL_TEMPLATE=template)
+
+
+def set_in_client(monkeypatch: pytest.MonkeyPatch, **settings: object) -> None:
+    """Sets the client's constants; older ones copy them into their modules."""
+    for module in [module for name, module in sys.modules.items() if name.startswith("huggingface_hub")]:
+        for name in set(settings) & set(vars(module)):
+            monkeypatch.setattr(module, name, settings[name])
+
+
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubServer]:
     """A Hub that the client in this process talks to, with a home of the test's own and nobody logged in."""
@@ -38,9 +52,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubServe
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     with HubServer() as running:
-        monkeypatch.setattr(constants, "ENDPOINT", running.url)
-        template = running.url + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        set_endpoint(monkeypatch, running.url)
         monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "home" / "token"))
         monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True, raising=False)
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
@@ -126,9 +138,11 @@ def test_pushing_where_one_may_not(server: HubServer, content: dict[str, bytes])
 def test_an_interrupted_download_goes_on(
     server: HubServer, content: dict[str, bytes], cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 256)  # what the client keeps of a file that small
+    set_in_client(monkeypatch, DOWNLOAD_CHUNK_SIZE=256)  # what the client keeps of a file that small
     server.add(REPO, content)
     server.faults.break_after = len(content["config.json"]) + 100
+    with contextlib.suppress(PriorUnavailableError):  # older clients go on when they are asked the next time
+        Prior.from_pretrained(REPO, cache_dir=cache)
     assert Prior.from_pretrained(REPO, cache_dir=cache).id == priors.make().id
     asked = server.bodies(WEIGHTS)
     assert len(asked) == 2 and asked[0][1] is None and asked[1][1] is not None
@@ -192,6 +206,8 @@ def test_offline(server: HubServer, content: dict[str, bytes], cache: Path, monk
     assert "(revision v2)" in refusal(cache, revision="v2")
     with pytest.raises(PriorUnavailableError, match="HF_HUB_OFFLINE"):
         priors.make().push_to_hub(REPO, token="hf_good")
+    with pytest.raises(PriorUnavailableError, match="HF_HUB_OFFLINE"):
+        describe_repository(REPO)
     assert len(server.log) == asked
 
 
@@ -200,7 +216,7 @@ def test_without_a_network(
 ) -> None:
     server.add(REPO, content)
     Prior.from_pretrained(REPO, cache_dir=cache)
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
+    set_endpoint(monkeypatch, "http://127.0.0.1:9")  # nobody listens there
     assert Prior.from_pretrained(REPO, cache_dir=cache).id == priors.make().id
     message = refusal(cache / "other")
     assert "http://127.0.0.1:9 cannot be reached" in message and "not in the cache" in message

@@ -31,6 +31,12 @@ def saved(tmp_path: Path) -> Path:
     return tmp_path / "prior"
 
 
+def umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
 def refusal(path: Path | str, **options: Any) -> str:
     """The one line that a prior is refused with."""
     with pytest.raises(InputError) as caught:
@@ -43,6 +49,7 @@ def refusal(path: Path | str, **options: Any) -> str:
 def test_round_trip(saved: Path) -> None:
     prior, again = priors.make(), linr.Prior.from_pretrained(saved)
     assert sorted(path.name for path in saved.iterdir()) == ["README.md", "config.json", "model.safetensors"]
+    assert {path.stat().st_mode & 0o777 for path in saved.iterdir()} == {0o666 & ~umask()}
     assert again.config == priors.CONFIG and again.notes == priors.NOTES
     assert again.id == prior.id and len(prior.id) == 12
     assert (again.name, again.revision) == (str(saved), None)

@@ -23,7 +23,7 @@ def test_says_what_is_known() -> None:
         "`0123456789ab`",
         f"{priors.CONFIG.num_parameters:,}",
         "| toy frog | CC BY 4.0 | 24 |",
-        "| psnr after 100 steps | 30.12 |",
+        "| psnr after 100 steps | 30.125 |",
         "At commit 0123abc",
         "7 steps",
         "Made by a test.",

@@ -14,7 +14,7 @@ Needs numpy, constriction and the standard library only, so that a `.linr` file 
 
 from __future__ import annotations
 
-from .bitstream import GROUP, MAX_DEPTH, SEMANTIC, Entry, Section, assemble, head, parse, read_section
+from .bitstream import GROUP, MAX_DEPTH, PRIOR, SEMANTIC, Entry, Section, assemble, head, parse, read_section
 from .payload import Layout, Quantised, decode, encode, measure
 from .quantisation import dequantise, peak_steps, quantise, round_steps
 from .source import FileSource, MemorySource, Source
@@ -22,6 +22,7 @@ from .version import VERSION
 
 __all__ = [
     "GROUP",
+    "PRIOR",
     "MAX_DEPTH",
     "SEMANTIC",
     "VERSION",

@@ -42,6 +42,7 @@ MAX_SECTION = 1 << 28  # one is read whole: sixteen bits for each of twice the n
 MAX_DEPTH = 8  # parents of parents: what has to be decoded for one frame
 
 SEMANTIC, GROUP = 0, 1  # kinds of sections
+PRIOR = -1  # a parent that is not in the file: the prior that the header names
 
 # What headers usually say, so that the usual header takes few bytes. Part of the format: never to be changed.
 DICTIONARY = (
@@ -58,6 +59,7 @@ _PREAMBLE = struct.Struct("<4sHHIII")
 _CRC = struct.Struct("<I")
 _ENTRIES = {2: struct.Struct("<IIIHBB"), 3: struct.Struct("<IIIHBBI")}
 _NO_PARENT = 0xFFFFFFFF
+_PRIOR_PARENT = 0xFFFFFFFE
 HEAD = _PREAMBLE.size + _CRC.size
 
 
@@ -73,7 +75,7 @@ class Entry:
         offset: where its bytes begin in the file.
         size: how many there are.
         checksum: their CRC-32.
-        parent: the group, counted among groups, that this one's numbers are residuals against; None for none.
+        parent: the group, counted among groups, that this one's numbers are residuals against; `PRIOR`; None for none.
         version: of the format that its bytes are in.
     """
 
@@ -147,7 +149,7 @@ def head(document: dict[str, Any], sections: Sequence[Section]) -> bytes:
 def pack_entry(section: Section, checksum: int, size: int | None = None, version: int = VERSION) -> bytes:
     """An entry of the index; `size` is the section's own unless one is given."""
     size = len(section.data) if size is None else size
-    parent = _NO_PARENT if section.parent is None else section.parent
+    parent = {None: _NO_PARENT, PRIOR: _PRIOR_PARENT}.get(section.parent, section.parent)
     fields = (section.count, size, checksum, section.model, section.kind, 0, parent)
     return _ENTRIES[version].pack(*fields[: 6 if version < 3 else 7])
 
@@ -224,6 +226,7 @@ def _parse_index(data: bytes, offset: int, total: int, version: int) -> list[Ent
         if version > 2 and size > MAX_SECTION:
             raise BitstreamError(f"a section is larger than any may be ({MAX_SECTION >> 20} MiB)")
         parent = None if not more or more[0] == _NO_PARENT else more[0]
+        parent = PRIOR if parent == _PRIOR_PARENT else parent
         if parent is not None and (kind == SEMANTIC or parent >= len(depths)):
             raise BitstreamError("the index of sections is malformed: a parent is not an earlier group")
         start = 0 if kind == SEMANTIC else first
@@ -231,7 +234,7 @@ def _parse_index(data: bytes, offset: int, total: int, version: int) -> list[Ent
         offset += size
         if kind == GROUP:
             first += count
-            depths.append(0 if parent is None else depths[parent] + 1)
+            depths.append(0 if parent is None or parent == PRIOR else depths[parent] + 1)
             if depths[-1] > MAX_DEPTH:
                 raise BitstreamError(f"a group of frames has more than {MAX_DEPTH} parents of parents")
     if not first or any(entry.kind == SEMANTIC and entry.count != first for entry in entries):

@@ -90,7 +90,7 @@ def fit_frames(
     state = _Fit(frames, config, targets, seed, device, motion, shape, head, start)
     aims = [config.rate] if rates is None else list(rates)
     count, height, width, _ = frames.shape
-    total = config.steps_for(count, height, width, warm=start is not None)
+    total = config.steps_for(count, height, width, warm=start is not None and start.warm)
     shared = round(config.rate_start * total)
     work = shared + len(aims) * (total - shared)
     began = time.monotonic()
@@ -192,7 +192,7 @@ class _Fit(Steps):
         self.config, self.num_pixels = config, num_frames * height * width
         self.loss = Loss(
             Objective(self.model, config.alignment_weight),
-            compile_mode(device, config.steps_for(num_frames, height, width, warm=start is not None)),
+            compile_mode(device, config.steps_for(num_frames, height, width, warm=start is not None and start.warm)),
         )
         generator = generator_on(device, seed)
         size = config.max_frames_per_step, config.points_per_step
@@ -213,7 +213,7 @@ class _Fit(Steps):
     def begin_rate(self, aim: Rate, num_steps: int, size_of: SizeOf | None) -> None:
         """From here on, `num_steps` steps before the end, the rate counts."""
         if aim.weight > 0:
-            if self.start is not None:
+            if self.start is not None and self.start.warm:
                 aim = replace(aim, weight=aim.weight * self.config.warm_weight)
             given: dict[str, FloatArray] = {}
             if self.start is not None:

@@ -60,16 +60,22 @@ class Task:
     size_of: SizeOf | None = None
 
     @property
+    def is_warm(self) -> bool:
+        """Whether it starts from a group that is fitted already."""
+        return self.start is not None and self.start.warm
+
+    @property
     def key(self) -> tuple[Any, ...]:
         """What tasks must have in common to be fitted together: all but their numbers of frames."""
-        has = self.targets is not None, self.head is not None, self.start is not None
+        starts = self.start is not None, self.is_warm, self.start is not None and self.start.references() is not None
+        has = self.targets is not None, self.head is not None, *starts
         moves = self.motion is not None and len(self.motion.gaps) > 0
         return (replace(self.shape, num_frames=1), *has, moves)
 
     def steps(self, config: FitConfig) -> int:
         """Steps that it takes alone."""
         count, height, width, _ = self.frames.shape
-        return config.steps_for(count, height, width, warm=self.start is not None)
+        return config.steps_for(count, height, width, warm=self.is_warm)
 
 
 def fit_together(
@@ -174,13 +180,14 @@ class _Batch(Steps):
             return
         aim, given, references = self.config.rate, [], []
         fixed: tuple[str, ...] = ()
-        if self.tasks[0].start is not None:
+        if self.tasks[0].is_warm:
             aim = replace(aim, weight=aim.weight * self.config.warm_weight)
         for task in self.tasks:
             steps: dict[str, FloatArray] = {}
             if task.start is not None:
                 steps.update({name: step for name, step in task.start.steps.items() if name not in SEMANTIC})
-                references.append(task.start.references())
+                reference = task.start.references()
+                references += [] if reference is None else [reference]
             if task.head is not None:
                 steps.update(task.head.steps)
                 fixed = tuple(task.head.steps)

@@ -32,11 +32,14 @@ from .loop import spread_of
 from .losses import alignment_loss
 from .objective import fast_products, generator_on
 from .sampling import cells_of, patches
+from .soap import SOAP
 
 # Counted into `PretrainConfig.digest`: raise it whenever the same settings and seed would give other networks.
 PRETRAIN_VERSION = 1
 # Steps between two progress events; reading the loss waits for the device.
 _REPORT_EVERY = 20
+# Layers that read hundreds of numbers turn far with each step: they take smaller ones.
+_WIDE_SHARE = 0.15
 # Added to a clip's squared error before the root, whose slope would grow without bound (50 dB).
 _FLOOR = 1e-5
 # What a number of a grid is multiplied by in its cost: about how many quantisation steps a unit is.
@@ -58,7 +61,8 @@ class PretrainConfig:
         points_per_frame: pixels drawn of each frame.
         sizes: (H, W) of clips, drawn anew for each step.
         semantic_frames: frames of a step that the semantic encoder is compared with the teacher on.
-        learning_rate: peak rate of AdamW; linear warm-up, then a cosine to zero.
+        learning_rate: peak rate of SOAP, which trains what draws; linear warm-up, then a cosine to zero.
+        semantic_rate: the same of AdamW, which trains the semantic encoder.
         weight_decay: of AdamW.
         warmup: steps of warming up.
         grid_weight: weight of the logarithm of the grids' numbers: grids that say little cost few bytes.
@@ -72,7 +76,8 @@ class PretrainConfig:
     points_per_frame: int = 1024
     sizes: tuple[tuple[int, int], ...] = ((64, 96), (80, 128), (90, 160))
     semantic_frames: int = 64
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
+    semantic_rate: float = 2e-3
     weight_decay: float = 1e-4
     warmup: int = 100
     grid_weight: float = 0.0
@@ -86,8 +91,13 @@ class PretrainConfig:
             raise InputError(f"pretraining: sizes must be of at least 16x16 pixels, not {self.sizes}")
         if self.frames_per_step > self.window:
             raise InputError("pretraining: frames_per_step cannot be more than the window has")
-        if not 0 < self.learning_rate <= 1 or self.grid_weight < 0 or self.weight_decay < 0 or self.warmup < 0:
-            raise InputError("pretraining: learning_rate must be in (0, 1]; weights and warmup at least 0")
+        if (
+            not (0 < self.learning_rate <= 1 and 0 < self.semantic_rate <= 1)
+            or self.grid_weight < 0
+            or self.weight_decay < 0
+            or self.warmup < 0
+        ):
+            raise InputError("pretraining: rates must be in (0, 1]; weights and warmup at least 0")
 
     def digest(self) -> str:
         """Twelve hexadecimal digits that change with any setting."""
@@ -148,9 +158,16 @@ class Pretraining:
         known = {id(one) for one in head}
         self._semantic: list[nn.Parameter] = head
         self._drawing = [one for one in networks.parameters() if id(one) not in known]
-        self._all = [*self._drawing, *self._semantic]
-        self._optimiser = torch.optim.AdamW(
-            self._all, lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay
+        wide = {id(one) for part in (networks.hypernetwork, networks.latent_encoder) for one in part.parameters()}
+        parts = [[one for one in self._drawing if (id(one) in wide) == is_wide] for is_wide in (False, True)]
+        self._optimiser = SOAP(
+            [{"params": parts[0], "share": 1.0}, {"params": parts[1], "share": _WIDE_SHARE}], lr=config.learning_rate
+        )
+        self._semantic_optimiser = torch.optim.AdamW(
+            self._semantic or [nn.Parameter(torch.zeros(1))],
+            lr=config.semantic_rate,
+            betas=(0.9, 0.98),
+            weight_decay=config.weight_decay,
         )
         # running means of a step's PSNR and of the alignment loss; the first step sets them
         self._means = torch.full((2,), math.nan, device=device)
@@ -190,16 +207,20 @@ class Pretraining:
         rng = np.random.default_rng([self.seed, self.step])
         self._generator.manual_seed(int(rng.integers(2**62)))
         self._optimiser.zero_grad()
+        self._semantic_optimiser.zero_grad()
         seen = [-10 * self._draw_clips(rng).clamp(min=1e-10).log10()]
         nn.utils.clip_grad_norm_(self._drawing, 1.0)
         if self.views is not None:
             seen.append(self._imitate(self.views, rng))
             nn.utils.clip_grad_norm_(self._semantic, 1.0)
-        rate = config.learning_rate * min(1.0, (self.step + 1) / max(1, config.warmup))
-        rate = rate * 0.5 * (1 + math.cos(math.pi * self.step / config.steps)) + _LEAST_RATE
+        factor = min(1.0, (self.step + 1) / max(1, config.warmup))
+        factor *= 0.5 * (1 + math.cos(math.pi * self.step / config.steps))
         for group in self._optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = config.learning_rate * group["share"] * factor + _LEAST_RATE
+        for group in self._semantic_optimiser.param_groups:
+            group["lr"] = config.semantic_rate * factor + _LEAST_RATE
         self._optimiser.step()
+        self._semantic_optimiser.step()
         for k, value in enumerate(seen):
             before = self._means[k]
             self._means[k] = torch.where(before.isnan(), value, 0.98 * before + 0.02 * value)
@@ -269,8 +290,9 @@ class Pretraining:
     def state_dict(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """All that a run needs to go on, as tensors and JSON-able facts."""
         tensors = {f"networks.{name}": value for name, value in self.networks.state_dict().items()}
-        for index, values in self._optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{index}.{name}": torch.as_tensor(value) for name, value in values.items()}
+        tensors |= {f"drawing.{name}": value for name, value in self._optimiser.state_tensors().items()}
+        for index, values in self._semantic_optimiser.state_dict()["state"].items():
+            tensors |= {f"semantic.{index}.{name}": torch.as_tensor(value) for name, value in values.items()}
         tensors["means"] = self._means
         tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
         return tensors, {"step": self.step, "key": self.key()}
@@ -284,16 +306,18 @@ class Pretraining:
         if facts.get("key") != self.key():
             raise InputError("the stored run is of other settings; begin anew (resume=False) or name another folder")
         try:
-            prefix = "networks."
-            own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-            self.networks.load_state_dict(own)
-            state = self._optimiser.state_dict()
+
+            def of(prefix: str) -> dict[str, Tensor]:
+                return {name.removeprefix(prefix): one for name, one in tensors.items() if name.startswith(prefix)}
+
+            self.networks.load_state_dict(of("networks."))
+            self._optimiser.load_state_tensors(of("drawing."))
+            state = self._semantic_optimiser.state_dict()
             state["state"] = {}
-            for name, value in tensors.items():
-                if name.startswith("optimiser."):
-                    _, index, key = name.split(".", 2)
-                    state["state"].setdefault(int(index), {})[key] = value
-            self._optimiser.load_state_dict(state)
+            for name, value in of("semantic.").items():
+                index, key = name.split(".")
+                state["state"].setdefault(int(index), {})[key] = value
+            self._semantic_optimiser.load_state_dict(state)
             self._means = tensors["means"].to(self.device)
             self.step = int(facts["step"])
         except (KeyError, ValueError, RuntimeError) as error:

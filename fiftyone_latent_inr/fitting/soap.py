@@ -11,7 +11,7 @@ every node sees a few pixels only, gained nothing and cost more than all the res
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -66,6 +66,53 @@ class SOAP(torch.optim.Optimizer):
             size = len(ready) if ready and ready[0].is_cuda else 1
             for first in range(0, len(ready), max(size, 1)):
                 self._update(ready[first : first + size], group)
+
+    def state_tensors(self) -> dict[str, Tensor]:
+        """All that the next step depends on besides the parameters: tensors by name, to be stored."""
+        found: dict[str, Tensor] = {}
+        for k, parameter in enumerate(self._parameters()):
+            state = self.state[parameter]
+            if not state:
+                continue
+            found |= {
+                f"{k}.step": torch.tensor(state["step"]),
+                f"{k}.first": state["first"],
+                f"{k}.second": state["second"],
+            }
+            for basis in state["bases"]:
+                if basis.active:
+                    found[f"{k}.statistics{basis.dim}"], found[f"{k}.vectors{basis.dim}"] = (
+                        basis.statistics,
+                        basis.vectors,
+                    )
+        return found
+
+    @torch.no_grad()
+    def load_state_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """The inverse of `state_tensors`, for an optimiser of the same parameters.
+
+        Raises:
+            KeyError, RuntimeError: they are those of other parameters.
+        """
+        groups = [group for group in self.param_groups for _ in group["params"]]
+        for k, (parameter, group) in enumerate(zip(self._parameters(), groups, strict=True)):
+            self.state[parameter].clear()
+            if f"{k}.step" not in tensors:
+                continue
+            parameter.grad = torch.zeros_like(parameter)
+            self._has_begun(parameter, group)
+            parameter.grad = None
+            state = self.state[parameter]
+            state["step"] = int(tensors[f"{k}.step"])
+            for name in ("first", "second"):
+                state[name].copy_(tensors[f"{k}.{name}"])
+            for basis in state["bases"]:
+                if basis.active:
+                    basis.statistics.copy_(tensors[f"{k}.statistics{basis.dim}"])
+                    basis.vectors.copy_(tensors[f"{k}.vectors{basis.dim}"])
+
+    def _parameters(self) -> list[Tensor]:
+        return [parameter for group in self.param_groups for parameter in group["params"]]
 
     def _has_begun(self, parameter: Tensor, group: dict[str, Any]) -> bool:
         """Whether a parameter has statistics; where not, they are begun and the parameter waits."""

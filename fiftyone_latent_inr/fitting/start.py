@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -34,11 +35,13 @@ class Start:
             semantic ones included where there are any.
         steps: the quantisation steps that it was stored with, by name, flat.
         nearest: (T,) for each frame of the new group, which frame of the earlier one resembles it most.
+        warm: whether it is fitted already, so that fewer steps do (`FitConfig.warm_steps`, `warm_weight`).
     """
 
     tensors: Mapping[str, FloatArray]
     steps: Mapping[str, FloatArray]
     nearest: Tensor
+    warm: ClassVar[bool] = True
 
     def load(self, model: LatentINR) -> None:
         """Puts the earlier group's numbers into a model, which is on the CPU."""
@@ -48,7 +51,7 @@ class Start:
             values = torch.from_numpy(self.tensors[name])
             view.copy_(values[self.nearest] if name.startswith("latents.") else values)
 
-    def references(self) -> dict[str, FloatArray]:
+    def references(self) -> dict[str, FloatArray] | None:
         """What residuals are taken against: everything but the latents, which are each frame's own, and the head."""
         return {name: value for name, value in self.tensors.items() if is_shared(name)}
 

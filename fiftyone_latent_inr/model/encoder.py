@@ -50,7 +50,7 @@ def cells_at_nodes(pictures: Tensor, rows: int, cols: int) -> Tensor:
     return torch.cat(corners, dim=1)
 
 
-class _LevelEncoder(nn.Module):
+class LevelEncoder(nn.Module):
     """What lies around the nodes of a level, and what was made of the level before it, to the level's grids."""
 
     def __init__(self, seen: int, width: int, outputs: int) -> None:
@@ -58,13 +58,15 @@ class _LevelEncoder(nn.Module):
         self.first = nn.Conv2d(seen, width, 3, padding=1, padding_mode="replicate")
         self.second = nn.Conv2d(width, width, 3, padding=1, padding_mode="replicate")
         self.out = nn.Conv2d(width, outputs, 1)
+        self.linear = nn.Conv2d(seen, outputs, 1, bias=False)
         with torch.no_grad():
-            self.out.weight *= 0.3
+            self.out.weight *= 0.1
+            self.linear.weight *= 0.3
 
     def forward(self, seen: Tensor) -> tuple[Tensor, Tensor]:
         """(B, seen, rows, cols) -> what the next level sees (B, width, rows, cols), grids (B, outputs, rows, cols)."""
         features = F.relu(self.second(F.relu(self.first(seen))))
-        return features, self.out(features)
+        return features, self.out(features) + self.linear(seen)
 
 
 class GridEncoder(nn.Module):
@@ -81,7 +83,7 @@ class GridEncoder(nn.Module):
         self.channels = [level.channels * level.copies for level in config.levels]
         seen = 12 * config.planes
         self.levels = nn.ModuleList(
-            _LevelEncoder(seen + (width if k else 0), width, config.planes * channels)
+            LevelEncoder(seen + (width if k else 0), width, config.planes * channels)
             for k, channels in enumerate(self.channels)
         )
 
@@ -90,8 +92,8 @@ class GridEncoder(nn.Module):
         """How many numbers such an encoder has; none is made."""
         seen, total = 12 * config.planes, 0
         for k, level in enumerate(config.levels):
-            total += _linear(9 * (seen + (width if k else 0)), width) + _linear(9 * width, width)
-            total += _linear(width, config.planes * level.channels * level.copies)
+            inputs, outputs = seen + (width if k else 0), config.planes * level.channels * level.copies
+            total += _linear(9 * inputs, width) + _linear(9 * width, width) + _linear(width, outputs) + inputs * outputs
         return total
 
     def forward(self, keys: Tensor, sizes: Sequence[tuple[int, int]]) -> list[Tensor]:
@@ -168,18 +170,19 @@ class LatentEncoder(nn.Module):
         self.scale = config.warp_scale or 0.05
         self.planes = config.planes
         seen = self._seen(config)
+        self.nearness = seen - 2 * config.planes  # where it begins in what is seen
         self.linear = nn.Linear(seen, outputs)
         self.hidden = nn.Linear(seen, width)
         self.out = nn.Linear(width, outputs)
         with torch.no_grad():
             for layer in (self.linear, self.out):
-                layer.weight *= 0.3
+                layer.weight *= 0.1
 
     @staticmethod
     def _seen(config: ModelConfig) -> int:
-        """Numbers that a latent is made of: motion of the control points, what is left in each part, error, time."""
+        """Numbers that a latent is made of: motion, what is left in each part and in all, time."""
         motion = 2 * max(2, config.warp_rows) * max(2, config.warp_cols)
-        return config.planes * (motion + 3 * _PARTS[0] * _PARTS[1] + 2)
+        return config.planes * (motion + 3 * _PARTS[0] * _PARTS[1] + 3)
 
     @classmethod
     def count(cls, config: ModelConfig, outputs: int, width: int) -> int:
@@ -187,12 +190,13 @@ class LatentEncoder(nn.Module):
         seen = cls._seen(config)
         return _linear(seen, outputs) + _linear(seen, width) + _linear(width, outputs)
 
-    def forward(self, frames: Tensor, keys: Tensor, apart: Tensor) -> Tensor:
+    def forward(self, frames: Tensor, keys: Tensor, near: Tensor, apart: Tensor) -> Tensor:
         """Latents of B frames of one video.
 
         Args:
             frames: (B, 3, H, W), 0 to 1.
             keys: (P, 3, H, W), 0 to 1.
+            near: (B, P) weights of the key frames.
             apart: (B, P) signed distance in time of each frame from each key frame; the video is 1 long.
 
         Returns:
@@ -211,7 +215,7 @@ class LatentEncoder(nn.Module):
         parts = 4 * F.adaptive_avg_pool2d(differ, _PARTS).view(count, -1)
         missed = 10 * differ.square().mean((1, 2, 3)).sqrt().view(count, -1)
         motion = (motion / self.scale).clamp(-6, 6).view(count, -1)
-        seen = torch.cat([motion, parts, missed, 2 * apart], 1)
+        seen = torch.cat([motion, parts, missed, near, apart], 1)
         latents: Tensor = self.linear(seen) + self.out(F.relu(self.hidden(seen)))
         return latents
 

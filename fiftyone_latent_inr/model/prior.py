@@ -18,12 +18,42 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from .config import MAX_PARAMETERS, Architecture, ModelConfig
-from .encoder import GridEncoder, LatentEncoder, SemanticEncoder
+from .encoder import GridEncoder, LatentEncoder, LevelEncoder, SemanticEncoder
 from .field import Field
 from .hypernetwork import Hypernetwork
 
 # Of each text in a configuration; they are names, and are shown in messages.
 _MAX_TEXT = 1000
+# What a latent that begins as something seen is of it; the head makes up for it.
+_GAIN = 0.5
+
+
+def smooth_modes(rows: int, cols: int) -> Tensor:
+    """Cosine modes of a grid of control points, orthonormal, smoothest first: (rows * cols, rows * cols)."""
+
+    def cosines(size: int) -> Tensor:
+        k, at = torch.arange(size)[:, None], torch.arange(size)[None] + 0.5
+        return F.normalize(torch.cos(math.pi * k * at / size), dim=1)
+
+    both = torch.einsum("ax,by->abxy", cosines(rows), cosines(cols)).flatten(2).flatten(0, 1)
+    order = (torch.arange(rows)[:, None] / rows + torch.arange(cols)[None] / cols).flatten().argsort()
+    return both[order]
+
+
+def nearness(times: Tensor, keyed: Tensor) -> Tensor:
+    """How near frames are to key frames: weights of the two around a frame, linear in time, less their mean.
+
+    Args:
+        times: (B,) indices of frames.
+        keyed: (P,) those of the key frames, ascending.
+
+    Returns:
+        (B, P), of sum zero.
+    """
+    gaps = (keyed[1:] - keyed[:-1]).clamp(min=1)
+    share = ((times[:, None] - keyed[:-1]) / gaps).clamp(0, 1)  # of each gap, how much lies behind
+    ones = torch.ones(len(times), 1, device=times.device)
+    return torch.cat([ones, share], 1) - torch.cat([share, 0 * ones], 1) - 1 / len(keyed)
 
 
 @dataclass(frozen=True)
@@ -33,6 +63,7 @@ class PriorConfig:
     Attributes:
         preset: the preset that it is for; a label only.
         architecture: of the models that it starts; with the `rank_one` modulation and grids.
+        latent_dim: D, width of the latents that the prior's own hypernetwork reads: wide, for all that videos do.
         width: channels of the grid encoder.
         hidden: of the latent encoder.
         teacher: name of the teacher that the semantic encoder imitates, or None.
@@ -44,6 +75,7 @@ class PriorConfig:
 
     preset: str
     architecture: Architecture
+    latent_dim: int = 192
     width: int = 24
     hidden: int = 128
     teacher: str | None = None
@@ -54,6 +86,7 @@ class PriorConfig:
 
     def __post_init__(self) -> None:
         bounds = {
+            "latent_dim": (1, 1024),
             "width": (1, 256),
             "hidden": (1, 2048),
             "embedding_dim": (0, 8192),
@@ -102,16 +135,14 @@ class PriorConfig:
     def shape(
         self, num_frames: int, height: int, width: int, semantic_dim: int = 0, embedding_dim: int = 0
     ) -> ModelConfig:
-        """The configuration of a model that is started from such a prior.
+        """The configuration of a model that has the prior's own hypernetwork, to be stored as the difference from it.
 
-        Unlike a model that starts from noise, a short video's has latents and a bottleneck of full width: they are the
-        prior's.
+        A model that is stored by itself has the architecture's own, narrower one.
         """
-        free = self.architecture.latent_dim
         return replace(
             self.architecture.for_video(num_frames, height, width),
-            latent_dim=free + semantic_dim,
-            bottleneck=self.architecture.bottleneck,
+            latent_dim=self.latent_dim + semantic_dim,
+            bottleneck=self.latent_dim,
             semantic_dim=semantic_dim,
             embedding_dim=embedding_dim,
         )
@@ -149,12 +180,62 @@ class PriorNetworks(nn.Module):
         self.field.grids = nn.ParameterList()  # each video's own
         self.grid_encoder = GridEncoder(shape, config.width)
         self.latent_encoder = LatentEncoder(shape, shape.latent_dim, config.hidden)
+        self._begin_with_motion(shape)
         if config.embedding_dim:
             self.semantic_encoder = SemanticEncoder(config.semantic_dim, config.semantic_width)
             self.embedding_weight = nn.Parameter(
                 torch.randn(config.semantic_dim, config.embedding_dim) / math.sqrt(config.semantic_dim)
             )
             self.embedding_bias = nn.Parameter(torch.zeros(config.embedding_dim))
+
+    @torch.no_grad()
+    def _begin_with_motion(self, shape: ModelConfig) -> None:
+        """Makes what is predicted small, but for warps and mix, which begin as they would be without learning.
+
+        The warps are the smooth part of the motion seen, and of all planes those count most whose key frames are near.
+        """
+        hyper, encoder = self.hypernetwork, self.latent_encoder
+        self._begin_with_colours(shape)
+        hyper.heads *= 0.1
+        hyper.trunk.zero_().fill_diagonal_(1)
+        heads = dict(zip(shape.heads, hyper.heads.split(list(shape.heads.values()), dim=1), strict=True))
+        free = iter(range(min(shape.latent_dim, shape.bottleneck)))
+        if shape.planes > 1:
+            owners = torch.cat(
+                [torch.arange(shape.planes).repeat_interleave(n.channels * n.copies) for n in shape.levels]
+            )
+            for plane, k in zip(range(shape.planes), free):  # noqa: B905  whichever ends first
+                encoder.linear.weight[k].zero_()
+                encoder.linear.weight[k, encoder.nearness + plane] = _GAIN
+                heads["mix"][k] = torch.where(owners == plane, shape.planes / _GAIN, 0.0)
+        if "warp" not in shape.heads:
+            return
+        modes = smooth_modes(shape.warp_rows, shape.warp_cols)
+        modes = modes[: max(1, shape.latent_dim * 7 // (16 * shape.planes))]  # seven eighths of the latents
+        parts = [(part, mode) for part in range(2 * shape.planes) for mode in modes]
+        for (part, mode), k in zip(parts, free):  # noqa: B905
+            where = slice(part * len(mode), (part + 1) * len(mode))
+            encoder.linear.weight[k].zero_()
+            encoder.linear.weight[k, where] = _GAIN * mode
+            heads["warp"][k, where] = mode / _GAIN
+
+    def _begin_with_colours(self, shape: ModelConfig) -> None:
+        """Makes grids begin as colours of their plane's key frame, and the field treat all planes alike."""
+        planes, column = shape.planes, 0
+        for level, encoder in zip(shape.levels, self.grid_encoder.levels, strict=True):
+            assert isinstance(encoder, LevelEncoder)
+            size = level.channels * level.copies
+            colours = F.normalize(torch.randn(size, 3), dim=1)
+            colours[0] = 3**-0.5
+            encoder.linear.weight.zero_()
+            for plane in range(planes):
+                for corner in range(4):
+                    seen = 3 * (planes * corner + plane)
+                    encoder.linear.weight[plane * size : (plane + 1) * size, seen : seen + 3, 0, 0] = 0.25 * colours
+            weight = self.field.weights[0][:, column : column + planes * level.channels].unflatten(1, (planes, -1))
+            weight.copy_(weight[:, :1].clone().expand_as(weight))
+            column += planes * level.channels
+        self.field.weights[0].mul_(planes**-0.5)
 
     def key_frames(self, num_frames: int) -> list[int]:
         """Indices of a video's key frames, one a plane."""
@@ -180,9 +261,10 @@ class PriorNetworks(nn.Module):
         Returns:
             (B, D).
         """
-        where = torch.tensor(self.key_frames(num_frames), device=times.device)
-        apart = (times[:, None] - where) / max(1, num_frames - 1)
-        latents: Tensor = self.latent_encoder(frames, keys, apart.to(frames.dtype))
+        keyed = torch.tensor(self.key_frames(num_frames), device=times.device)
+        latents: Tensor = self.latent_encoder(
+            frames, keys, nearness(times, keyed), (times[:, None] - keyed) / max(1, num_frames - 1)
+        )
         return latents
 
     def draw(self, latents: Tensor, points: Tensor, grids: list[Tensor]) -> Tensor:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
+import torch
+from safetensors.torch import load_file
 
 from benchmarks import pretrain
 from benchmarks.leaves import LeavesReel, leaves
 from benchmarks.pretrain import TEST, TRAINING, ShapesReel, SmallWorldViews
 from fiftyone_latent_inr import shapes
+from fiftyone_latent_inr.model.prior import PriorConfig, PriorNetworks
+from fiftyone_latent_inr.prior_training import prior_config
 from fiftyone_latent_inr.window_pool import WindowPool, named_reels
 
 
@@ -31,6 +38,15 @@ def test_it_is_never_trained_on_what_it_is_tested_on() -> None:
     names = [reel.name for reel in pretrain.reels()]
     assert names[: len(TRAINING)] == list(TRAINING) and len(names) == len(TRAINING) + 2
     assert abs(sum(reel.weight for reel in pretrain.reels()) - 1) < 1e-9
+
+
+def test_networks_are_written_so_that_they_can_be_read_again(tmp_path: Path) -> None:
+    networks = PriorNetworks(prior_config("fast", 6))
+    pretrain.write_networks(tmp_path, networks, {"steps": 3})
+    document = json.loads((tmp_path / "networks.json").read_text())
+    again = PriorNetworks(PriorConfig.from_json(document["config"]))
+    again.load_state_dict(load_file(tmp_path / "networks.safetensors"))
+    assert document["notes"] == {"steps": 3} and torch.equal(again.hypernetwork.trunk, networks.hypernetwork.trunk)
 
 
 class Mean:
