@@ -106,7 +106,7 @@ def fit_dataset(
             from 0 to 1 and labels such as "video 3/20 · 31.2 dB · 4 min left".
         backend: similarity backend; None keeps that of the index, or takes sklearn for a new one.
         backend_options: keyword arguments of the backend.
-        **fit_options: further arguments of `fit`: `config`, `size`, `max_frames`, `device`, `seed`.
+        **fit_options: further arguments of `fit`: `config`, `size`, `max_frames`, `device`, `seed`, `residual`.
 
     Returns:
         what became of the samples.
@@ -188,10 +188,15 @@ def _load_prior(prior: Any, preset: str, teacher: Any, options: dict[str, Any]) 
     """Loaded once for the run; whether the fits can start from it is known before the first."""
     if prior is None:
         return None
-    from .priors import resolve_prior
+    from .priors import is_found_again, resolve_prior
 
-    loaded = resolve_prior(prior, options.get("device"))
+    loaded = resolve_prior(prior)
     if loaded is not None:
         loaded.check_teacher(getattr(teacher, "id", None))
         loaded.check_architecture(Settings.config(preset, options).architecture)
+        if options.get("residual") and not is_found_again(loaded):
+            raise InputError(
+                f"residual=True needs a prior that can be found again when the videos are drawn, and {loaded.name} is "
+                "none: publish it, and start from the repository; or leave residual out"
+            )
     return loaded

@@ -6,7 +6,6 @@ A name is that of a bundled prior, a directory, `OWNER/NAME` of the Hub or `OWNE
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -70,20 +69,11 @@ def known_priors() -> dict[str, str]:
     return known | {name: f"{name[: name.find('@') + 9]}, from the Hub" for name in fetched_priors()}
 
 
-def split_name(name: str) -> tuple[str, str | None]:
-    """`OWNER/NAME@REVISION` -> repository and revision; anything else as it is, without a revision."""
-    match = re.fullmatch(r"([^/@\s]+/[^/@\s]+)@(\S+)", name.strip())
-    if match is None or Path(name).expanduser().exists():
-        return name.strip(), None
-    return match[1], match[2]
-
-
-def resolve_prior(prior: Any, device: Any = None) -> Prior | None:
+def resolve_prior(prior: Any) -> Prior | None:
     """The prior that is meant, loaded; once for a run of many fits.
 
     Args:
         prior: a `Prior`, a name (see the module), or None or `none` for no prior.
-        device: of the fits.
 
     Raises:
         InputError: there is none of this name, or it is damaged or not safe to load.
@@ -93,8 +83,12 @@ def resolve_prior(prior: Any, device: Any = None) -> Prior | None:
         return prior
     if str(prior).strip() == NONE:
         return None
-    name, revision = split_name(str(prior))
-    return load_prior(Path(prior) if isinstance(prior, Path) else name, revision)
+    return load_prior(prior)
+
+
+def is_found_again(prior: Prior) -> bool:
+    """Whether a file that names this prior leads whoever has it to the prior: it is on the Hub, or bundled."""
+    return prior.revision is not None or prior.name in bundled_priors()
 
 
 def choose_prior(preset: str, teacher: str | None) -> str | None:
@@ -117,16 +111,15 @@ def check_prior(prior: str, preset: str, teacher: str | None) -> None:
     Raises:
         InputError: there is no such prior, or the fits cannot start from it.
     """
-    name, revision = split_name(prior)
     try:
-        config = find_prior(name, revision, local_files_only=True).config
+        config = find_prior(prior, local_files_only=True).config
     except PriorUnavailableError:
         return  # on the Hub: fetched, and checked again, when the fit runs
     if config.preset != preset:
-        raise InputError(f"prior {name} is for preset {config.preset!r}, not {preset!r}")
+        raise InputError(f"prior {prior} is for preset {config.preset!r}, not {preset!r}")
     if teacher is not None and config.teacher != teacher:
         raise InputError(
-            f"prior {name} was pretrained with teacher {config.teacher or 'none'}, the fit has {teacher}: choose that "
+            f"prior {prior} was pretrained with teacher {config.teacher or 'none'}, the fit has {teacher}: choose that "
             "one, or another prior"
         )
 

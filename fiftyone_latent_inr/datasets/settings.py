@@ -29,7 +29,7 @@ class Settings:
             preset: its name.
             teacher: the loaded teacher, or None.
             prior: the loaded prior, or None.
-            options: `config`, `quality`, `bpp`, `size`, `max_frames`, `device`, `seed`.
+            options: `config`, `quality`, `bpp`, `size`, `max_frames`, `device`, `seed`, `residual`.
         """
         size = options.get("size")
         record = {
@@ -46,6 +46,7 @@ class Settings:
             "size": None if size is None else [int(side) for side in size],
             "max_frames": options.get("max_frames"),
             "seed": options.get("seed", 0),
+            **({"residual": True} if options.get("residual") else {}),  # left out, it changes no digest of before
         }
         deciding = {name: value for name, value in record.items() if name not in _SAID_BY_OTHERS}
         return cls(digest_of(deciding), {**record, "device": _text(options.get("device"))})

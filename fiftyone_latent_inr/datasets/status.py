@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
@@ -14,7 +15,7 @@ from . import index, runs
 from .fields import FieldNames, check_fields
 from .fit import DEFAULT_TEACHER
 from .identity import settings_suffix
-from .priors import check_prior, split_name
+from .priors import check_prior
 from .reporter import duration
 from .settings import Settings
 from .targets import dataset_of
@@ -140,11 +141,19 @@ def check_teacher(name: str) -> None:
 def _same_settings(record: dict[str, Any], options: dict[str, Any]) -> bool:
     """Compares with the run on record; teacher and prior by name, since loading them would take seconds."""
     asked = Settings.of(options["preset"], None, None, {"quality": options.get("quality")}).record
-    prior = options.get("prior")
-    if record.get("prior_name") != (None if prior is None else split_name(prior)[0]):
+    if not _same_prior(record, options.get("prior")):
         return False
-    compared = ("config", "size", "max_frames", "seed")
-    return record.get("teacher") == named_teacher(options) and all(record.get(name) == asked[name] for name in compared)
+    compared = ("config", "size", "max_frames", "seed", "residual")
+    same = all(record.get(name) == asked.get(name) for name in compared)
+    return same and record.get("teacher") == named_teacher(options)
+
+
+def _same_prior(record: dict[str, Any], prior: str | None) -> bool:
+    name, revision = record.get("prior_name"), record.get("prior_revision")
+    if prior is None or name is None:
+        return prior is name
+    # of a branch it is known only when the fit runs what it has come to be
+    return prior.strip() in (name, f"{name}@{revision}") or Path(prior).expanduser().absolute() == Path(name)
 
 
 def _seconds_each(samples: SampleCollection, options: dict[str, Any]) -> float | None:

@@ -6,35 +6,38 @@ import fiftyone as fo
 import priors
 import pytest
 
-from fiftyone_latent_inr import InputError, PriorUnavailableError
+from fiftyone_latent_inr import InputError, PriorUnavailableError, load
 from fiftyone_latent_inr.datasets import runs, status
-from fiftyone_latent_inr.datasets.priors import check_prior, fetch_prior, known_priors, resolve_prior, split_name
+from fiftyone_latent_inr.datasets.priors import check_prior, fetch_prior, known_priors, resolve_prior
+from fiftyone_latent_inr.datasets.settings import Settings
 
 
 @pytest.fixture
 def fits(monkeypatch):
-    """The priors that the fits were given; they start from noise all the same."""
+    """The priors that the fits were given."""
     from fiftyone_latent_inr import encode
 
     given, original = [], encode.fit
 
     @functools.wraps(original)  # its arguments are looked at
-    def fit(source, *, prior=None, **options):
-        given.append(prior)
+    def fit(source, **options):
+        given.append(options["prior"])
         return original(source, **options)
 
     monkeypatch.setattr(encode, "fit", fit)
     return given
 
 
-def test_names(tmp_path, prior_folder):
-    assert split_name("owner/name@v1.0") == ("owner/name", "v1.0") and split_name("owner/name") == ("owner/name", None)
-    odd = tmp_path / "a@b"
-    odd.mkdir()
-    assert split_name(str(odd)) == (str(odd), None)
+def test_names(prior_folder, hub):
     assert resolve_prior(None) is None and resolve_prior("none") is None
     prior = resolve_prior(prior_folder)
     assert resolve_prior(prior) is prior and resolve_prior(str(prior_folder)).id == prior.id
+    commit = hub.add("owner/name", priors.files(prior_folder))
+    for name in ("owner/name", "owner/name@main", f"owner/name@{commit}"):
+        fetched = resolve_prior(name)
+        assert (fetched.name, fetched.revision, fetched.id) == ("owner/name", commit, prior.id)
+    with pytest.raises(PriorUnavailableError, match="v2"):
+        resolve_prior("owner/name@v2")
 
 
 def test_a_run_loads_its_prior_once_and_records_it(dataset, fit, fits, prior_folder):
@@ -43,6 +46,10 @@ def test_a_run_loads_its_prior_once_and_records_it(dataset, fit, fits, prior_fol
     record = runs.read_config(dataset, "latent_inr")
     assert record["prior"] == fits[0].id and record["prior_name"] == str(prior_folder)
     assert record["prior_revision"] is None
+    assert load(dataset.first().latent_inr_path).metadata["started_from"] == fits[0].id
+    with pytest.raises(InputError, match="can be found again"):
+        fit(dataset, prior=prior_folder, residual=True)
+    assert Settings.of("fast", None, None, {}).digest != Settings.of("fast", None, None, {"residual": True}).digest
 
 
 def test_samples_fitted_with_another_prior_are_not_up_to_date(dataset, fit, fits, prior_folder, tmp_path):
