@@ -50,6 +50,11 @@ def run(name_, samples=None, **params):
     return foo.get_operator(URI + name_).execute(context(name_, samples, **params))
 
 
+@pytest.fixture
+def mine(home, prior_folder):
+    return str(shutil.copytree(prior_folder, home / "mine"))
+
+
 # --- pretrain
 
 
@@ -83,12 +88,31 @@ def test_pretrain_form_refuses_images(make_dataset):
     assert properties["samples"].invalid and "'image'" in properties["samples"].error_message
 
 
-def test_pretrain_runs_live_and_its_result_can_be_chosen(dataset, home, monkeypatch):
+@pytest.fixture
+def quick_training(monkeypatch):
+    """Steps of a hundredth of the work."""
     from fiftyone_latent_inr.datasets import pretrain_status
 
     small = {"clips_per_step": 1, "window": 4, "frames_per_step": 2, "points_per_frame": 64, "sizes": ((16, 16),)}
     read = pretrain_status.read_steps
     monkeypatch.setattr(pretrain_status, "read_steps", lambda steps: replace(read(steps), **small))
+
+
+def test_pretrain_runs_delegated(dataset, home, quick_training):
+    from fiftyone.operators.delegated import DelegatedOperationService
+
+    operator, service = foo.get_operator(URI + "pretrain"), DelegatedOperationService()
+    queued = operator(dataset, delegate=True, steps=40, teacher="small", device="cpu", name="later")
+    service.execute_queued_operations(operator=operator.uri)
+    document = service.get(queued.result["id"])
+    assert document.run_state == "completed", document.result
+    assert document.status.progress == 1.0 and document.status.label.startswith("done in")
+    assert document.result.result["summary"].startswith("pretrained on") and list(local_priors()) == ["later"]
+    dataset.reload()
+    assert dataset.list_runs() == ["latent_inr_prior_later"]
+
+
+def test_pretrain_runs_live_and_its_result_can_be_chosen(dataset, home, quick_training):
     messages = [
         message.to_json()["body"]
         for message in run("pretrain", dataset, steps=40, teacher="small", device="cpu", name="mine")
@@ -184,6 +208,14 @@ def test_get_fetches_and_remembers(hub, prior_folder, dataset):
     assert not chosen["prior"].invalid
 
 
+def test_from_python(hub, prior_folder, mine, monkeypatch):
+    commit = hub.add("owner/name", priors.files(prior_folder))
+    assert foo.get_operator(URI + "get_prior")(repo="owner/name", progress=False).place == f"owner/name@{commit}"
+    monkeypatch.setenv("HF_TOKEN", "hf_good")
+    done = foo.get_operator(URI + "publish_prior")(prior=mine, repo="owner/python", private=False, progress=False)
+    assert "owner/python/commit/" in done.place and not hub.repos["owner/python"].private
+
+
 def test_a_private_repository_with_the_secret_of_the_plugin(hub, prior_folder, monkeypatch):
     hub.add("owner/secret", priors.files(prior_folder), private=True)
     assert form("get_prior", repo="owner/secret")["repo"].invalid
@@ -196,11 +228,6 @@ def test_a_private_repository_with_the_secret_of_the_plugin(hub, prior_folder, m
     assert "preset fast" in status(form("get_prior", repo="owner/secret"))
     assert run("get_prior", repo="owner/secret")["place"].startswith("owner/secret@")
     assert foo.get_operator(URI + "get_prior")._plugin_secrets == ["HF_TOKEN"]
-
-
-@pytest.fixture
-def mine(home, prior_folder):
-    return str(shutil.copytree(prior_folder, home / "mine"))
 
 
 def test_publish_form(hub, home, prior_folder):
