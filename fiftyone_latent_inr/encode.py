@@ -120,6 +120,7 @@ def fit_rates(
     progress: bool | ProgressCallback = True,
     fps: float = 30.0,
     metadata: Mapping[str, Any] | None = None,
+    residual: bool = False,
 ) -> list[LatentVideo]:
     """Fits a video once and stores it at several qualities: only the last part of the fit is done for each.
 
@@ -140,7 +141,7 @@ def fit_rates(
         raise InputError("qualities must name at least one")
     settings = [resolve(preset, config, quality) for quality in qualities]
     footage = Footage(source, size, max_frames, fps)
-    return _fit(footage, settings, teacher, prior, False, device, seed, progress, metadata, None)
+    return _fit(footage, settings, teacher, prior, residual, device, seed, progress, metadata, None)
 
 
 def _fit(

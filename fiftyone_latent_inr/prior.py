@@ -82,6 +82,11 @@ class Prior(nn.Module, PyTorchModelHubMixin, library_name=hub.LIBRARY, license=L
         return prior_files.identity(self.config, self.networks)
 
     @property
+    def is_bundled(self) -> bool:
+        """Whether it came with the package, so that its name means the same wherever the package is."""
+        return self.name in bundled_priors()
+
+    @property
     def device(self) -> torch.device:
         """Where the networks are."""
         return next(self.networks.parameters()).device
@@ -111,21 +116,18 @@ class Prior(nn.Module, PyTorchModelHubMixin, library_name=hub.LIBRARY, license=L
         return np.concatenate(rows)
 
     def check_teacher(self, teacher_id: str | None) -> None:
-        """Checks that a fit aligned to this teacher can start from this prior; one without a teacher always can.
+        """Checks that a fit aligned to this teacher can start from this prior.
+
+        One that was pretrained without a teacher draws, and leaves the alignment to the fit: it suits all.
 
         Args:
             teacher_id: `Teacher.id`, or None for a fit without a teacher.
 
         Raises:
-            InputError: the prior's teacher is another one, or it has none; the message names both.
+            InputError: the prior's teacher is another one; the message names both.
         """
-        if teacher_id is None or teacher_id == self.config.teacher_id:
+        if teacher_id is None or self.config.teacher is None or teacher_id == self.config.teacher_id:
             return
-        if self.config.teacher is None:
-            raise InputError(
-                f"prior {self.name} was pretrained without a teacher, the fit has {teacher_id}: fit without one, or "
-                "from another prior"
-            )
         raise InputError(
             f"prior {self.name} was pretrained with teacher {self.config.teacher_id}, the fit has {teacher_id}: give "
             f"teacher={self.config.teacher!r}, or another prior"
@@ -326,7 +328,12 @@ def load_prior(
     local_files_only: bool = False,
     device: str | torch.device | None = None,
 ) -> Prior:
-    """`Prior.from_pretrained`, which also knows the priors that come along by name (`bundled_priors()` lists them)."""
+    """`Prior.from_pretrained`, which also knows the priors that come along by name (`bundled_priors()` lists them).
+
+    A repository may be named with its revision, `OWNER/NAME@REVISION`.
+    """
+    if isinstance(name, str) and revision is None and "@" in name and not Path(name).expanduser().exists():
+        name, _, revision = name.partition("@")
     return _load(
         Prior,
         name,

@@ -157,7 +157,7 @@ def prior_config(preset: str, width: int = 24, teacher: Teacher | None = None, s
             "semantic_dim": min(_SEMANTIC_DIM, teacher.embedding_dim),
             "semantic_width": semantic_width,
         }
-    return PriorConfig(preset, resolve(preset).architecture, width, **named)
+    return PriorConfig(preset, resolve(preset).architecture, width=width, **named)
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ ARCHITECTURE = Architecture(
 CONFIG = PriorConfig(
     "tiny",
     ARCHITECTURE,
-    4,
-    8,
+    latent_dim=12,
+    width=4,
+    hidden=8,
     teacher="small",
     teacher_id="small@12345678",
     embedding_dim=5,

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from ..model import pixel_grid
-from ..model.prior import PriorNetworks
+from ..model.prior import PriorNetworks, pictures_of
 from ..progress import FitProgress
 from .augment import Augmentation, Frames, cut_clip, finish
 from .loop import spread_of
@@ -89,8 +89,8 @@ class PretrainConfig:
                 raise InputError(f"pretraining: {name} must be at least 1, not {getattr(self, name)}")
         if not self.sizes or any(min(size) < 16 for size in self.sizes):
             raise InputError(f"pretraining: sizes must be of at least 16x16 pixels, not {self.sizes}")
-        if self.frames_per_step > self.window:
-            raise InputError("pretraining: frames_per_step cannot be more than the window has")
+        if self.window < 2 or self.frames_per_step > self.window:
+            raise InputError("pretraining: a window needs 2 frames at least, and those of frames_per_step")
         if (
             not (0 < self.learning_rate <= 1 and 0 < self.semantic_rate <= 1)
             or self.grid_weight < 0
@@ -234,12 +234,14 @@ class Pretraining:
         """
         config, networks, length = self.config, self.networks, self.config.window
         size = config.sizes[rng.integers(len(config.sizes))]
-        keys = np.array(networks.key_frames(length))
+        planes = networks.config.architecture.planes
         clips, times = [], []
         for _ in range(config.clips_per_step):
             index = rng.choice(length, config.frames_per_step, replace=False)
+            # those that are chosen of a whole clip are about one of each part
+            keys = ((np.arange(planes) + rng.uniform(0, 1, planes)) / planes * length).astype(np.int64)
             clips.append(self._clip(np.concatenate([index, keys]), size, rng))
-            times.append(torch.from_numpy(index).to(self.device))
+            times.append(torch.from_numpy((index[:, None] - keys) / (length - 1)).float().to(self.device))
         share = 1 / config.clips_per_step
         first = config.frames_per_step
         grids = networks.grids(torch.stack([clip[first:] for clip in clips]))
@@ -248,7 +250,7 @@ class Pretraining:
         cells = cells_of(config.points_per_frame, size)
         for k, (clip, when) in enumerate(zip(clips, times, strict=True)):
             frames = clip[:first]
-            latents = networks.latents(frames, clip[first:], when, length)
+            latents = networks.latents(frames, clip[first:], when)
             row, col, points = patches(first, cells, size, 1, self._generator)
             row, col, points = row.to(self.device), col.to(self.device), points.to(self.device)
             drawn = networks.draw(latents, points, [grid[k] for grid in held])
@@ -347,16 +349,12 @@ def drawn_unseen(networks: PriorNetworks, frames: Frames) -> Frames:
         uint8 (T, H, W, 3).
     """
     count, height, width, _ = frames.shape
-    device = networks.embedding_bias.device if networks.config.embedding_dim else networks.hypernetwork.trunk.device
-    whole = torch.from_numpy(np.ascontiguousarray(frames))
-    keys = _pictures(whole[networks.key_frames(count)], device)
-    grids = [grid[0] for grid in networks.grids(keys[None])]
-    points = pixel_grid(height, width).to(device)
+    latents, grids = networks.encode(torch.from_numpy(np.ascontiguousarray(frames)))
+    points = pixel_grid(height, width).to(latents.device)
     drawn = np.empty_like(frames)
     for start in range(0, count, _BATCH):
-        part = _pictures(whole[start : start + _BATCH], device)
-        times = torch.arange(start, start + len(part), device=device)
-        colours = networks.draw(networks.latents(part, keys, times, count), points.expand(len(part), -1, 2), grids)
+        part = latents[start : start + _BATCH]
+        colours = networks.draw(part, points.expand(len(part), -1, 2), grids)
         pixels = (colours.clamp(0, 1) * 255).round().to(torch.uint8).view(len(part), height, width, 3)
         drawn[start : start + len(part)] = pixels.cpu().numpy()
     return drawn
@@ -367,11 +365,6 @@ def embedded_unseen(networks: PriorNetworks, frames: Frames) -> npt.NDArray[np.f
     """What the semantic encoder makes of frames, uint8 (T, H, W, 3): (T, E), unit norm."""
     device = networks.embedding_bias.device
     whole = torch.from_numpy(np.ascontiguousarray(frames))
-    rows = [networks.embed(_pictures(part, device)) for part in whole.split(_BATCH)]
+    rows = [networks.embed(pictures_of(part.to(device))) for part in whole.split(_BATCH)]
     embeddings: npt.NDArray[np.float32] = torch.cat(rows).cpu().numpy()
     return embeddings
-
-
-def _pictures(frames: Tensor, device: torch.device) -> Tensor:
-    """Bytes (N, H, W, 3) -> (N, 3, H, W), 0 to 1."""
-    return frames.to(device).permute(0, 3, 1, 2).float() / 255

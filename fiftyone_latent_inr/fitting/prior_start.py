@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..codec.quantisation import FloatArray
@@ -24,8 +23,6 @@ from ..model.prior_tensors import check_shape, grid_rows, prior_tensors, spread
 from ..stored import is_shared
 from .start import Start
 
-# Frames whose latents are predicted at once.
-_BATCH = 32
 # Spread of a latent over its video, as of one that starts from noise.
 _SPREAD = 0.1
 # What is left of random numbers where the prior knows none: enough for copies of a grid to tell themselves apart.
@@ -73,14 +70,8 @@ def prior_start(
         InputError: the prior is not for models of this shape.
     """
     check_shape(networks, shape, whole=residual)
-    device = next(networks.parameters()).device
     count = len(frames)
-    keys = _pictures(frames[networks.key_frames(count)], device)
-    parts = []
-    for first in range(0, count, _BATCH):
-        part = _pictures(frames[first : first + _BATCH], device)
-        parts.append(networks.latents(part, keys, torch.arange(first, first + len(part), device=device), count))
-    latents = torch.cat(parts)
+    latents, grids = networks.encode(frames)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = LatentINR(shape)
@@ -100,9 +91,9 @@ def prior_start(
         # columns that the prior does not have keep what they were given
         known = torch.from_numpy(value)
         views[name].copy_(torch.where(known == 0, views[name], known) if name == "weights.0" else known)
-    for k, grid in enumerate(networks.grids(keys[None])):
+    for k, grid in enumerate(grids):
         view = views[f"grids.{k}"].zero_()
-        view[list(grid_rows(networks, shape, k))] = grid[0].flatten(0, 1).cpu()
+        view[list(grid_rows(networks, shape, k))] = grid.flatten(0, 1).cpu()
     values = {name: view.numpy().copy() for name, view in views.items()}
     return PriorStart(values, {}, torch.arange(count), prior_tensors(networks, shape) if residual else None)
 
@@ -120,16 +111,11 @@ def _narrow(
     left, scale, right = torch.linalg.svd((modulations - mean).double(), full_matrices=False)
     rank = min(len(scale), shape.latent_dim - shape.semantic_dim, shape.bottleneck)
     loud = _SPREAD * count**0.5  # every component as loud as a free latent that starts from noise
-    views["latents.free"][:, :rank] = (loud * left[:, :rank]).float()
-    trunk = views["trunk"]
-    trunk[: shape.semantic_dim].zero_()  # what the teacher sees does not draw, at first
-    trunk[shape.semantic_dim :, :rank] = torch.eye(len(trunk) - shape.semantic_dim, rank)
+    views["latents.free"].zero_()[:, :rank] = (loud * left[:, :rank]).float()
+    trunk = views["trunk"].zero_()  # what the teacher sees does not draw, at first
+    trunk[shape.semantic_dim :].fill_diagonal_(1)
     heads = spread(networks, shape, "heads", (scale[:rank, None] * right[:rank] / loud).float())
     for name, known in {**heads, **spread(networks, shape, "offsets", offsets + mean)}.items():
         views[name].mul_(_QUIET)
-        known = known if known.dim() == 1 else F.pad(known, (0, 0, 0, shape.bottleneck - rank))
-        views[name].copy_(torch.where(known == 0, views[name], known))
-
-
-def _pictures(frames: Tensor, device: torch.device) -> Tensor:
-    return frames.to(device).permute(0, 3, 1, 2).float() / 255
+        rows = views[name] if known.dim() == 1 else views[name][:rank]
+        rows.copy_(torch.where(known == 0, rows, known))

@@ -23,6 +23,8 @@ _MOTION_SIZES = ((12, 20), (24, 40), (48, 80))
 _ROUNDS = 2
 # Of a picture's largest texture: below it, a part of it does not tell where it has moved.
 _LEAST_TEXTURE = 0.01
+# Root of the mean squared difference of two frames below which they are the same.
+_LEAST_DIFFERENCE = 3e-3
 # What is left when the key frames were moved onto a frame is looked at in so many parts.
 _PARTS = (3, 5)
 # Size of the pictures that the semantic encoder looks at.
@@ -155,6 +157,52 @@ def motion_to(frames: Tensor, keys: Tensor, rows: int, cols: int) -> Tensor:
     return control
 
 
+def nearness(frames: Tensor, keys: Tensor) -> Tensor:
+    """How like key frames frames are: shares in inverse proportion to the difference, less their mean.
+
+    Where the difference grows evenly with time, that is linear in it.
+
+    Args:
+        frames: (B, 3, h, w), 0 to 1.
+        keys: (P, 3, h, w).
+
+    Returns:
+        (B, P), of sum zero.
+    """
+    small, small_keys = thumbnails(frames).flatten(1), thumbnails(keys).flatten(1)
+    differ = (small[:, None] - small_keys).square().mean(-1)
+    share = (differ + _LEAST_DIFFERENCE**2).rsqrt()
+    return share / share.sum(1, keepdim=True) - 1 / len(keys)
+
+
+def thumbnails(pictures: Tensor) -> Tensor:
+    """(B, 3, H, W) -> small pictures of one size, by which frames are compared."""
+    return _pooled(pictures, _MOTION_SIZES[0])
+
+
+def choose_keys(frames: Tensor, count: int) -> list[int]:
+    """The frames that all others are most like: medoids, found one by one and then moved while that helps.
+
+    Args:
+        frames: (T, 3, H, W), 0 to 1.
+        count: P; fewer frames than that are taken more than once.
+
+    Returns:
+        P indices, ascending.
+    """
+    small = thumbnails(frames).flatten(1)
+    differ = torch.cdist(small, small)
+    chosen: list[int] = []
+    for _ in range(min(count, len(frames))):
+        best = differ[chosen].amin(0) if chosen else differ.new_full((len(frames),), float("inf"))
+        chosen.append(int(torch.minimum(differ, best).sum(1).argmin()))
+    for k in range(len(chosen)):
+        others = chosen[:k] + chosen[k + 1 :]
+        best = differ[others].amin(0) if others else differ.new_full((len(frames),), float("inf"))
+        chosen[k] = int(torch.minimum(differ, best).sum(1).argmin())
+    return sorted(chosen) + [max(chosen)] * (count - len(chosen))
+
+
 class LatentEncoder(nn.Module):
     """A frame and the key frames to the frame's latent: motion, what is left of the difference, and the time.
 
@@ -190,13 +238,12 @@ class LatentEncoder(nn.Module):
         seen = cls._seen(config)
         return _linear(seen, outputs) + _linear(seen, width) + _linear(width, outputs)
 
-    def forward(self, frames: Tensor, keys: Tensor, near: Tensor, apart: Tensor) -> Tensor:
+    def forward(self, frames: Tensor, keys: Tensor, apart: Tensor) -> Tensor:
         """Latents of B frames of one video.
 
         Args:
             frames: (B, 3, H, W), 0 to 1.
             keys: (P, 3, H, W), 0 to 1.
-            near: (B, P) weights of the key frames.
             apart: (B, P) signed distance in time of each frame from each key frame; the video is 1 long.
 
         Returns:
@@ -215,6 +262,7 @@ class LatentEncoder(nn.Module):
         parts = 4 * F.adaptive_avg_pool2d(differ, _PARTS).view(count, -1)
         missed = 10 * differ.square().mean((1, 2, 3)).sqrt().view(count, -1)
         motion = (motion / self.scale).clamp(-6, 6).view(count, -1)
+        near = nearness(frames, keys)
         seen = torch.cat([motion, parts, missed, near, apart], 1)
         latents: Tensor = self.linear(seen) + self.out(F.relu(self.hidden(seen)))
         return latents

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import KW_ONLY, dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from .config import MAX_PARAMETERS, Architecture, ModelConfig
-from .encoder import GridEncoder, LatentEncoder, LevelEncoder, SemanticEncoder
+from .encoder import GridEncoder, LatentEncoder, LevelEncoder, SemanticEncoder, choose_keys, thumbnails
 from .field import Field
 from .hypernetwork import Hypernetwork
 
@@ -40,22 +40,6 @@ def smooth_modes(rows: int, cols: int) -> Tensor:
     return both[order]
 
 
-def nearness(times: Tensor, keyed: Tensor) -> Tensor:
-    """How near frames are to key frames: weights of the two around a frame, linear in time, less their mean.
-
-    Args:
-        times: (B,) indices of frames.
-        keyed: (P,) those of the key frames, ascending.
-
-    Returns:
-        (B, P), of sum zero.
-    """
-    gaps = (keyed[1:] - keyed[:-1]).clamp(min=1)
-    share = ((times[:, None] - keyed[:-1]) / gaps).clamp(0, 1)  # of each gap, how much lies behind
-    ones = torch.ones(len(times), 1, device=times.device)
-    return torch.cat([ones, share], 1) - torch.cat([share, 0 * ones], 1) - 1 / len(keyed)
-
-
 @dataclass(frozen=True)
 class PriorConfig:
     """The shape of `PriorNetworks`: everything that is needed to rebuild them from stored tensors.
@@ -75,6 +59,7 @@ class PriorConfig:
 
     preset: str
     architecture: Architecture
+    _: KW_ONLY
     latent_dim: int = 192
     width: int = 24
     hidden: int = 128
@@ -114,7 +99,8 @@ class PriorConfig:
             raise InputError("prior: only architectures of points with rank_one modulation and grids can be pretrained")
         if not (0 <= architecture.copies_growth <= 1 and 0 <= architecture.channels_growth <= 1):
             raise InputError("prior: copies_growth and channels_growth must be numbers from 0 to 1")
-        self.shape(1, 16, 16)  # checks all the rest, and bounds what is counted next
+        architecture.for_video(64, 16, 16)  # checks all the rest
+        self.shape(1, 16, 16)  # and bounds what is counted next
         if self.num_parameters > MAX_PARAMETERS:
             raise InputError(
                 f"prior: {self.num_parameters:,} parameters are more than the {MAX_PARAMETERS:,} that are allowed"
@@ -196,7 +182,7 @@ class PriorNetworks(nn.Module):
         """
         hyper, encoder = self.hypernetwork, self.latent_encoder
         self._begin_with_colours(shape)
-        hyper.heads *= 0.1
+        hyper.heads.mul_(0.1)
         hyper.trunk.zero_().fill_diagonal_(1)
         heads = dict(zip(shape.heads, hyper.heads.split(list(shape.heads.values()), dim=1), strict=True))
         free = iter(range(min(shape.latent_dim, shape.bottleneck)))
@@ -237,10 +223,9 @@ class PriorNetworks(nn.Module):
             column += planes * level.channels
         self.field.weights[0].mul_(planes**-0.5)
 
-    def key_frames(self, num_frames: int) -> list[int]:
-        """Indices of a video's key frames, one a plane."""
-        planes = self.config.architecture.planes
-        return [min(num_frames - 1, round((k + 0.5) / planes * (num_frames - 1))) for k in range(planes)]
+    def key_frames(self, frames: Tensor) -> list[int]:
+        """Indices of a video's key frames, one a plane, ascending; of (T, 3, H, W) frames those that all are like."""
+        return choose_keys(frames, self.config.architecture.planes)
 
     def grids(self, keys: Tensor) -> list[Tensor]:
         """(B, P, 3, H, W) key frames, 0 to 1 -> for each level (B, P, channels * copies, rows, cols)."""
@@ -249,23 +234,40 @@ class PriorNetworks(nn.Module):
         grids: list[Tensor] = self.grid_encoder(keys, [(level.rows, level.cols) for level in levels])
         return grids
 
-    def latents(self, frames: Tensor, keys: Tensor, times: Tensor, num_frames: int) -> Tensor:
+    def latents(self, frames: Tensor, keys: Tensor, apart: Tensor) -> Tensor:
         """Latents of B frames of a video.
 
         Args:
             frames: (B, 3, H, W), 0 to 1.
             keys: (P, 3, H, W) its key frames.
-            times: (B,) indices of the frames.
-            num_frames: T.
+            apart: (B, P) signed distance in time of each frame from each key frame; the video is 1 long.
 
         Returns:
             (B, D).
         """
-        keyed = torch.tensor(self.key_frames(num_frames), device=times.device)
-        latents: Tensor = self.latent_encoder(
-            frames, keys, nearness(times, keyed), (times[:, None] - keyed) / max(1, num_frames - 1)
-        )
+        latents: Tensor = self.latent_encoder(frames, keys, apart)
         return latents
+
+    @torch.no_grad()
+    def encode(self, frames: Tensor, batch: int = 32) -> tuple[Tensor, list[Tensor]]:
+        """A video's latents and grids.
+
+        Args:
+            frames: uint8 (T, H, W, 3), anywhere.
+            batch: frames that are looked at at a time.
+
+        Returns:
+            (T, D), and for each level (P, channels * copies, rows, cols), where the networks are.
+        """
+        device = self.hypernetwork.trunk.device
+        small = torch.cat([thumbnails(pictures_of(part.to(device))) for part in frames.split(batch)])
+        keyed = self.key_frames(small)
+        keys = pictures_of(frames[keyed].to(device))
+        times = torch.arange(len(frames), device=device)
+        apart = (times[:, None] - times[keyed]) / max(1, len(frames) - 1)
+        parts = zip(frames.split(batch), apart.split(batch), strict=True)
+        latents = [self.latents(pictures_of(part.to(device)), keys, when) for part, when in parts]
+        return torch.cat(latents), [grid[0] for grid in self.grids(keys[None])]
 
     def draw(self, latents: Tensor, points: Tensor, grids: list[Tensor]) -> Tensor:
         """Colours of N points of B frames of one video, (B, N, 3); `grids` are (P, channels * copies, rows, cols)."""
@@ -276,3 +278,8 @@ class PriorNetworks(nn.Module):
         """(B, 3, H, W) frames, 0 to 1 -> (B, E) in the teacher's space."""
         embeddings = self.semantic_encoder(frames) @ self.embedding_weight + self.embedding_bias
         return F.normalize(embeddings, dim=-1) if normalise else embeddings
+
+
+def pictures_of(frames: Tensor) -> Tensor:
+    """Bytes (N, H, W, 3) -> (N, 3, H, W), 0 to 1."""
+    return frames.permute(0, 3, 1, 2).float() / 255

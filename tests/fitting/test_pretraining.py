@@ -52,7 +52,9 @@ def embed(frames: np.ndarray) -> np.ndarray:
 def networks(teacher: bool = False) -> PriorNetworks:
     named = {"teacher": "t", "teacher_id": "t-1", "embedding_dim": 4, "semantic_dim": 4, "semantic_width": 4}
     torch.manual_seed(0)
-    return PriorNetworks(PriorConfig("fast", PRESETS["fast"].architecture, 8, 16, **(named if teacher else {})))
+    return PriorNetworks(
+        PriorConfig("fast", PRESETS["fast"].architecture, width=8, hidden=16, **(named if teacher else {}))
+    )
 
 
 def run(config: PretrainConfig = SMALL, teacher: bool = False, seed: int = 0) -> Pretraining:

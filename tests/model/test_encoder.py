@@ -12,7 +12,9 @@ from fiftyone_latent_inr.model.encoder import (
     LatentEncoder,
     SemanticEncoder,
     cells_at_nodes,
+    choose_keys,
     motion_to,
+    nearness,
 )
 
 SHAPE = priors.CONFIG.shape(1, 16, 16)
@@ -99,3 +101,25 @@ def test_latents(frame: tuple[int, int]) -> None:
 @pytest.mark.parametrize("frame", [(48, 48), (90, 160), (3, 100)])
 def test_semantic_latents(frame: tuple[int, int]) -> None:
     assert SemanticEncoder(7, 2)(torch.rand(2, 3, *frame)).shape == (2, 7)
+
+
+def test_key_frames_are_those_that_the_others_are_like() -> None:
+    levels = torch.tensor([0.1, 0.1, 0.12, 0.8, 0.1, 0.82, 0.8, 0.8, 0.1])  # two scenes, interleaved
+    frames = levels[:, None, None, None].expand(-1, 3, 30, 40)
+    first, second = choose_keys(frames, 2)
+    assert {round(float(levels[first]), 1), round(float(levels[second]), 1)} == {0.1, 0.8} and first < second
+    assert choose_keys(frames[:1], 3) == [0, 0, 0]
+    assert choose_keys(torch.linspace(0, 1, 9)[:, None, None, None].expand(-1, 3, 30, 40), 2) in (
+        [2, 6],
+        [2, 7],
+        [1, 6],
+    )
+
+
+def test_nearness_is_linear_in_time_where_the_difference_is() -> None:
+    frames = (0.02 * torch.arange(11))[:, None, None, None].expand(-1, 3, 24, 40)
+    share = nearness(frames, frames[[0, 10]]) + 0.5
+    assert torch.allclose(share[:, 1], torch.arange(11) / 10, atol=0.02)
+    assert torch.allclose(share.sum(1), torch.ones(11))
+    still = nearness(frames[:1].expand(4, -1, -1, -1), frames[[0, 0]])
+    assert torch.allclose(still, torch.zeros(4, 2))

@@ -13,10 +13,12 @@ import torch
 from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.fitting import PRESETS
 from fiftyone_latent_inr.model import Architecture, Level
-from fiftyone_latent_inr.model.prior import PriorConfig, PriorNetworks
+from fiftyone_latent_inr.model.prior import PriorConfig, PriorNetworks, pictures_of
 
-PLAIN = PriorConfig("tiny", priors.ARCHITECTURE, 4, 8)
-WITHOUT_WARPS = PriorConfig("still", replace(priors.ARCHITECTURE, warp_rows=0, warp_cols=0, planes=3), 5, 7)
+PLAIN = PriorConfig("tiny", priors.ARCHITECTURE, width=4, hidden=8)
+WITHOUT_WARPS = PriorConfig(
+    "still", replace(priors.ARCHITECTURE, warp_rows=0, warp_cols=0, planes=3), width=5, hidden=7
+)
 
 
 @pytest.mark.parametrize(
@@ -91,9 +93,9 @@ def test_hostile_architectures_are_refused(changes: dict[str, Any], message: str
 def test_encoders_count_too() -> None:
     """A small model whose encoders would be large: outputs times width."""
     wide = Architecture(levels=(Level(16, 60_000, 1),), hidden=1, layers=2, bottleneck=1, latent_dim=1, planes=8)
-    PriorConfig("wide", wide, width=1)
+    PriorConfig("wide", wide, latent_dim=1, width=1)
     with pytest.raises(InputError, match="parameters are more than"):
-        PriorConfig("wide", wide, width=256)
+        PriorConfig("wide", wide, latent_dim=1, width=256)
 
 
 def test_a_missing_key_is_refused() -> None:
@@ -111,13 +113,13 @@ def test_from_frames_to_colours_at_any_size(height: int, width: int) -> None:
     networks = PriorNetworks(priors.CONFIG)
     shape = priors.CONFIG.shape(5, height, width)
     frames = torch.rand(5, 3, height, width)
-    keys = frames[networks.key_frames(5)]
+    keys = frames[networks.key_frames(frames)]
     grids = networks.grids(keys[None])
-    latents = networks.latents(frames, keys, torch.arange(5), 5)
+    latents = networks.latents(frames, keys, torch.rand(5, len(keys)) * 2 - 1)
     assert [tuple(grid.shape[1:]) for grid in grids] == [
         (shape.planes, n.channels * n.copies, n.rows, n.cols) for n in shape.levels
     ]
-    assert latents.shape == (5, priors.ARCHITECTURE.latent_dim)
+    assert latents.shape == (5, priors.CONFIG.latent_dim)
     colours = networks.draw(latents, torch.rand(5, 11, 2) * 2 - 1, [grid[0] for grid in grids])
     assert colours.shape == (5, 11, 3) and bool(colours.isfinite().all())
     embeddings = networks.embed(frames)
@@ -125,8 +127,29 @@ def test_from_frames_to_colours_at_any_size(height: int, width: int) -> None:
     assert torch.allclose(embeddings.norm(dim=-1), torch.ones(5), atol=1e-5)
 
 
-def test_key_frames_lie_in_the_video() -> None:
-    networks = PriorNetworks(PLAIN)
-    for count in (1, 2, 3, 32):
-        keys = networks.key_frames(count)
-        assert len(keys) == PLAIN.architecture.planes and all(0 <= k < count for k in keys)
+def test_a_video_is_encoded_as_its_parts_are() -> None:
+    networks = PriorNetworks(priors.CONFIG)
+    frames = torch.randint(0, 256, (5, 20, 31, 3), dtype=torch.uint8)
+    latents, grids = networks.encode(frames, batch=2)
+    pictures = pictures_of(frames)
+    keyed = networks.key_frames(pictures)
+    apart = (torch.arange(5)[:, None] - torch.tensor(keyed)) / 4
+    torch.testing.assert_close(latents, networks.latents(pictures, pictures[keyed], apart))
+    for grid, whole in zip(grids, networks.grids(pictures[keyed][None]), strict=True):
+        torch.testing.assert_close(grid, whole[0])
+
+
+def test_untrained_networks_begin_with_the_motion_that_is_seen() -> None:
+    """Of a picture that slides, the warps of either plane are the way back to its key frame."""
+    networks = PriorNetworks(PriorConfig("fast", PRESETS["fast"].architecture))
+    y, x = torch.meshgrid(torch.linspace(0, 6, 90), torch.linspace(0, 10, 160), indexing="ij")
+    frames = torch.stack([(torch.sin(3 * x + 0.04 * k) * torch.cos(2 * y) + 1) / 2 for k in range(8)])
+    frames = frames[:, None].expand(-1, 3, -1, -1)
+    keyed = networks.key_frames(frames)
+    apart = (torch.arange(8)[:, None] - torch.tensor(keyed)) / 7
+    with torch.no_grad():
+        warps = networks.hypernetwork(networks.latents(frames, frames[keyed], apart))["warp"]
+    moved = networks.config.architecture.warp_scale * warps.view(8, 2, 2, -1).mean(-1)  # (T, P, xy)
+    true = 0.04 / 3 / 10 * 2 * (torch.arange(8)[:, None] - torch.tensor(keyed))
+    torch.testing.assert_close(moved[:, :, 0], true, atol=4e-3, rtol=0.15)
+    assert float(moved[:, :, 1].abs().max()) < 4e-3

@@ -1,0 +1,175 @@
+"""Fits from a prior, and files that are stored as the difference from one."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import priors
+import pytest
+from scenes import scene, scenes
+
+import fiftyone_latent_inr as linr
+from fiftyone_latent_inr import PretrainConfig, codec
+from fiftyone_latent_inr.codec.source import MemorySource
+from fiftyone_latent_inr.errors import BitstreamError, InputError
+from fiftyone_latent_inr.fitting import PRESETS, FitConfig
+from fiftyone_latent_inr.fitting.augment import Augmentation
+from fiftyone_latent_inr.latent_video import from_bytes
+from fiftyone_latent_inr.model import Architecture, Level, PriorConfig
+from fiftyone_latent_inr.prior import Prior
+from fiftyone_latent_inr.prior_training import as_prior, train_networks
+from fiftyone_latent_inr.stored import PriorReference
+from fiftyone_latent_inr.window_pool import named_reels
+
+ARCHITECTURE = Architecture(
+    levels=(Level(8, 4, 2), Level(4, 4), Level(2, 2)),
+    latent_dim=6,
+    bottleneck=6,
+    hidden=16,
+    warp_rows=3,
+    warp_cols=4,
+)
+QUICK = replace(PRESETS["fast"], architecture=ARCHITECTURE, steps=60, steps_growth=0.0, between=0.0)
+TRAINING = PretrainConfig(
+    steps=100,
+    clips_per_step=2,
+    window=8,
+    frames_per_step=4,
+    points_per_frame=256,
+    sizes=((24, 32),),
+    warmup=10,
+    augmentation=Augmentation(most_zoom=1.0, camera=0.0, cut=0.0, colours=False),
+)
+
+
+@pytest.fixture(scope="module")
+def prior() -> Prior:
+    """Pretrained for a moment on pictures like those that are fitted."""
+    clips = [(str(k), scene(k, 12, 0.4)) for k in range(12)]
+    config = PriorConfig("tiny", ARCHITECTURE, latent_dim=64, width=8, hidden=8)
+    return as_prior(*train_networks(named_reels(clips), config, TRAINING))
+
+
+def fit(frames: np.ndarray, config: FitConfig = QUICK, **options: object) -> linr.LatentVideo:
+    return linr.fit(frames, config=config, device="cpu", progress=False, **options)  # type: ignore[arg-type]
+
+
+def test_few_steps_go_further_from_a_prior(prior: Prior) -> None:
+    frames = scene(77, 8, 0.4)
+    few = replace(QUICK, steps=20)
+    cold, warm = fit(frames, few), fit(frames, few, prior=prior)
+    assert warm.metrics["psnr"] > cold.metrics["psnr"] + 2
+    assert warm.config == cold.config  # the file is one like any other
+    assert warm.prior is None and warm.metadata["started_from"] == prior.id
+    np.testing.assert_array_equal(from_bytes(warm.data).render(), warm.render())
+
+
+def test_the_difference_is_smaller_and_draws_the_same(prior: Prior, tmp_path: Path) -> None:
+    prior.save_pretrained(tmp_path / "prior")
+    frames = scene(77, 8, 0.4)
+    whole, residual = fit(frames, prior=prior), fit(frames, prior=str(tmp_path / "prior"), residual=True)
+    assert residual.metrics["bytes"] < whole.metrics["bytes"]
+    assert residual.metrics["psnr"] > fit(frames).metrics["psnr"] + 2
+    residual.save(tmp_path / "clip.linr")
+    again = linr.load(tmp_path / "clip.linr", prior=linr.load_prior(tmp_path / "prior"))
+    np.testing.assert_array_equal(again.render(), residual.render())
+    assert again.prior == PriorReference(prior.id)  # the folder's path is nobody's business
+    assert str(tmp_path).encode() not in header_of(residual.data)
+
+
+def header_of(data: bytes) -> bytes:
+    return json.dumps(codec.parse(MemorySource(data))[0]).encode()
+
+
+def test_without_the_prior_one_clear_line(prior: Prior, tmp_path: Path) -> None:
+    fit(scene(77, 8, 0.4), prior=prior, residual=True).save(tmp_path / "clip.linr")
+    video = linr.load(tmp_path / "clip.linr")
+    assert (video.num_frames, video.embeddings) == (8, None)
+    video.check()
+    with pytest.raises(InputError, match=rf"clip.linr: it is stored as the difference .*{prior.id}.*prior="):
+        video.render([0])
+    other = priors.make(prior.config, seed=9)
+    with pytest.raises(InputError, match=rf"{prior.id}.*not from {other.id}"):
+        linr.load(tmp_path / "clip.linr", prior=other)
+
+
+def test_a_prior_of_the_hub_is_looked_for_here_only(
+    prior: Prior, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of a stranger makes nothing be downloaded; what to do is said."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    named = priors.make(prior.config)
+    named.name, named.revision = "someone/their-prior", "a" * 40
+    fit(scene(77, 8, 0.4), prior=named, residual=True).save(tmp_path / "clip.linr")
+    video = linr.load(tmp_path / "clip.linr")
+    assert video.prior == PriorReference(named.id, named.name, named.revision)
+    with pytest.raises(
+        InputError, match=r"not on this machine.*Prior.from_pretrained\('someone/their-prior', revision='aaa"
+    ):
+        video.render([0])
+
+
+def test_long_videos_start_their_groups_from_it(prior: Prior, tmp_path: Path) -> None:
+    frames = scenes((1, 14, 0.3), (2, 14, 0.3), (1, 14, 0.3))
+    config = replace(QUICK, steps=30, group_frames=8)
+    whole = fit(frames, config, prior=prior)
+    residual = fit(frames, config, prior=prior, residual=True)
+    cold = fit(frames, config)
+    assert whole.num_groups == residual.num_groups == cold.num_groups > 2
+    assert min(whole.metrics["psnr"], residual.metrics["psnr"]) > cold.metrics["psnr"]
+    assert residual.metrics["bytes"] < whole.metrics["bytes"]
+    again = from_bytes(residual.data, prior)
+    np.testing.assert_array_equal(again.render(), residual.render())
+
+
+def test_checkpoints_of_another_prior_are_not_taken_up(prior: Prior, tmp_path: Path) -> None:
+    frames = scenes((1, 14, 0.3), (2, 14, 0.3))
+    config = replace(QUICK, steps=10, group_frames=8)
+    first = fit(frames, config, prior=prior, checkpoint=tmp_path)
+    assert fit(frames, config, prior=prior, checkpoint=tmp_path).data == first.data
+    assert fit(frames, config, checkpoint=tmp_path).data != first.data
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"residual": True}, "give one, prior="),
+        ({"prior": "no-such-prior"}, "no-such-prior"),
+        ({"prior": "made", "config": PRESETS["fast"]}, "another architecture"),
+    ],
+)
+def test_what_cannot_be_is_refused(prior: Prior, options: dict[str, object], message: str) -> None:
+    if options.get("prior") == "made":
+        options = {**options, "prior": prior}
+    with pytest.raises(InputError, match=message):
+        linr.fit(scene(1, 4), device="cpu", progress=False, **{"config": QUICK, **options})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        7,
+        "text",
+        {},
+        {"id": "x"},
+        {"id": 3, "name": None, "revision": None},
+        {"id": "x\n", "name": None, "revision": None},
+    ],
+)
+def test_a_malformed_prior_in_a_header_is_refused(prior: Prior, named: object) -> None:
+    data = fit(scene(1, 4), replace(QUICK, steps=2), prior=prior, residual=True).data
+    document, entries = codec.parse(MemorySource(data))
+    sections = [
+        codec.Section(one.kind, one.count, one.model, data[one.offset : one.offset + one.size], one.parent)
+        for one in entries
+    ]
+    assert zlib.crc32(sections[0].data) == entries[0].checksum
+    with pytest.raises(BitstreamError, match="prior"):
+        from_bytes(codec.assemble({**document, "prior": named}, sections))
+    del document["prior"]
+    with pytest.raises(BitstreamError, match="lacks the prior"):
+        from_bytes(codec.assemble(document, sections))
