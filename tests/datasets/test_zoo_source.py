@@ -72,8 +72,8 @@ def model(source):
 @pytest.mark.parametrize("size", [(48, 48), (90, 160), (31, 77)])
 def test_vectors_are_the_priors(model, prior, size):
     frames = np.random.default_rng(0).integers(0, 256, (20, *size, 3), np.uint8)
-    np.testing.assert_allclose(model.embed_frames(frames), prior.embed_frames(frames), atol=2e-6)
-    np.testing.assert_allclose(model.embed(frames[:9]), pool(prior.embed_frames(frames[:9])), atol=2e-6)
+    np.testing.assert_allclose(model.embed_frames(frames), prior.embed_frames(frames), atol=2e-5)
+    np.testing.assert_allclose(model.embed(frames[:9]), pool(prior.embed_frames(frames[:9])), atol=2e-5)
     assert model.media_type == "video" and model.has_embeddings and model.can_embed_prompts
     texts = ["a red circle", "a green star"]
     np.testing.assert_allclose(model.embed_prompts(texts), load_teacher("small").embed_text(texts), atol=1e-6)
@@ -157,12 +157,12 @@ def test_a_directory_and_a_repository(source, prior, tmp_path, hub):
     frames = np.random.default_rng(0).integers(0, 256, (3, 60, 40, 3), np.uint8)
     expected = pool(prior.embed_frames(frames))
     here = foz.load_zoo_model("latent-inr/prior", directory=str(tmp_path / "prior"), device="cpu", cache=False)
-    np.testing.assert_allclose(here.embed(frames), expected, atol=2e-6)
+    np.testing.assert_allclose(here.embed(frames), expected, atol=2e-5)
     commit = hub.add("owner/prior", priors.files(tmp_path / "prior"))
     for revision in (None, "main", commit):
         options = {"repo": "owner/prior", "revision": revision, "device": "cpu", "cache": False}
         model = foz.load_zoo_model("latent-inr/prior", **options)
-        np.testing.assert_allclose(model.embed(frames), expected, atol=2e-6)
+        np.testing.assert_allclose(model.embed(frames), expected, atol=2e-5)
     with pytest.raises(ValueError, match="owner/other"):
         foz.load_zoo_model("latent-inr/prior", repo="owner/other", cache=False)
     hub.add("owner/huge", priors.files(tmp_path / "prior"))
