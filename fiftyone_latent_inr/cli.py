@@ -318,7 +318,8 @@ def _add_install_plugin(commands: Any) -> None:
     p = commands.add_parser(
         "install-plugin",
         help="show this package's operators in the App",
-        description="Write a stub into FiftyOne's plugins directory that imports this package's operators.",
+        description="Write a stub into FiftyOne's plugins directory that imports this package's operators, and copy "
+        "this package's models into FiftyOne's model zoo.",
     )
     p.add_argument("--plugins-dir", type=Path, metavar="DIR", help="default: FiftyOne's own setting")
     p.set_defaults(run=_install_plugin)
@@ -327,9 +328,12 @@ def _add_install_plugin(commands: Any) -> None:
 def _install_plugin(args: argparse.Namespace) -> None:
     _quiet_fiftyone()
     from .datasets.plugin import install_plugin
+    from .datasets.zoo_source import register_zoo_source
 
     done = install_plugin(args.plugins_dir)
+    zoo = register_zoo_source()
     print(f"plugin {done.action}: {done.folder} (version {__version__}); restart a running App to see it")
+    print(f"zoo models latent-inr/...: {zoo}")
 
 
 # --- output

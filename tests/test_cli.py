@@ -400,6 +400,9 @@ def test_search_names_the_dataset_that_is_missing(capsys: pytest.CaptureFixture[
 
 def test_install_plugin_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["install-plugin", "--plugins-dir", str(tmp_path)]) == 0
-    assert "plugin created" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "plugin created" in out
+    zoo = Path(out.splitlines()[-1].removeprefix("zoo models latent-inr/...: "))
+    assert (zoo / "prior_model.py").is_file()
     (tmp_path / "latent-inr" / "__init__.py").write_text("# mine")
     assert "something else" in fails(capsys, "install-plugin", "--plugins-dir", tmp_path)
