@@ -31,7 +31,7 @@ _PUBLIC = {
     "load_prior": "prior",
     "FitProgress": "progress",
     "load_teacher": "semantics.teachers",
-    "pretrain": "prior_training",
+    "pretrain": "datasets.dispatch",
     "PretrainConfig": "fitting.pretraining",
     "fit_dataset": "datasets.fit",
     "reconstruct": "datasets.reconstructions",
@@ -65,6 +65,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from .datasets.dispatch import pretrain
     from .datasets.fit import fit_dataset
     from .datasets.grouped import to_grouped_dataset
     from .datasets.reconstructions import interpolate, reconstruct, super_resolve
@@ -74,7 +75,6 @@ if TYPE_CHECKING:
     from .latent_video import LatentVideo, load
     from .many_fit import fit_many
     from .prior import Prior, load_prior
-    from .prior_training import pretrain
     from .progress import FitProgress
     from .semantics.teachers import load_teacher
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import __version__
 from . import cli_arguments as arg
+from .cli_pretrain import add_pretrain
 from .errors import LatentINRError
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_decode,
         _add_info,
         _add_compare,
+        add_pretrain,
         _add_search,
         _add_demo,
         _add_install_plugin,
@@ -111,7 +113,7 @@ def _add_encode(commands: Any) -> None:
     p.add_argument("--size", type=arg.size, metavar="HxW", help="resize by area averaging first, e.g. 180x320")
     p.add_argument("--frames", type=arg.count, metavar="N", help="take the first N frames")
     p.add_argument("--teacher", metavar="NAME", help="small, ARCH/PRETRAINED of OpenCLIP, or a directory")
-    p.add_argument("--prior", metavar="REPO_OR_DIR", help="pretrained hypernetworks to begin from")
+    p.add_argument("--prior", metavar="REPO_OR_DIR", help="pretrained hypernetworks to start from")
     p.add_argument(
         "--seed",
         type=arg.seed,
@@ -316,7 +318,8 @@ def _add_install_plugin(commands: Any) -> None:
     p = commands.add_parser(
         "install-plugin",
         help="show this package's operators in the App",
-        description="Write a stub into FiftyOne's plugins directory that imports this package's operators.",
+        description="Write a stub into FiftyOne's plugins directory that imports this package's operators, and copy "
+        "this package's models into FiftyOne's model zoo.",
     )
     p.add_argument("--plugins-dir", type=Path, metavar="DIR", help="default: FiftyOne's own setting")
     p.set_defaults(run=_install_plugin)
@@ -325,9 +328,12 @@ def _add_install_plugin(commands: Any) -> None:
 def _install_plugin(args: argparse.Namespace) -> None:
     _quiet_fiftyone()
     from .datasets.plugin import install_plugin
+    from .datasets.zoo_source import register_zoo_source
 
     done = install_plugin(args.plugins_dir)
+    zoo = register_zoo_source()
     print(f"plugin {done.action}: {done.folder} (version {__version__}); restart a running App to see it")
+    print(f"zoo models latent-inr/...: {zoo}")
 
 
 # --- output

@@ -7,6 +7,7 @@ name --Hub: ask, config.json, its size?, model.safetensors--> files in the cache
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from .errors import InputError, PriorUnavailableError
 from .model.prior import PriorConfig
 from .prior_files import CONFIG, MAX_CONFIG_BYTES, WEIGHTS, inside, missing, most_bytes, read_config
 from .resources import hub_models_dir
+
+# A repository and a revision of it in one name.
+_AT = re.compile(r"([^/@\s]+/[^/@\s]+)@(\S+)")
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,8 @@ def find_prior(
     """Finds a prior by its name, and fetches it if it is on the Hub and not in the cache.
 
     Args:
-        name: of a bundled prior, a directory, or `OWNER/NAME` of the Hub; the first that there is.
+        name: of a bundled prior, a directory, or `OWNER/NAME` or `OWNER/NAME@REVISION` of the Hub; the first that
+            there is.
         revision: branch, tag or commit of a repository; None for `main`.
         token: for the Hub; None for that of the user who is logged in, False for none.
         cache_dir: None for the Hub's usual one.
@@ -101,6 +106,8 @@ def find_prior(
     elif text and Path(text).expanduser().is_dir():
         folder = Path(text).expanduser().absolute()
         source = _from_directory(folder, str(folder))
+    elif not isinstance(name, Path) and revision is None and (match := _AT.fullmatch(text)):
+        return _from_hub(match[1], match[2], token, cache_dir, local_files_only)
     elif isinstance(name, Path) or text.startswith(("/", "./", "../", "~")) or text.count("/") != 1:
         known = ", ".join(bundled_priors())
         raise InputError(

@@ -5,8 +5,11 @@ before an operator is used.
 """
 
 from .fit import FitLatentINR
+from .get_prior import GetPrior
 from .interpolate import Interpolate
-from .operator import VideoOperator
+from .operator import WorkOperator
+from .pretrain import Pretrain
+from .publish_prior import PublishPrior
 from .reconstruct import Reconstruct
 from .refresh import RefreshIndex
 from .super_resolve import SuperResolve
@@ -18,6 +21,7 @@ def register(plugin):
     Args:
         plugin: a `fiftyone.plugins.context.PluginContext`.
     """
-    VideoOperator.plugin_version = plugin.plugin_definition.version
-    for operator in (FitLatentINR, Reconstruct, SuperResolve, Interpolate, RefreshIndex):
+    WorkOperator.plugin_version = plugin.plugin_definition.version
+    fits = (FitLatentINR, Reconstruct, SuperResolve, Interpolate, RefreshIndex)
+    for operator in (*fits, Pretrain, GetPrior, PublishPrior):
         plugin.register(operator)

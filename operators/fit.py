@@ -11,7 +11,7 @@ class FitLatentINR(VideoOperator):
 
     From Python: `foo.get_operator("@latent-inr/latent_inr/fit")(view, preset="fast", teacher="small")`, with the
     options of `fiftyone_latent_inr.fit_dataset`; for a delegated run, those of the form: `preset`, `quality`,
-    `teacher`, `device`, `embeddings_field`, `brain_key`, `overwrite`.
+    `teacher`, `prior`, `device`, `embeddings_field`, `brain_key`, `overwrite`.
     """
 
     verb = "Fit"

@@ -11,6 +11,8 @@ PRESETS = {
 }
 DEVICES = {"auto": "a GPU if there is one", "cpu": "the processor", "cuda": "an NVIDIA GPU"}
 NO_TEACHER = "none"
+AUTOMATIC = "automatic"
+NO_PRIOR = "none"
 
 
 def read_form(ctx):
@@ -20,10 +22,11 @@ def read_form(ctx):
         the collection to fit, and the keyword arguments of `fit_dataset`.
     """
     params = ctx.params
-    teacher = params.get("teacher") or "default"
+    preset, teacher = params.get("preset") or "balanced", read_teacher(params)
     options = {
-        "preset": params.get("preset") or "balanced",
-        "teacher": None if teacher == NO_TEACHER else teacher,
+        "preset": preset,
+        "teacher": teacher,
+        "prior": _read_prior(params, preset, teacher),
         "device": read_device(params),
         "quality": 50 if params.get("quality") is None else params["quality"],
         "embeddings_field": params.get("embeddings_field") or "latent_inr",
@@ -39,9 +42,51 @@ def read_device(params):
     return None if device == "auto" else device
 
 
+def read_teacher(params):
+    """The teacher that was chosen, None for none."""
+    teacher = params.get("teacher") or "default"
+    return None if teacher == NO_TEACHER else teacher
+
+
+def _read_prior(params, preset, teacher):
+    """The name of the prior that was chosen, or is taken by itself; None for none."""
+    from fiftyone_latent_inr.datasets.priors import choose_prior
+    from fiftyone_latent_inr.datasets.status import named_teacher
+
+    prior = (params.get("prior") or "").strip() or AUTOMATIC
+    if prior == NO_PRIOR:
+        return None
+    return choose_prior(preset, named_teacher({"teacher": teacher})) if prior == AUTOMATIC else prior
+
+
+def add_teacher(inputs, description):
+    """Adds the choice of a teacher."""
+    names = types.AutocompleteView(allow_user_input=True)
+    for known in ("default", "small", NO_TEACHER):
+        names.add_choice(known, label=known)
+    return inputs.str("teacher", default="default", label="Teacher", description=description, view=names)
+
+
+def _add_prior(inputs):
+    """Adds the choice of what fits start from."""
+    from fiftyone_latent_inr.datasets.priors import known_priors
+
+    names = types.AutocompleteView(allow_user_input=True)
+    for known, label in ({AUTOMATIC: AUTOMATIC, NO_PRIOR: NO_PRIOR} | known_priors()).items():
+        names.add_choice(known, label=label if label != "bundled" else f"{known} ({label})")
+    return inputs.str(
+        "prior",
+        default=AUTOMATIC,
+        label="Start from",
+        description="Pretrained hypernetworks: automatic (bundled ones for this preset and teacher, if there are any), "
+        "none, a name, a folder, or OWNER/NAME of the Hugging Face Hub",
+        view=names,
+    )
+
+
 def add_device(inputs, description):
     """Adds the choice of a device."""
-    _choices(inputs, "device", DEVICES, "auto", "Device", description)
+    choices(inputs, "device", DEVICES, "auto", "Device", description)
 
 
 def target(ctx):
@@ -57,22 +102,17 @@ def build_form(ctx, inputs):
     from fiftyone_latent_inr.datasets.status import fit_status, problems
 
     inputs.view_target(ctx, action_description="Fit")
-    _choices(inputs, "preset", PRESETS, "balanced", "Preset", "How much time to spend on quality")
+    choices(inputs, "preset", PRESETS, "balanced", "Preset", "How much time to spend on quality")
     quality = inputs.float(
         "quality", default=50, min=0, max=100, label="Quality",
         description="0 to 100: better pictures, or smaller files",
     )  # fmt: skip
-    names = types.AutocompleteView(allow_user_input=True)
-    for known in ("default", "small", NO_TEACHER):
-        names.add_choice(known, label=known)
-    teacher = inputs.str(
-        "teacher",
-        default="default",
-        label="Teacher",
-        description="The model whose space the videos can be searched in: default, small (bundled: plain "
+    teacher = add_teacher(
+        inputs,
+        "The model whose space the videos can be searched in: default, small (bundled: plain "
         "shapes only), an OpenCLIP model as ARCH/PRETRAINED, a folder, or none (no search)",
-        view=names,
     )
+    prior = _add_prior(inputs)
     add_device(inputs, "Where to fit")
     name = inputs.str(
         "embeddings_field", default="latent_inr", label="Embeddings field",
@@ -91,7 +131,8 @@ def build_form(ctx, inputs):
     )
     samples, options = read_form(ctx)
     found = problems(samples, options)
-    for argument, prop in (("quality", quality), ("teacher", teacher), ("embeddings_field", name), ("brain_key", key)):
+    fields = {"quality": quality, "teacher": teacher, "prior": prior, "embeddings_field": name, "brain_key": key}
+    for argument, prop in fields.items():
         if argument in found:
             prop.invalid, prop.error_message = True, found[argument]
     if "samples" in found:
@@ -101,8 +142,9 @@ def build_form(ctx, inputs):
         inputs.view("status", types.Notice(label=fit_status(samples, options).text()))
 
 
-def _choices(inputs, name, choices, default, label, description):
+def choices(inputs, name, meanings, default, label, description):
+    """Adds a choice among a few; `meanings` says what each is."""
     view = types.DropdownView()
-    for value, meaning in choices.items():
+    for value, meaning in meanings.items():
         view.add_choice(value, label=value, description=meaning)
-    inputs.enum(name, list(choices), default=default, label=label, description=description, view=view)
+    inputs.enum(name, list(meanings), default=default, label=label, description=description, view=view)

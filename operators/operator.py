@@ -1,4 +1,4 @@
-"""What all operators that work through videos share: a live run in the App, a delegated run, what they say."""
+"""What all operators that do some work share: a live run in the App, a delegated run, what they say."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def video_config(**given):
     """The configuration of an operator that works through videos: a live form, a live run or a delegated one.
 
     Args:
-        **given: `name`, `label`, `description`, `icon`.
+        **given: `name`, `label`, `description`, `icon`, and more of `OperatorConfig`.
     """
     return foo.OperatorConfig(
         dynamic=True,
@@ -30,12 +30,11 @@ def video_config(**given):
     )
 
 
-class VideoOperator(foo.Operator):
+class WorkOperator(foo.Operator):
     """An operator whose work is one call of the package that reports progress.
 
-    Subclasses have `build_form(ctx, inputs)`; `call(samples, **options)`, the package's function; and `work(ctx,
-    progress)`, which calls it with what was filled in. It returns a summary whose first line is for people and whose
-    `failed` lists what could not be done.
+    Subclasses have `build_form(ctx, inputs)`, and `work(ctx, progress)`, which calls the package's function with what
+    was filled in. It returns a summary whose first line is for people and whose `failed` lists what could not be done.
     """
 
     # Version of the plugin's fiftyone.yml; set when FiftyOne registers the plugin
@@ -43,23 +42,6 @@ class VideoOperator(foo.Operator):
 
     # What the button of the form says
     verb = "Run"
-
-    def __call__(self, samples, delegate=False, **options):
-        """Runs from Python: `foo.get_operator(URI)(view, ...)`.
-
-        Args:
-            samples: a dataset or view of videos.
-            delegate: schedule it for `fiftyone delegated launch` instead of running it here.
-            **options: those of the package's function; for a delegated run, those of the form.
-
-        Returns:
-            what became of the samples, or FiftyOne's result of scheduling.
-        """
-        self.require_package()
-        if not delegate:
-            return self.call(samples, **options)
-        ctx = {"view": samples.view(), "request_delegation": True}
-        return foo.execute_operator(self.uri, ctx, params=options)
 
     def resolve_input(self, ctx):
         """The form."""
@@ -97,7 +79,10 @@ class VideoOperator(foo.Operator):
 
     def _run(self, ctx, progress):
         self.require_package()
-        summary = self.work(ctx, progress)
+        return self.describe(self.work(ctx, progress))
+
+    def describe(self, summary):
+        """A summary as a result that FiftyOne can store."""
         return {
             "summary": str(summary).split("\n", 1)[0],
             "failed": [str(failure) for failure in summary.failed],
@@ -132,6 +117,27 @@ class VideoOperator(foo.Operator):
             stop.set()
             raise
         yield from _conclude(ctx, outcome, self.config.label)
+
+
+class VideoOperator(WorkOperator):
+    """An operator that works through videos: it also has `call(samples, **options)`, the package's function."""
+
+    def __call__(self, samples, delegate=False, **options):
+        """Runs from Python: `foo.get_operator(URI)(view, ...)`.
+
+        Args:
+            samples: a dataset or view of videos.
+            delegate: schedule it for `fiftyone delegated launch` instead of running it here.
+            **options: those of the package's function; for a delegated run, those of the form.
+
+        Returns:
+            what became of the samples, or FiftyOne's result of scheduling.
+        """
+        self.require_package()
+        if not delegate:
+            return self.call(samples, **options)
+        ctx = {"view": samples.view(), "request_delegation": True}
+        return foo.execute_operator(self.uri, ctx, params=options)
 
 
 def _latest(updates):

@@ -188,3 +188,44 @@ def fitted_dataset(make_dataset, sounding_clips, fitted_files, tmp_path):
     copies = [shutil.copy(path, tmp_path) for path in fitted_files]
     dataset.set_values("latent_inr_path", copies)
     return dataset
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """A Hub on this machine that the client in this process talks to, with an empty cache and nobody logged in."""
+    from hub_server import HubServer
+    from huggingface_hub import constants
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    with HubServer() as running:
+        template = running.url + "/{repo_id}/resolve/{revision}/{filename}"
+        settings = {
+            "ENDPOINT": running.url,
+            "HUGGINGFACE_CO_URL_TEMPLATE": template,
+            "HF_HUB_CACHE": str(tmp_path / "hub_cache"),
+            "HF_TOKEN_PATH": str(tmp_path / "hub_home" / "token"),
+            "HF_HUB_DISABLE_XET": True,
+            "HF_HUB_OFFLINE": False,
+        }
+        for name, value in settings.items():
+            monkeypatch.setattr(constants, name, value, raising=False)
+        yield running
+
+
+@pytest.fixture(scope="session")
+def prior_folder(tmp_path_factory):
+    """A prior for the `tiny` fits and the small teacher, from noise."""
+    import torch
+
+    from fiftyone_latent_inr.prior import Prior
+    from fiftyone_latent_inr.prior_training import prior_config
+    from fiftyone_latent_inr.semantics.teachers import load_teacher
+
+    folder = tmp_path_factory.mktemp("priors") / "noise"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        config = prior_config("fast", 4, load_teacher("small", device="cpu"), semantic_width=4)
+        Prior(config, {"description": "Made by a test."}).save_pretrained(folder)
+    return folder

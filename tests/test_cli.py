@@ -17,7 +17,7 @@ import media
 import numpy as np
 import pytest
 
-from fiftyone_latent_inr import __version__, load, metrics
+from fiftyone_latent_inr import __version__, load, load_prior, metrics
 from fiftyone_latent_inr.cli import main
 from fiftyone_latent_inr.shapes import random_specs, render
 from fiftyone_latent_inr.video import read, write
@@ -64,6 +64,19 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     return err
 
 
+@pytest.fixture
+def quick_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps of a hundredth of the work."""
+    from dataclasses import replace
+
+    from fiftyone_latent_inr.fitting import pretraining
+
+    small = pretraining.PretrainConfig(
+        clips_per_step=1, window=4, frames_per_step=2, points_per_frame=64, sizes=((16, 16),), semantic_frames=4
+    )
+    monkeypatch.setattr(pretraining, "PretrainConfig", lambda: replace(small))
+
+
 # --- what the commands do
 
 
@@ -104,6 +117,26 @@ def test_encode_resizes_and_takes_the_first_frames(
     wanted = read(clip, size=(16, 24), max_frames=2).array
     assert measured["resized"] is True
     assert measured["psnr"] == pytest.approx(metrics.psnr(wanted, load(path).render()), abs=1e-6)
+
+
+@pytest.mark.usefixtures("quick_training")
+def test_pretrain_and_encode_from_it(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, linr = tmp_path / "prior", tmp_path / "clip.linr"
+    options = ["--steps", "4", "--teacher", "small", "--device", "cpu", "--quiet"]
+    assert main(["pretrain", str(clip.parent), str(clip), "--out", str(out), *options]) == 0
+    prior = load_prior(out)
+    assert f"{out}: prior {prior.id}, " in capsys.readouterr().out and prior.config.teacher == "small"
+    fast = ["--preset", "fast", "--frames", "2", "--quiet", "--device", "cpu"]
+    assert main(["encode", str(clip), str(linr), *fast, "--prior", str(out)]) == 0
+    assert load(linr).metadata["started_from"] == prior.id
+
+
+def test_pretrain_refuses_what_cannot_be(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "no video in this folder" in fails(capsys, "pretrain", tmp_path / "empty", "--out", tmp_path / "prior")
+    assert "smal" in fails(capsys, "pretrain", clip, "--out", tmp_path / "prior", "--teacher", "smal", "--quiet")
+    assert "--out" in fails(capsys, "pretrain", clip)
+    assert "--steps" in fails(capsys, "pretrain", clip, "--out", tmp_path, "--steps", "0")
 
 
 def test_encode_takes_a_quality_or_a_rate(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -367,6 +400,9 @@ def test_search_names_the_dataset_that_is_missing(capsys: pytest.CaptureFixture[
 
 def test_install_plugin_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["install-plugin", "--plugins-dir", str(tmp_path)]) == 0
-    assert "plugin created" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "plugin created" in out
+    zoo = Path(out.splitlines()[-1].removeprefix("zoo models latent-inr/...: "))
+    assert (zoo / "prior_model.py").is_file()
     (tmp_path / "latent-inr" / "__init__.py").write_text("# mine")
     assert "something else" in fails(capsys, "install-plugin", "--plugins-dir", tmp_path)

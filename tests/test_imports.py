@@ -21,7 +21,7 @@ FLOORS = [
     *("codec", "shape_geometry", "shapes", "stored", "latent_video"),
     *("fitting", "semantics", "footage", "scan", "checkpoint", "fit_parts", "long_fit", "encode"),
     *("many_videos", "many_fit", "compare", "window_pool", "prior_training"),
-    *("datasets", "demo", "cli_arguments", "cli", "__main__", "operators"),
+    *("datasets", "demo", "cli_arguments", "cli_pretrain", "cli", "__main__", "operators"),
 ]
 
 

@@ -93,7 +93,8 @@ def fit_dataset(
         preset: `fast`, `balanced` or `best`.
         teacher: `small`, `ARCH/PRETRAINED` of OpenCLIP, a directory, or a `Teacher`; `"default"` is
             `semantics.teachers.DEFAULT_TEACHER`. None fits without alignment: no embeddings and no index.
-        prior: a pretrained prior to start from.
+        prior: pretrained hypernetworks to start from: a `Prior`, the name of a bundled one, a directory,
+            `OWNER/NAME` of the Hugging Face Hub or `OWNER/NAME@REVISION`; None or `"none"` for none.
         embeddings_field: field of the videos' embeddings; the other fields and the custom run are named
             after it.
         brain_key: key of the similarity index.
@@ -105,7 +106,7 @@ def fit_dataset(
             from 0 to 1 and labels such as "video 3/20 · 31.2 dB · 4 min left".
         backend: similarity backend; None keeps that of the index, or takes sklearn for a new one.
         backend_options: keyword arguments of the backend.
-        **fit_options: further arguments of `fit`: `config`, `size`, `max_frames`, `device`, `seed`.
+        **fit_options: further arguments of `fit`: `config`, `size`, `max_frames`, `device`, `seed`, `residual`.
 
     Returns:
         what became of the samples.
@@ -113,6 +114,7 @@ def fit_dataset(
     Raises:
         InputError: the collection, a name or an option cannot be used, or (unless `skip_failures`) a sample.
         TeacherUnavailableError: the teacher's weights cannot be had; known before anything is fitted.
+        PriorUnavailableError: the Hub does not give the prior; known before anything is fitted, too.
     """
     dataset = dataset_of(samples)
     names = FieldNames.of(embeddings_field)
@@ -123,6 +125,7 @@ def fit_dataset(
     Settings.check(preset, fit_options)
     folder = writable_folder(default_output_dir(dataset) if output_dir is None else output_dir)
     teacher = _load_teacher(teacher, fit_options.get("device"))
+    prior = _load_prior(prior, preset, teacher, fit_options)
     settings = Settings.of(preset, teacher, prior, fit_options)
     targets = list_targets(samples, dataset, names)
     reporter = Reporter(progress)
@@ -179,3 +182,21 @@ def _load_teacher(teacher: Any, device: Any) -> Any:
 
     name = teachers.DEFAULT_TEACHER if teacher == DEFAULT_TEACHER else os.fspath(teacher)
     return teachers.load_teacher(name, device=device)
+
+
+def _load_prior(prior: Any, preset: str, teacher: Any, options: dict[str, Any]) -> Any:
+    """Loaded once for the run; whether the fits can start from it is known before the first."""
+    if prior is None:
+        return None
+    from .priors import is_found_again, resolve_prior
+
+    loaded = resolve_prior(prior)
+    if loaded is not None:
+        loaded.check_teacher(getattr(teacher, "id", None))
+        loaded.check_architecture(Settings.config(preset, options).architecture)
+        if options.get("residual") and not is_found_again(loaded):
+            raise InputError(
+                f"residual=True needs a prior that can be found again when the videos are drawn, and {loaded.name} is "
+                "none: publish it, and start from the repository; or leave residual out"
+            )
+    return loaded

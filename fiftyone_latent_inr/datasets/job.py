@@ -219,7 +219,7 @@ class Job(ABC):
             self._conclude(status)
         finally:
             self.reporter.close()
-            _free_memory()
+            free_memory()
 
     def _record(self, status: str) -> None:
         done = self.done
@@ -235,7 +235,7 @@ class Job(ABC):
         self._recorded = time.monotonic()
 
 
-def _free_memory() -> None:
+def free_memory() -> None:
     """Gives GPU memory back: FiftyOne's delegated service and the App live on in this process."""
     gc.collect()
     torch = sys.modules.get("torch")

@@ -7,8 +7,8 @@ from typing import Any
 
 from ..files import digest_of
 
-# What is on record for people; `config` and `teacher_id` say the same and decide.
-_SAID_BY_OTHERS = ("preset", "quality", "bpp", "teacher")
+# What is on record for people; `config`, `teacher_id` and `prior` say the same and decide.
+_SAID_BY_OTHERS = ("preset", "quality", "bpp", "teacher", "prior_name", "prior_revision")
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Settings:
         Args:
             preset: its name.
             teacher: the loaded teacher, or None.
-            prior: the prior, or None.
-            options: `config`, `quality`, `bpp`, `size`, `max_frames`, `device`, `seed`.
+            prior: the loaded prior, or None.
+            options: `config`, `quality`, `bpp`, `size`, `max_frames`, `device`, `seed`, `residual`.
         """
         size = options.get("size")
         record = {
@@ -40,10 +40,13 @@ class Settings:
             "teacher": getattr(teacher, "name", None),
             "teacher_id": getattr(teacher, "id", None),
             "embedding_dim": getattr(teacher, "embedding_dim", None),
-            "prior": None if prior is None else str(getattr(prior, "id", prior)),
+            "prior": getattr(prior, "id", None),
+            "prior_name": getattr(prior, "name", None),
+            "prior_revision": getattr(prior, "revision", None),
             "size": None if size is None else [int(side) for side in size],
             "max_frames": options.get("max_frames"),
             "seed": options.get("seed", 0),
+            **({"residual": True} if options.get("residual") else {}),  # left out, it changes no digest of before
         }
         deciding = {name: value for name, value in record.items() if name not in _SAID_BY_OTHERS}
         return cls(digest_of(deciding), {**record, "device": _text(options.get("device"))})
@@ -56,13 +59,17 @@ class Settings:
         config_digest(preset, {})
         config_digest(preset, options)
 
+    @staticmethod
+    def config(preset: str, options: dict[str, Any]) -> Any:
+        """The configuration that a preset, or `config` in its place, is at a quality or rate."""
+        from ..fitting.config import resolve
+
+        return resolve(preset, *(options.get(name) for name in ("config", "quality", "bpp")))
+
 
 def config_digest(preset: str, options: dict[str, Any]) -> str:
-    """Digest of the configuration that a preset, or `config` in its place, is at a quality or rate."""
-    from ..fitting.config import resolve
-
-    config, quality, bpp = (options.get(name) for name in ("config", "quality", "bpp"))
-    return str(resolve(preset, config, quality, bpp).digest())
+    """Digest of that configuration."""
+    return str(Settings.config(preset, options).digest())
 
 
 def _text(value: Any) -> str | None:

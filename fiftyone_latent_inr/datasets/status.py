@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
@@ -14,6 +15,7 @@ from . import index, runs
 from .fields import FieldNames, check_fields
 from .fit import DEFAULT_TEACHER
 from .identity import settings_suffix
+from .priors import check_prior
 from .reporter import duration
 from .settings import Settings
 from .targets import dataset_of
@@ -82,9 +84,14 @@ def problems(samples: SampleCollection, options: dict[str, Any]) -> dict[str, st
         found["quality"] = str(error)
     if options["teacher"] is not None:
         try:
-            _check_teacher(teacher_name(options["teacher"]))
+            check_teacher(teacher_name(options["teacher"]))
         except InputError as error:
             found["teacher"] = str(error)
+    if options.get("prior") is not None:
+        try:
+            check_prior(options["prior"], options["preset"], named_teacher(options))
+        except InputError as error:
+            found["prior"] = str(error)
     return found
 
 
@@ -115,7 +122,15 @@ def teacher_name(teacher: Any) -> str:
     return teachers.DEFAULT_TEACHER if teacher == DEFAULT_TEACHER else str(teacher)
 
 
-def _check_teacher(name: str) -> None:
+def named_teacher(options: dict[str, Any]) -> str | None:
+    """`teacher_name` of a fit's options; None for a fit without one."""
+    return None if options["teacher"] is None else teacher_name(options["teacher"])
+
+
+def check_teacher(name: str) -> None:
+    """Raises:
+    InputError: there is no teacher of this name.
+    """
     from ..semantics import sources, teachers
 
     # The usual names need no look at OpenCLIP's list, whose import takes seconds
@@ -124,11 +139,21 @@ def _check_teacher(name: str) -> None:
 
 
 def _same_settings(record: dict[str, Any], options: dict[str, Any]) -> bool:
-    """Compares with the run on record; the teacher by name, since loading it would take seconds."""
+    """Compares with the run on record; teacher and prior by name, since loading them would take seconds."""
     asked = Settings.of(options["preset"], None, None, {"quality": options.get("quality")}).record
-    teacher = None if options["teacher"] is None else teacher_name(options["teacher"])
-    compared = ("config", "prior", "size", "max_frames", "seed")
-    return record.get("teacher") == teacher and all(record.get(name) == asked[name] for name in compared)
+    if not _same_prior(record, options.get("prior")):
+        return False
+    compared = ("config", "size", "max_frames", "seed", "residual")
+    same = all(record.get(name) == asked.get(name) for name in compared)
+    return same and record.get("teacher") == named_teacher(options)
+
+
+def _same_prior(record: dict[str, Any], prior: str | None) -> bool:
+    name, revision = record.get("prior_name"), record.get("prior_revision")
+    if prior is None or name is None:
+        return prior is name
+    # of a branch it is known only when the fit runs what it has come to be
+    return prior.strip() in (name, f"{name}@{revision}") or Path(prior).expanduser().absolute() == Path(name)
 
 
 def _seconds_each(samples: SampleCollection, options: dict[str, Any]) -> float | None:

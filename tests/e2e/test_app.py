@@ -178,7 +178,7 @@ def test_fit_in_the_app_and_search_by_text(page, clips_dataset, screenshots, tmp
 
     page.get_by_text("balanced", exact=True).click()
     page.get_by_role("option").filter(has_text="fast").click()
-    teacher = page.get_by_placeholder("Type or select a value")
+    teacher = page.get_by_placeholder("Type or select a value").first  # the other one is what fits start from
     teacher.fill("small")
     page.get_by_role("option", name="small").click()
     expect(status).to_be_visible(timeout=30_000)
@@ -213,6 +213,22 @@ def test_fit_in_the_app_and_search_by_text(page, clips_dataset, screenshots, tmp
     page.wait_for_timeout(5_000)
     assert _search(page, "a green star") == green
     page.screenshot(path=screenshots / "7-search-again.png")
+
+
+def test_forms_about_hypernetworks(page, screenshots):
+    _find_operator(page, "Latent-INR: pretrain hypernetworks").click()
+    expect(page.get_by_text(re.compile(r"^2 videos · about .* · is stored as .*-fast$"))).to_be_visible(timeout=90_000)
+    page.screenshot(path=screenshots / "8-pretrain.png")
+    page.keyboard.press("Escape")
+    _find_operator(page, "Latent-INR: get hypernetworks from the Hub").click()
+    repo = page.get_by_text("Repository", exact=True).locator("xpath=following::input[1]")
+    repo.fill("no repository")
+    expect(page.get_by_text(re.compile("is named OWNER/NAME"))).to_be_visible(timeout=30_000)
+    page.screenshot(path=screenshots / "9-get.png")
+    page.keyboard.press("Escape")
+    _find_operator(page, "Latent-INR: publish hypernetworks").click()
+    expect(page.get_by_text(re.compile("Pretrain some first")).first).to_be_visible(timeout=30_000)
+    page.screenshot(path=screenshots / "10-publish.png")
 
 
 @pytest.fixture

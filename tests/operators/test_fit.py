@@ -47,7 +47,8 @@ def status(properties):
 def test_the_link_registers_exactly_the_listed_operators(operator):
     assert operator.config.label == "Fit Latent-INR"
     ours = [op for op in foo.list_operators() if op.uri.startswith("@latent-inr/")]
-    assert {op.name for op in ours if not op.config.unlisted} == {"fit", "reconstruct", "super_resolve", "interpolate"}
+    drawing, priors = {"reconstruct", "super_resolve", "interpolate"}, {"pretrain", "get_prior", "publish_prior"}
+    assert {op.name for op in ours if not op.config.unlisted} == {"fit"} | drawing | priors
     assert {op.name for op in ours if op.config.unlisted} == {"refresh"} and URI in {op.uri for op in ours}
 
 
@@ -71,9 +72,7 @@ def test_listing_operators_imports_nothing_heavy(repository, fiftyone_home):
 
 def test_form_defaults_and_status(operator, dataset):
     properties = form(operator, context(dataset, teacher="small"))
-    assert {"preset", "quality", "teacher", "device", "embeddings_field", "brain_key", "overwrite", "status"} <= set(
-        properties
-    )
+    assert {"preset", "quality", "teacher", "prior", "device", "brain_key", "overwrite", "status"} <= set(properties)
     assert re.fullmatch(r"3 videos · about .* on this machine", status(properties)), status(properties)
 
 

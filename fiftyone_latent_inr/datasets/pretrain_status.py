@@ -1,0 +1,76 @@
+"""What pretraining would do, told without doing it: for forms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fiftyone.core.collections import SampleCollection
+
+from ..errors import InputError
+from ..fitting.pretraining import PretrainConfig
+from ..latent_video import pick_device
+from .pretrain import prior_name
+from .priors import local_priors, priors_dir
+from .reporter import duration
+from .status import check_teacher, teacher_name
+from .targets import dataset_of
+
+# Seconds of a step of the default settings: see "about forty minutes of one core" in `prior_training.pretrain`.
+_STEP_CPU, _STEP_GPU = 0.16, 0.02
+
+
+def read_steps(steps: Any) -> PretrainConfig:
+    """The default settings with so many steps.
+
+    Raises:
+        InputError: they are not a whole number of at least 1.
+    """
+    if isinstance(steps, bool) or not isinstance(steps, int | float) or steps != int(steps):
+        raise InputError(f"steps must be a whole number, not {steps!r}")
+    return PretrainConfig(steps=int(steps))
+
+
+def problems(samples: SampleCollection, options: dict[str, Any]) -> dict[str, str]:
+    """Finds what would stop a pretraining: argument -> what is wrong with it.
+
+    Args:
+        samples: what is to be pretrained on; the key of what is wrong with it is `samples`.
+        options: `preset`, `steps`, `teacher`, `device`, `name`, `licence_field`.
+    """
+    try:
+        dataset_of(samples, "pretrain")
+    except InputError as error:
+        return {"samples": str(error)}
+    found: dict[str, str] = {}
+    try:
+        read_steps(options["steps"])
+    except InputError as error:
+        found["steps"] = str(error)
+    if options["teacher"] is not None:
+        try:
+            check_teacher(teacher_name(options["teacher"]))
+        except InputError as error:
+            found["teacher"] = str(error)
+    field = options["licence_field"]
+    if field is not None and not samples.has_field(field):
+        found["licence_field"] = f"there is no field {field!r}"
+    return found
+
+
+def pretrain_status(samples: SampleCollection, options: dict[str, Any]) -> str:
+    """One line: how many videos, how long, and where the result goes.
+
+    Args:
+        samples: videos that `problems` has passed.
+        options: see there.
+    """
+    name = prior_name(samples._root_dataset, options["preset"], options["name"])
+    count = len(samples)
+    try:
+        each = _STEP_CPU if pick_device(options["device"]).type == "cpu" else _STEP_GPU
+    except InputError:  # said when it runs, where the device may be there
+        each = _STEP_GPU
+    parts = [f"{count} video{'s' if count != 1 else ''}", f"about {duration(each * options['steps'])}"]
+    there = name in local_priors()
+    parts.append(f"{'replaces' if there else 'is stored as'} {priors_dir() / name}")
+    return " · ".join(parts)

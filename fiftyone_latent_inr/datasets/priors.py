@@ -1,0 +1,183 @@
+"""Priors that a dataset's fits can start from: bundled, pretrained here, or fetched from the Hub; how one is named.
+
+A name is that of a bundled prior, a directory, `OWNER/NAME` of the Hub or `OWNER/NAME@REVISION`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+
+from ..errors import InputError, PriorUnavailableError
+from ..files import atomic_target, writable_folder
+from ..model.prior import PriorConfig
+from ..prior import Prior, load_prior
+from ..prior_files import CONFIG, WEIGHTS
+from ..prior_source import bundled_priors, find_prior
+from .reporter import Reporter
+
+NONE = "none"
+_FETCHED = "fetched.json"
+
+
+@dataclass(frozen=True)
+class PriorSummary:
+    """What was done, for people: a line, where the result is, and what went wrong on the way."""
+
+    text: str
+    place: str
+    failed: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def priors_dir() -> Path:
+    """Where priors that are pretrained here go, a folder each, unless it is said otherwise."""
+    return Path(fo.config.default_dataset_dir) / "latent_inr" / "priors"
+
+
+def local_priors() -> dict[str, Path]:
+    """Priors that were pretrained here and are finished: name -> folder, sorted."""
+    root = priors_dir()
+    folders = sorted(root.iterdir()) if root.is_dir() else []
+    return {folder.name: folder for folder in folders if all((folder / name).is_file() for name in (CONFIG, WEIGHTS))}
+
+
+def publishable_priors() -> dict[str, str]:
+    """Those: folder -> name."""
+    return {str(folder): name for name, folder in local_priors().items()}
+
+
+def fetched_priors() -> list[str]:
+    """`OWNER/NAME@COMMIT` of those that were fetched from the Hub, the latest first; they lie in the Hub's cache."""
+    try:
+        names = json.loads((priors_dir() / _FETCHED).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+
+
+def known_priors() -> dict[str, str]:
+    """All that a fit can start from without a download: how it is named -> what it is, in a few words."""
+    known = {name: "bundled" for name in bundled_priors()}
+    known |= {str(folder): f"{name}, pretrained here" for name, folder in local_priors().items()}
+    return known | {name: f"{name[: name.find('@') + 9]}, from the Hub" for name in fetched_priors()}
+
+
+def resolve_prior(prior: Any) -> Prior | None:
+    """The prior that is meant, loaded; once for a run of many fits.
+
+    Args:
+        prior: a `Prior`, a name (see the module), or None or `none` for no prior.
+
+    Raises:
+        InputError: there is none of this name, or it is damaged or not safe to load.
+        PriorUnavailableError: the Hub does not give it now.
+    """
+    if prior is None or isinstance(prior, Prior):
+        return prior
+    if str(prior).strip() == NONE:
+        return None
+    return load_prior(prior)
+
+
+def is_found_again(prior: Prior) -> bool:
+    """Whether a file that names this prior leads whoever has it to the prior: it is on the Hub, or bundled."""
+    return prior.revision is not None or prior.name in bundled_priors()
+
+
+def choose_prior(preset: str, teacher: str | None) -> str | None:
+    """The bundled prior for a preset and a teacher (its name; None for a fit without one), or None."""
+    for name in bundled_priors():
+        config = find_prior(name).config
+        if config.preset == preset and teacher in (None, config.teacher):
+            return name
+    return None
+
+
+def check_prior(prior: str, preset: str, teacher: str | None) -> None:
+    """Checks what can be known about a prior without loading it or asking the Hub.
+
+    Args:
+        prior: its name.
+        preset: of the fits.
+        teacher: name of the fits' teacher, or None.
+
+    Raises:
+        InputError: there is no such prior, or the fits cannot start from it.
+    """
+    try:
+        config = find_prior(prior, local_files_only=True).config
+    except PriorUnavailableError:
+        return  # on the Hub: fetched, and checked again, when the fit runs
+    if config.preset != preset:
+        raise InputError(f"prior {prior} is for preset {config.preset!r}, not {preset!r}")
+    if teacher is not None and config.teacher != teacher:
+        raise InputError(
+            f"prior {prior} was pretrained with teacher {config.teacher or 'none'}, the fit has {teacher}: choose that "
+            "one, or another prior"
+        )
+
+
+def in_words(config: PriorConfig) -> str:
+    """What a prior is for: `preset fast · teacher small · 183,000 parameters`."""
+    teacher = f"teacher {config.teacher}" if config.teacher else "no teacher"
+    return f"preset {config.preset} · {teacher} · {config.num_parameters:,} parameters"
+
+
+def fetch_prior(
+    repo: str, revision: str | None = None, *, token: str | None = None, progress: Any = True
+) -> PriorSummary:
+    """Fetches a prior into the Hub's cache and remembers it, so that fits can start from it, without a network, too.
+
+    Args:
+        repo: `OWNER/NAME`.
+        revision: branch, tag or commit; None for `main`.
+        token: None for that of the user who is logged in.
+        progress: as in `fit_dataset`.
+
+    Raises:
+        PriorUnavailableError: the Hub does not give it now, or not to this user.
+        InputError: there is none, or it is damaged or not safe to load.
+    """
+    reporter = Reporter(progress)
+    reporter.stage(0.0, f"fetching {repo}")
+    prior = load_prior(repo, revision, token=token)
+    if prior.revision is None:
+        raise InputError(f"{repo} is a prior on this machine, which is not fetched; name a repository, OWNER/NAME")
+    name = f"{prior.name}@{prior.revision}"
+    with atomic_target(writable_folder(priors_dir()) / _FETCHED) as path:
+        names = [name, *(other for other in fetched_priors() if other != name)]
+        path.write_text(json.dumps(names, indent=1), encoding="utf-8")
+    reporter.stage(1.0, "fetched")
+    return PriorSummary(f"{prior.name} at {prior.revision[:8]}, id {prior.id}: {in_words(prior.config)}", name)
+
+
+def publish_prior(
+    prior: str, repo: str, *, branch: str | None = None, private: bool | None = None, token: str | None = None,
+    progress: Any = True,
+) -> PriorSummary:  # fmt: skip
+    """Stores a prior that is here in a repository of the Hub.
+
+    Args:
+        prior: name or folder.
+        repo: `OWNER/NAME`; is created where it is missing.
+        branch: None for `main`.
+        private: whether a new repository is private; None for what its owner has chosen as the default.
+        token: None for that of the user who is logged in.
+        progress: as in `fit_dataset`.
+
+    Raises:
+        PriorUnavailableError: the Hub cannot be reached or refuses.
+        InputError: there is no such prior.
+    """
+    reporter = Reporter(progress)
+    reporter.stage(0.0, f"publishing to {repo}")
+    address = load_prior(prior).push_to_hub(repo, branch=branch or None, private=private, token=token)
+    reporter.stage(1.0, "published")
+    return PriorSummary(f"published: {address}", address)
