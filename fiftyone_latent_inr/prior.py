@@ -26,6 +26,7 @@ from . import hub, prior_files
 from .errors import InputError
 from .files import atomic_target, writable_folder
 from .model.config import Architecture
+from .model.encoder import semantic_view
 from .model.prior import PriorConfig, PriorNetworks
 from .prior_card import GENERATED, LICENSE, TAGS, card_text
 from .prior_source import bundled_priors, describe_repository, find_prior
@@ -112,7 +113,9 @@ class Prior(nn.Module, PyTorchModelHubMixin, library_name=hub.LIBRARY, license=L
         rows = []
         for start in range(0, len(frames), batch_size):
             chunk = torch.from_numpy(np.ascontiguousarray(frames[start : start + batch_size])).to(self.device)
-            rows.append(self.networks.embed(chunk.permute(0, 3, 1, 2).float() / 255).cpu().numpy())
+            # channel by channel in memory, which pooling large frames is several times faster on
+            pictures = chunk.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+            rows.append(self.networks.embed(semantic_view(pictures) / 255).cpu().numpy())
         return np.concatenate(rows)
 
     def check_teacher(self, teacher_id: str | None) -> None:

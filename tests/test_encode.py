@@ -131,7 +131,6 @@ def test_torch_threads_come_back(frames: np.ndarray) -> None:
         ({"fps": 0.0}, "fps"),
         ({"size": (0, 10)}, "size"),
         ({"teacher": "no/such"}, "no/such"),
-        ({"prior": "someone/hypernetworks"}, "prior"),
     ],
 )
 def test_bad_arguments(frames: np.ndarray, options: dict[str, object], words: str) -> None:

@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..model import Architecture, Level
 
 # Counted into `FitConfig.digest`: raise it whenever the same settings and seed would give another result.
-FIT_VERSION = 4
+FIT_VERSION = 5
 
 # pixels (T * H * W) of the clip at which a preset's `steps` are meant: 160x90, 16 frames
 REFERENCE_PIXELS = 16 * 90 * 160

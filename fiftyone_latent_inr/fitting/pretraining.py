@@ -161,7 +161,9 @@ class Pretraining:
         wide = {id(one) for part in (networks.hypernetwork, networks.latent_encoder) for one in part.parameters()}
         parts = [[one for one in self._drawing if (id(one) in wide) == is_wide] for is_wide in (False, True)]
         self._optimiser = SOAP(
-            [{"params": parts[0], "share": 1.0}, {"params": parts[1], "share": _WIDE_SHARE}], lr=config.learning_rate
+            [{"params": parts[0], "share": 1.0}, {"params": parts[1], "share": _WIDE_SHARE}],
+            lr=config.learning_rate,
+            betas=(0.95, 0.95),  # clips change with each step: more of them are averaged than pixels of one video
         )
         self._semantic_optimiser = torch.optim.AdamW(
             self._semantic or [nn.Parameter(torch.zeros(1))],

@@ -38,7 +38,7 @@ class SOAP(torch.optim.Optimizer):
         self,
         params: Iterable[Any],
         lr: float = 2e-2,
-        betas: tuple[float, float] = (0.95, 0.95),
+        betas: tuple[float, float] = (0.9, 0.97),
         eps: float = 1e-8,
         basis_every: int = 10,
         statistics_every: int = 4,

@@ -268,6 +268,11 @@ class LatentEncoder(nn.Module):
         return latents
 
 
+def semantic_view(frames: Tensor) -> Tensor:
+    """(B, 3, H, W) -> the small pictures that the semantic encoder looks at, (B, 3, h, w); these stay as they are."""
+    return _pooled(frames, (SEMANTIC_SIZE, SEMANTIC_SIZE))
+
+
 class SemanticEncoder(nn.Module):
     """A frame to its semantic latent: a small convolutional student of the teacher's image tower.
 
@@ -297,7 +302,7 @@ class SemanticEncoder(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """(B, 3, H, W), 0 to 1 -> (B, S)."""
-        x = 4 * (_pooled(frames, (SEMANTIC_SIZE, SEMANTIC_SIZE)) - 0.5)
+        x = 4 * (semantic_view(frames) - 0.5)
         for convolution in self.convolutions:
             x = F.relu(convolution(x))
         latents: Tensor = self.out(F.relu(self.hidden(x.flatten(1))))

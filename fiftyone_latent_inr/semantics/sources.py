@@ -154,6 +154,9 @@ def offline_if_unreachable(seconds: float = 5.0) -> Iterator[None]:
 def _from_tag(arch: str, tag: str) -> Source | None:
     import open_clip
 
+    # names may come from a stranger's prior: those of OpenCLIP's own list only, others would make it ask the network
+    if (arch, tag) not in open_clip.list_pretrained():
+        return None
     config = open_clip.get_model_config(arch)
     weights = open_clip.get_pretrained_cfg(arch, tag)
     if config is None or not weights:
