@@ -187,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--width", type=int, default=24, help="channels of the grid encoder")
     parser.add_argument("--teacher", default="small", help="a name, or `none`")
     parser.add_argument("--semantic-width", type=int, default=24)
-    parser.add_argument("--grid-weight", type=float, default=0.0)
+    parser.add_argument("--grid-weight", type=float, default=PretrainConfig.grid_weight)
     parser.add_argument("--clips", type=int, default=4, help="clips a step")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")

@@ -64,6 +64,7 @@ class PretrainConfig:
         learning_rate: peak rate of SOAP, which trains what draws; linear warm-up, then a cosine to zero.
         semantic_rate: the same of AdamW, which trains the semantic encoder.
         weight_decay: of AdamW.
+        decay: the same of what draws, whose numbers would else grow until a fit's steps are short beside them.
         warmup: steps of warming up.
         grid_weight: weight of the logarithm of the grids' numbers: grids that say little cost few bytes.
         augmentation: how clips are varied.
@@ -79,8 +80,9 @@ class PretrainConfig:
     learning_rate: float = 4e-3
     semantic_rate: float = 2e-3
     weight_decay: float = 1e-4
+    decay: float = 0.2
     warmup: int = 100
-    grid_weight: float = 0.0
+    grid_weight: float = 2e-4
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
@@ -221,6 +223,8 @@ class Pretraining:
             group["lr"] = config.learning_rate * group["share"] * factor + _LEAST_RATE
         for group in self._semantic_optimiser.param_groups:
             group["lr"] = config.semantic_rate * factor + _LEAST_RATE
+        with torch.no_grad():
+            torch._foreach_mul_([*self._drawing], 1 - config.decay * config.learning_rate * factor)
         self._optimiser.step()
         self._semantic_optimiser.step()
         for k, value in enumerate(seen):
