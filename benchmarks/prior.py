@@ -42,11 +42,13 @@ from fiftyone_latent_inr.semantics.retrieval import centred_cosine, pool, recall
 
 from .jobs import Job, run_jobs
 from .pretrain import TEST
-from .records import CLIPS, keep, read_record, show_table, write_record
+from .records import CLIPS, insert, keep, read_record, show_table, signed, title, write_record
 from .space_time_tasks import Task
 from .speed_common import clip_frames
 
 RECORD = "prior"
+README = Path(__file__).resolve().parents[1] / "README.md"
+MARKS = "<!-- prior: begin -->", "<!-- prior: end -->"
 PARTS = ("zero", "steps", "on_the_way", "bytes", "space_time", "vectors")
 SIZE, FRAMES = (90, 160), 16
 SHARES = (0.1, 0.15, 0.4, 1.0)
@@ -172,7 +174,8 @@ def verdicts(record: Row) -> list[Row]:
 
     def judge(gate: str, value: float, asked: tuple[float, float], most: bool = False) -> None:
         passed, reached = (value <= one if most else value >= one for one in asked)
-        row = {"gate": gate, "value": round(value, 3), "asked": asked[0], "verdict": "passed" if passed else "MISSED"}
+        shown = round(value, 3) if math.isfinite(value) else "never"
+        row = {"gate": gate, "value": shown, "asked": asked[0], "verdict": "passed" if passed else "MISSED"}
         found.append({**row, "aim": asked[1], "aim_verdict": "reached" if reached else "missed"})
 
     zero, steps, saved = (record.get(part, []) for part in ("zero", "steps", "bytes"))
@@ -210,6 +213,21 @@ def share_needed(row: Row) -> float:
                 return high
             return low + (high - low) * (wanted - before) / (after - before)
     return math.inf
+
+
+def markdown(record: Row) -> str:
+    """The README's table: a line for each clip that has all figures."""
+    saved = {row["clip"]: row["saves"] for row in record.get("bytes", [])}
+    zero = {row["clip"]: row["psnr"] for row in record.get("zero", [])}
+    lines = ["| clip | no step | a tenth of the steps | all steps | stored as the difference |", "|" + " --- |" * 5]
+    for row in record.get("steps", []):
+        clip = row["clip"]
+        if clip not in saved or clip not in zero:
+            continue
+        figures = [f"{row[f'prior {share}']:.1f} dB ({signed(_gain(row, float(share)), '')})" for share in ("0.1", "1")]
+        bytes_ = signed(-saved[clip], " %", 0)
+        lines.append(f"| {title(clip)} | {zero[clip]:.1f} dB | {' | '.join(figures)} | {bytes_} |")
+    return "\n".join(lines)
 
 
 def _gain(row: Row, share: float) -> float:
@@ -255,6 +273,8 @@ def main() -> None:
             keep(record.setdefault(part, []), row, KEYS[part])
             record["gates"] = verdicts(record)
             write_record(RECORD, record)
+        document = README.read_text(encoding="utf-8")
+        README.write_text(insert(document, markdown(record), *MARKS), encoding="utf-8")
     for part in (*PARTS, "gates"):
         if record.get(part):
             print(f"\n{part}")
