@@ -26,6 +26,7 @@ from .errors import LatentINRError
 
 if TYPE_CHECKING:
     from .latent_video import LatentVideo
+    from .prior import Prior
 
 PROG = "latent-inr"
 PRESETS = ("fast", "balanced", "best")
@@ -114,6 +115,7 @@ def _add_encode(commands: Any) -> None:
     p.add_argument("--frames", type=arg.count, metavar="N", help="take the first N frames")
     p.add_argument("--teacher", metavar="NAME", help="small, ARCH/PRETRAINED of OpenCLIP, or a directory")
     p.add_argument("--prior", metavar="REPO_OR_DIR", help="pretrained hypernetworks to start from")
+    p.add_argument("--residual", action="store_true", help="store the difference from the prior, which is then needed")
     p.add_argument(
         "--seed",
         type=arg.seed,
@@ -158,6 +160,7 @@ def _fit_file(args: argparse.Namespace, parts: Path) -> LatentVideo:
         bpp=args.bpp,
         teacher=args.teacher,
         prior=args.prior,
+        residual=args.residual,
         size=args.size,
         max_frames=args.frames,
         device=args.device,
@@ -195,6 +198,7 @@ def _add_decode(commands: Any) -> None:
         metavar="A:B",
         help="frames A to B-1",
     )
+    _add_prior(p)
     p.add_argument("--motion", action="store_true", help="follow motion for the frames in between; slower")
     p.add_argument("--audio", type=Path, metavar="FILE", help="take the sound of this file along, e.g. the original's")
     p.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, mps (default: the best there is)")
@@ -209,7 +213,7 @@ def _decode(args: argparse.Namespace) -> None:
     from .rendering import frame_times, scaled_size
     from .video import write
 
-    video = load(args.input)
+    video = load(args.input, _prior(args))
     times = frame_times(video.num_frames, args.frames, args.fps_factor)
     size = scaled_size(video.size, args.scale)
     fps = video.fps * args.fps_factor
@@ -218,6 +222,18 @@ def _decode(args: argparse.Namespace) -> None:
     for note in write(args.output, frames, fps, audio=args.audio, audio_start=float(times[0]) / video.fps):
         print(f"{PROG}: {args.audio}: {note}", file=sys.stderr)
     print(f"{args.output}: {len(times)} frames of {size[1]}x{size[0]} at {fps:g} fps")
+
+
+def _add_prior(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--prior", metavar="REPO_OR_DIR", help="that the video is stored as the difference from")
+
+
+def _prior(args: argparse.Namespace) -> Prior | None:
+    if args.prior is None:
+        return None
+    from .prior import load_prior
+
+    return load_prior(args.prior)
 
 
 # --- info, compare
@@ -248,6 +264,7 @@ def _info(args: argparse.Namespace) -> None:
         "num_parameters": video.num_parameters,
         "latent_dim": video.latent_dim,
         "embedding_dim": video.config.embedding_dim or None,
+        "prior": None if video.prior is None else str(video.prior),
         "teacher": video.teacher,
         "teacher_id": video.teacher_id,
         "metrics": dict(video.metrics),
@@ -265,6 +282,7 @@ def _add_compare(commands: Any) -> None:
     p.add_argument("original", type=Path, metavar="ORIGINAL", help="the video that was encoded")
     p.add_argument("input", type=Path, metavar="IN.linr")
     p.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+    _add_prior(p)
     p.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, mps (default: the best there is)")
     p.set_defaults(run=_compare)
 
@@ -272,7 +290,7 @@ def _add_compare(commands: Any) -> None:
 def _compare(args: argparse.Namespace) -> None:
     from .compare import compare
 
-    measured = compare(args.original, args.input, device=args.device)
+    measured = compare(args.original, args.input, device=args.device, prior=_prior(args))
     _report({"original": str(args.original), "file": str(args.input), **measured}, args.json)
 
 

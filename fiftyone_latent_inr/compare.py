@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,9 +12,16 @@ from .errors import InputError
 from .latent_video import load
 from .video import iter_frames, probe
 
+if TYPE_CHECKING:
+    from .prior import Prior
+
 
 def compare(
-    original: str | os.PathLike[str], stored: str | os.PathLike[str], *, device: str | None = None
+    original: str | os.PathLike[str],
+    stored: str | os.PathLike[str],
+    *,
+    device: str | None = None,
+    prior: Prior | None = None,
 ) -> dict[str, Any]:
     """Decodes a `.linr` file and measures it frame by frame, so that memory does not grow with length.
 
@@ -25,6 +32,7 @@ def compare(
         original: the video that was encoded.
         stored: the `.linr` file.
         device: torch device to draw on; None takes the best there is.
+        prior: that the file is stored as the difference from, see `load`.
 
     Returns:
         `psnr` (dB, mean of the frames' RGB PSNR), `psnr_min` (of the worst frame), `ms_ssim`, `bpp`, `bytes`,
@@ -38,7 +46,7 @@ def compare(
         >>> compare("clip.mp4", "clip.linr")["psnr"]  # doctest: +SKIP
     """
     num_bytes = os.path.getsize(stored) if os.path.isfile(stored) else 0
-    video = load(stored)
+    video = load(stored, prior)
     psnrs: list[float] = []
     similarities: list[float] = []
     source = probe(original)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -406,3 +407,18 @@ def test_install_plugin_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureF
     assert (zoo / "prior_model.py").is_file()
     (tmp_path / "latent-inr" / "__init__.py").write_text("# mine")
     assert "something else" in fails(capsys, "install-plugin", "--plugins-dir", tmp_path)
+
+
+def test_a_file_that_needs_a_prior_of_a_folder(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = shutil.copytree(Path(__file__).parents[1] / "hub_models" / "fast-prior", tmp_path / "my-prior")
+    stored = tmp_path / "a.linr"
+    options = ["--preset", "fast", "--size", "24x32", "--frames", "2", "--device", "cpu", "--quiet"]
+    assert status_of(["encode", clip, stored, *options, "--prior", folder, "--residual"]) == 0
+    capsys.readouterr()
+    assert status_of(["info", stored, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["prior"].startswith("a prior that was never published")
+    assert "prior=" in fails(capsys, "compare", clip, stored)
+    assert status_of(["compare", clip, stored, "--json", "--prior", folder]) == 0
+    assert json.loads(capsys.readouterr().out)["psnr"] > 30
+    assert status_of(["decode", stored, tmp_path / "a.mp4", "--quiet", "--prior", folder]) == 0
+    assert (tmp_path / "a.mp4").stat().st_size > 0
