@@ -11,7 +11,6 @@ PRESETS = {
 }
 DEVICES = {"auto": "a GPU if there is one", "cpu": "the processor", "cuda": "an NVIDIA GPU"}
 NO_TEACHER = "none"
-AUTOMATIC = "automatic"
 NO_PRIOR = "none"
 
 
@@ -26,7 +25,7 @@ def read_form(ctx):
     options = {
         "preset": preset,
         "teacher": teacher,
-        "prior": _read_prior(params, preset, teacher),
+        "prior": _read_prior(params),
         "device": read_device(params),
         "quality": 50 if params.get("quality") is None else params["quality"],
         "embeddings_field": params.get("embeddings_field") or "latent_inr",
@@ -48,15 +47,10 @@ def read_teacher(params):
     return None if teacher == NO_TEACHER else teacher
 
 
-def _read_prior(params, preset, teacher):
-    """The name of the prior that was chosen, or is taken by itself; None for none."""
-    from fiftyone_latent_inr.datasets.priors import choose_prior
-    from fiftyone_latent_inr.datasets.status import named_teacher
-
-    prior = (params.get("prior") or "").strip() or AUTOMATIC
-    if prior == NO_PRIOR:
-        return None
-    return choose_prior(preset, named_teacher({"teacher": teacher})) if prior == AUTOMATIC else prior
+def _read_prior(params):
+    """The name of the prior that was chosen, None for none."""
+    prior = (params.get("prior") or "").strip() or NO_PRIOR
+    return None if prior == NO_PRIOR else prior
 
 
 def add_teacher(inputs, description):
@@ -72,14 +66,14 @@ def _add_prior(inputs):
     from fiftyone_latent_inr.datasets.priors import known_priors
 
     names = types.AutocompleteView(allow_user_input=True)
-    for known, label in ({AUTOMATIC: AUTOMATIC, NO_PRIOR: NO_PRIOR} | known_priors()).items():
+    for known, label in ({NO_PRIOR: NO_PRIOR} | known_priors()).items():
         names.add_choice(known, label=label if label != "bundled" else f"{known} ({label})")
     return inputs.str(
         "prior",
-        default=AUTOMATIC,
+        default=NO_PRIOR,
         label="Start from",
-        description="Pretrained hypernetworks: automatic (bundled ones for this preset and teacher, if there are any), "
-        "none, a name, a folder, or OWNER/NAME of the Hugging Face Hub",
+        description="None, or pretrained hypernetworks: a name, a folder, or OWNER/NAME of the Hugging Face Hub; "
+        "they pay where a fit has few steps",
         view=names,
     )
 

@@ -91,15 +91,6 @@ def is_found_again(prior: Prior) -> bool:
     return prior.revision is not None or prior.name in bundled_priors()
 
 
-def choose_prior(preset: str, teacher: str | None) -> str | None:
-    """The bundled prior for a preset and a teacher (its name; None for a fit without one), or None."""
-    for name in bundled_priors():
-        config = find_prior(name).config
-        if config.preset == preset and teacher in (None, config.teacher):
-            return name
-    return None
-
-
 def check_prior(prior: str, preset: str, teacher: str | None) -> None:
     """Checks what can be known about a prior without loading it or asking the Hub.
 

@@ -122,7 +122,7 @@ def test_pretrain_runs_live_and_its_result_can_be_chosen(dataset, home, quick_tr
     assert messages[-2]["params"]["variant"] == "success"
     assert local_priors() == {"mine": home / "mine"} and load_prior(home / "mine").config.teacher == "small"
     choices = form("fit", dataset, teacher="small")["prior"].view.choices
-    assert [choice.value for choice in choices][:2] == ["automatic", "none"]
+    assert [choice.value for choice in choices][:2] == ["none", "fast-prior"]
     assert str(home / "mine") in [choice.value for choice in choices]
 
 
@@ -140,28 +140,13 @@ def test_fit_form_checks_the_prior(dataset, prior_folder):
 
 @pytest.mark.parametrize(
     ("params", "given"),
-    [
-        ({}, "bundled"),
-        ({"prior": "automatic"}, "bundled"),
-        ({"prior": "none"}, None),
-        ({"preset": "best"}, None),
-        ({"teacher": "none"}, "bundled"),
-        ({"teacher": "ViT-B-32/laion2b_s34b_b79k"}, None),
-        ({"prior": "owner/name"}, "owner/name"),
-    ],
+    [({}, None), ({"prior": " "}, None), ({"prior": "none"}, None), ({"prior": "fast-prior"}, "fast-prior")],
 )
-def test_fit_starts_from_what_was_chosen(dataset, prior_folder, monkeypatch, params, given):
-    """Automatic takes a bundled one for the preset and the teacher."""
-    from fiftyone_latent_inr.datasets import fit
-    from fiftyone_latent_inr.datasets import priors as module
-
-    original = module.find_prior
-    monkeypatch.setattr(module, "bundled_priors", lambda: ["bundled"])
-    monkeypatch.setattr(module, "find_prior", lambda name: original(prior_folder))
+def test_fit_starts_from_what_was_chosen(dataset, monkeypatch, params, given):
     seen = []
     monkeypatch.setattr("fiftyone_latent_inr.fit_dataset", lambda samples, **options: seen.append(options["prior"]))
     list(run("fit", dataset, **{"preset": "fast", "teacher": "small", **params}))
-    assert seen == [given] and fit is not None
+    assert seen == [given]
 
 
 # --- the Hub
