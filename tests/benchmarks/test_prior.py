@@ -47,7 +47,7 @@ def test_gates_are_those_that_were_asked_for() -> None:
     for psnr, found in ((19.9, ("MISSED", "missed")), (20.0, ("passed", "missed")), (24.0, ("passed", "reached"))):
         assert verdict({"zero": [{"clip": "a", "psnr": psnr, "still": 15.0}]}, "without a step") == found
     for saves, found in ((9.9, "MISSED"), (10.0, "passed")):
-        assert verdict({"bytes": [{"clip": "a", "saves": saves}]}, "bytes saved")[0] == found
+        assert verdict({"bytes": [{"clip": "a", "share": 1.0, "saves": saves}]}, "saved, all")[0] == found
     rows = [{"clip": clip, "task": "x2", "noise": 30.0, "prior": 30 + more} for clip, more in (("a", 0.3), ("b", -0.1))]
     assert verdict({"space_time": rows}, "x2") == ("passed", "reached")
     assert verdict({"space_time": rows[1:]}, "x2")[0] == "MISSED"
@@ -67,7 +67,7 @@ def test_the_table_has_a_line_for_each_clip() -> None:
     record = {
         "zero": [{"clip": "dog_catch_720p", "psnr": 29.5, "still": 29.0}],
         "steps": [steps("dog_catch_720p", 34, 35, 36, 37)],
-        "bytes": [{"clip": "dog_catch_720p", "saves": 12.3}],
+        "bytes": [{"clip": "dog_catch_720p", "share": 0.1, "saves": 12.3}],
     }
     lines = markdown(record).splitlines()
     assert len(lines) == 3 and lines[2].startswith("| dog catch | 29.5 dB | 34.0 dB (+4.0) |") and "-12 %" in lines[2]
