@@ -27,7 +27,7 @@ from safetensors.torch import save_file
 from fiftyone_latent_inr import shapes
 from fiftyone_latent_inr.files import atomic_target, writable_folder
 from fiftyone_latent_inr.fitting.augment import Augmentation
-from fiftyone_latent_inr.fitting.pretraining import PretrainConfig, embedded_unseen
+from fiftyone_latent_inr.fitting.pretraining import PretrainConfig
 from fiftyone_latent_inr.footage import Source
 from fiftyone_latent_inr.model.prior import PriorNetworks
 from fiftyone_latent_inr.prior_training import as_prior, prior_config, train_networks
@@ -149,7 +149,7 @@ def small_world_alignment(networks: PriorNetworks, teacher: Embedder, count: int
     for name, held_out in (("alignment_small_world", False), ("alignment_small_world_held_out", True)):
         specs = shapes.random_specs(count, 0, held_out=held_out, two_shapes=0.25)
         frames = np.concatenate([shapes.render(spec, 1) for spec in specs])
-        embeddings = embedded_unseen(networks, frames)
+        embeddings = networks.embed_frames(frames)
         measured[name] = round(float(centred_cosine(embeddings, teacher.embed_frames(frames))), 4)
     return measured
 

@@ -22,7 +22,7 @@ import torch
 from .checkpoint import Checkpoint
 from .errors import InputError
 from .files import digest_of
-from .fit_parts import drive, measure, motion_between, shape_from, with_less_memory
+from .fit_parts import drive, measure, motion_between, prior_for, shape_from, with_less_memory
 from .fitting import FitConfig, Fitted, fit_frames, resolve
 from .fitting.prior_start import prior_start
 from .footage import Footage, Source
@@ -162,7 +162,7 @@ def _fit(
     with _reporting(progress, start) as report, _threads(where):
         report(FitProgress("decode", 0, 1, message=f"fitting on {describe_device(where)}"))
         teacher = _teacher(teacher, where)
-        known = _prior(prior, settings[0], teacher, residual, where)
+        known = prior_for(prior, settings[0], teacher, residual, where)
         key = "" if folder is None else _key(footage, settings[0], teacher, seed, known, residual)
         checkpoint = Checkpoint(folder, key)
         found, frames = checkpoint.scan(), None
@@ -327,24 +327,6 @@ def _teacher(teacher: str | Teacher | None, device: torch.device) -> Teacher | N
     from .semantics.teachers import load_teacher
 
     return load_teacher(teacher, device=str(device))
-
-
-def _prior(
-    prior: str | Prior | None, settings: FitConfig, teacher: Teacher | None, residual: bool, device: torch.device
-) -> Prior | None:
-    """The prior, on the device, once it has been found to be for such a fit."""
-    if prior is None:
-        if residual:
-            raise InputError("residual=True stores the difference from a prior; give one, prior=...")
-        return None
-    if isinstance(prior, str | os.PathLike):
-        from .prior import load_prior
-
-        prior = load_prior(os.fspath(prior))
-    prior.check_architecture(settings.architecture)
-    if teacher is not None:
-        prior.check_teacher(teacher.id)
-    return prior.to(device)
 
 
 def _measure(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
@@ -20,6 +21,7 @@ from .progress import FitProgress, ProgressCallback
 
 if TYPE_CHECKING:
     from .prior import Prior
+    from .semantics.teachers import Teacher
 
 Frames = npt.NDArray[np.uint8]
 Result = TypeVar("Result")
@@ -50,6 +52,28 @@ def motion_between(
         return None
     device = pixels.device
     return Motion(pixels, torch.tensor(gaps, device=device), torch.from_numpy(flows).to(device))
+
+
+def prior_for(
+    prior: str | Prior | None, settings: FitConfig, teacher: Teacher | None, residual: bool, device: torch.device
+) -> Prior | None:
+    """The prior to start from, on the device, once it has been found to be for such a fit; None for none.
+
+    Raises:
+        InputError: it cannot be had, or is for another architecture or teacher; or a residual is asked for without one.
+    """
+    if prior is None:
+        if residual:
+            raise InputError("residual=True stores the difference from a prior; give one, prior=...")
+        return None
+    if isinstance(prior, str | os.PathLike):
+        from .prior import load_prior
+
+        prior = load_prior(os.fspath(prior))
+    prior.check_architecture(settings.architecture)
+    if teacher is not None:
+        prior.check_teacher(teacher.id)
+    return prior.to(device)
 
 
 def shape_from(

@@ -19,7 +19,8 @@ from .errors import BitstreamError, InputError
 from .files import atomic_target
 from .model import LatentINR
 from .model.tensors import SEMANTIC
-from .stored import FloatArray, PriorReference, Steps, Stored, to_sections
+from .prior_reference import PriorReference
+from .stored import FloatArray, Steps, Stored, to_sections
 
 if TYPE_CHECKING:
     from .prior import Prior

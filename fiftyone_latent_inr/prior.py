@@ -26,7 +26,6 @@ from . import hub, prior_files
 from .errors import InputError
 from .files import atomic_target, writable_folder
 from .model.config import Architecture
-from .model.encoder import semantic_view
 from .model.prior import PriorConfig, PriorNetworks
 from .prior_card import GENERATED, LICENSE, TAGS, card_text
 from .prior_source import bundled_priors, describe_repository, find_prior
@@ -92,7 +91,6 @@ class Prior(nn.Module, PyTorchModelHubMixin, library_name=hub.LIBRARY, license=L
         """Where the networks are."""
         return next(self.networks.parameters()).device
 
-    @torch.inference_mode()
     def embed_frames(self, frames: NDArray[np.uint8], batch_size: int = 64) -> NDArray[np.float32]:
         """Embed every frame by itself into the teacher's space, without the teacher.
 
@@ -110,13 +108,7 @@ class Prior(nn.Module, PyTorchModelHubMixin, library_name=hub.LIBRARY, license=L
             raise InputError(f"prior {self.name} was pretrained without a teacher: it cannot embed frames")
         if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape:
             raise InputError(f"frames must be uint8 (T, H, W, 3), got {frames.dtype} {frames.shape}")
-        rows = []
-        for start in range(0, len(frames), batch_size):
-            chunk = torch.from_numpy(np.ascontiguousarray(frames[start : start + batch_size])).to(self.device)
-            # channel by channel in memory, which pooling large frames is several times faster on
-            pictures = chunk.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
-            rows.append(self.networks.embed(semantic_view(pictures) / 255).cpu().numpy())
-        return np.concatenate(rows)
+        return self.networks.embed_frames(frames, batch_size)
 
     def check_teacher(self, teacher_id: str | None) -> None:
         """Checks that a fit aligned to this teacher can start from this prior.

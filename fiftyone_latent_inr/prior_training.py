@@ -30,7 +30,6 @@ from .fitting.pretraining import (
     Pretraining,
     Views,
     drawn_unseen,
-    embedded_unseen,
 )
 from .footage import Footage, Source
 from .latent_video import pick_device
@@ -41,7 +40,7 @@ from .resize import area_resize
 from .window_pool import Reel, WindowPool, name_of, named_reels
 
 if TYPE_CHECKING:
-    from .prior import Prior  # type: ignore[import-not-found, unused-ignore]
+    from .prior import Prior
     from .semantics.teachers import Teacher
 
 VIDEO_SUFFIXES = frozenset(
@@ -102,10 +101,6 @@ def pretrain(
     Raises:
         InputError: there is no video that can be read, or a bad argument.
         TeacherUnavailableError: the teacher's weights cannot be had.
-
-    Example:
-        >>> prior = linr.pretrain("videos", teacher="small", output_dir="prior")      # doctest: +SKIP
-        >>> linr.fit("clip.mp4", preset="fast", prior="prior").metrics["psnr"]        # doctest: +SKIP
     """
     held, train = _split(list_sources(sources), None if validation is None else list_sources(validation))
     where = pick_device(device)
@@ -137,9 +132,7 @@ def as_prior(networks: PriorNetworks, notes: dict[str, Any]) -> Prior:
     """A prior of trained networks, on the CPU."""
     from .prior import Prior
 
-    prior = Prior(networks.config, notes)
-    prior.networks.load_state_dict(networks.state_dict())
-    return prior
+    return Prior(networks.config, notes, networks).to("cpu")
 
 
 def prior_config(preset: str, width: int = 24, teacher: Teacher | None = None, semantic_width: int = 24) -> PriorConfig:
@@ -185,7 +178,7 @@ class Validation:
         if self.targets is not None and len(self.targets) > 1 and networks.config.embedding_dim:
             from .semantics.retrieval import centred_cosine
 
-            embeddings = np.concatenate([embedded_unseen(networks, clip) for clip in self.clips.values()])
+            embeddings = np.concatenate([networks.embed_frames(clip) for clip in self.clips.values()])
             measured["alignment"] = round(float(centred_cosine(embeddings, self.targets)), 4)
         return measured
 

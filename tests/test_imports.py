@@ -16,7 +16,7 @@ PACKAGE = ROOT / "fiftyone_latent_inr"
 FLOORS = [
     *("errors", "progress", "files", "resources", "rendering"),
     *("model", "metrics", "pixels", "resize", "cuts", "groups", "motion", "drawing"),
-    *("hub", "prior_files", "prior_source", "prior_card", "prior"),
+    *("hub", "prior_files", "prior_source", "prior_card", "prior", "prior_reference"),
     *("video_reader", "video_audio", "video_writer", "video"),
     *("codec", "shape_geometry", "shapes", "stored", "latent_video"),
     *("fitting", "semantics", "footage", "scan", "checkpoint", "fit_parts", "long_fit", "encode"),

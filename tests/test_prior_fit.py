@@ -21,8 +21,8 @@ from fiftyone_latent_inr.fitting.augment import Augmentation
 from fiftyone_latent_inr.latent_video import from_bytes
 from fiftyone_latent_inr.model import Architecture, Level, PriorConfig
 from fiftyone_latent_inr.prior import Prior
+from fiftyone_latent_inr.prior_reference import PriorReference
 from fiftyone_latent_inr.prior_training import as_prior, train_networks
-from fiftyone_latent_inr.stored import PriorReference
 from fiftyone_latent_inr.window_pool import named_reels
 
 ARCHITECTURE = Architecture(
@@ -111,6 +111,17 @@ def test_a_prior_of_the_hub_is_looked_for_here_only(
         InputError, match=r"not on this machine.*Prior.from_pretrained\('someone/their-prior', revision='aaa"
     ):
         video.render([0])
+
+
+def test_another_prior_of_the_same_name_is_not_taken(
+    prior: Prior, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named, other = priors.make(prior.config), priors.make(prior.config, seed=9)
+    named.name, named.revision = "someone/their-prior", "a" * 40
+    fit(scene(77, 8, 0.4), prior=named, residual=True).save(tmp_path / "clip.linr")
+    monkeypatch.setattr("fiftyone_latent_inr.prior.load_prior", lambda *_, **__: other)
+    with pytest.raises(InputError, match=rf"clip.linr: .*{named.id}.* is {other.id} here"):
+        linr.load(tmp_path / "clip.linr").render([0])
 
 
 def test_long_videos_start_their_groups_from_it(prior: Prior, tmp_path: Path) -> None:

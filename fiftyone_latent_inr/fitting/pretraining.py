@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from ..model import pixel_grid
-from ..model.prior import PriorNetworks, pictures_of
+from ..model.prior import PriorNetworks
 from ..progress import FitProgress
 from .augment import Augmentation, Frames, cut_clip, finish
 from .loop import spread_of
@@ -364,13 +364,3 @@ def drawn_unseen(networks: PriorNetworks, frames: Frames) -> Frames:
         pixels = (colours.clamp(0, 1) * 255).round().to(torch.uint8).view(len(part), height, width, 3)
         drawn[start : start + len(part)] = pixels.cpu().numpy()
     return drawn
-
-
-@torch.no_grad()
-def embedded_unseen(networks: PriorNetworks, frames: Frames) -> npt.NDArray[np.float32]:
-    """What the semantic encoder makes of frames, uint8 (T, H, W, 3): (T, E), unit norm."""
-    device = networks.embedding_bias.device
-    whole = torch.from_numpy(np.ascontiguousarray(frames))
-    rows = [networks.embed(pictures_of(part.to(device))) for part in whole.split(_BATCH)]
-    embeddings: npt.NDArray[np.float32] = torch.cat(rows).cpu().numpy()
-    return embeddings

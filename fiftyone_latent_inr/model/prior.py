@@ -12,13 +12,15 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, fields, replace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import InputError
 from .config import MAX_PARAMETERS, Architecture, ModelConfig
-from .encoder import GridEncoder, LatentEncoder, LevelEncoder, SemanticEncoder, choose_keys, thumbnails
+from .encoder import GridEncoder, LatentEncoder, LevelEncoder, SemanticEncoder, choose_keys, semantic_view, thumbnails
 from .field import Field
 from .hypernetwork import Hypernetwork
 
@@ -278,6 +280,18 @@ class PriorNetworks(nn.Module):
         """(B, 3, H, W) frames, 0 to 1 -> (B, E) in the teacher's space."""
         embeddings = self.semantic_encoder(frames) @ self.embedding_weight + self.embedding_bias
         return F.normalize(embeddings, dim=-1) if normalise else embeddings
+
+    @torch.no_grad()
+    def embed_frames(self, frames: npt.NDArray[np.uint8], batch: int = 64) -> npt.NDArray[np.float32]:
+        """Frames, uint8 (T, H, W, 3), in the teacher's space: (T, E), unit norm; `batch` of them at a time."""
+        rows = []
+        for start in range(0, len(frames), batch):
+            part = torch.from_numpy(np.ascontiguousarray(frames[start : start + batch])).to(self.embedding_bias.device)
+            # channel by channel in memory, which pooling large frames is several times faster on
+            pictures = part.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+            rows.append(self.embed(semantic_view(pictures) / 255))
+        embeddings: npt.NDArray[np.float32] = torch.cat(rows).cpu().numpy()
+        return embeddings
 
 
 def pictures_of(frames: Tensor) -> Tensor:

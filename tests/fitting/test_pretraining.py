@@ -16,7 +16,6 @@ from fiftyone_latent_inr.fitting.pretraining import (
     PretrainConfig,
     Pretraining,
     drawn_unseen,
-    embedded_unseen,
     grid_cost,
 )
 from fiftyone_latent_inr.metrics import psnr
@@ -73,7 +72,7 @@ def test_networks_learn_to_draw_and_to_embed_what_they_never_saw() -> None:
     assert psnr(drawn, clip) > psnr(np.ascontiguousarray(mean), clip) + 1
     assert training.alignment is not None and training.alignment < 0.8
     frames, targets = Tinted().draw(0, np.random.default_rng(9), 32)
-    embeddings = embedded_unseen(training.networks, frames)
+    embeddings = training.networks.embed_frames(frames)
     assert embeddings.shape == (32, 4)
     assert np.square(embeddings - targets).sum() < np.square(targets - targets.mean(0)).sum()
 
