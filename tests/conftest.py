@@ -193,24 +193,18 @@ def fitted_dataset(make_dataset, sounding_clips, fitted_files, tmp_path):
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
     """A Hub on this machine that the client in this process talks to, with an empty cache and nobody logged in."""
-    from hub_server import HubServer
+    from hub_server import HubServer, set_endpoint
     from huggingface_hub import constants
 
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     with HubServer() as running:
-        template = running.url + "/{repo_id}/resolve/{revision}/{filename}"
-        settings = {
-            "ENDPOINT": running.url,
-            "HUGGINGFACE_CO_URL_TEMPLATE": template,
-            "HF_HUB_CACHE": str(tmp_path / "hub_cache"),
-            "HF_TOKEN_PATH": str(tmp_path / "hub_home" / "token"),
-            "HF_HUB_DISABLE_XET": True,
-            "HF_HUB_OFFLINE": False,
-        }
-        for name, value in settings.items():
-            monkeypatch.setattr(constants, name, value, raising=False)
+        set_endpoint(monkeypatch, running.url)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub_cache"))
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "hub_home" / "token"))
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True, raising=False)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
         yield running
 
 

@@ -1,7 +1,7 @@
 """A Hub on this machine: the part of the Hugging Face Hub's HTTP interface that its client uses for model repositories.
 
 Repositories live in memory, with branches, commits, large files behind redirects to a second server (as to a CDN), and
-faults to order. Only the standard library.
+faults to order.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
 
 Content = dict[str, bytes]
 
@@ -372,3 +375,16 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
             return
         self.wfile.write(body)
+
+
+def set_endpoint(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """What HF_ENDPOINT does, which the client reads when it is imported."""
+    template = url + "/{repo_id}/resolve/{revision}/{filename}"
+    set_in_client(monkeypatch, ENDPOINT=url, HUGGINGFACE_CO_URL_TEMPLATE=template)
+
+
+def set_in_client(monkeypatch: pytest.MonkeyPatch, **settings: object) -> None:
+    """Sets the client's constants; older ones copy them into their modules."""
+    for module in [module for name, module in sys.modules.items() if name.startswith("huggingface_hub")]:
+        for name in set(settings) & set(vars(module)):
+            monkeypatch.setattr(module, name, settings[name])

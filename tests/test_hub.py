@@ -7,13 +7,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import priors
 import pytest
-from hub_server import HubServer
+from hub_server import HubServer, set_endpoint, set_in_client
 from huggingface_hub import constants
 
 from fiftyone_latent_inr import hub, prior_files
@@ -32,31 +31,10 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return priors.files(folder)
 
 
-def set_endpoint(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    """What HF_ENDPOINT does, which the client reads when it is imported."""
-    template = url + "/{repo_id}/resolve/{revision}/{filename}"
-    set_in_client(monkeypatch, ENDPOINT=url, HUGGINGFACE_CO_URL_TEMPLATE=template)
-
-
-def set_in_client(monkeypatch: pytest.MonkeyPatch, **settings: object) -> None:
-    """Sets the client's constants; older ones copy them into their modules."""
-    for module in [module for name, module in sys.modules.items() if name.startswith("huggingface_hub")]:
-        for name in set(settings) & set(vars(module)):
-            monkeypatch.setattr(module, name, settings[name])
-
-
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubServer]:
-    """A Hub that the client in this process talks to, with a home of the test's own and nobody logged in."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    with HubServer() as running:
-        set_endpoint(monkeypatch, running.url)
-        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "home" / "token"))
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True, raising=False)
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        yield running
+def server(hub: HubServer) -> HubServer:
+    """The Hub on this machine, by another name than the module under test."""
+    return hub
 
 
 @pytest.fixture
