@@ -1,6 +1,7 @@
 """Makes the prior that ships with the project.
 
-    python -m benchmarks.pretrain --out prior-fast                 # about forty minutes of one core; again to go on
+    python -m benchmarks.pretrain --out prior-fast                 # about fifty minutes of one core; again to go on
+    python -m benchmarks.pretrain --steps 5000 --semantics-of fast-prior --out prior-fast   # only what draws is new
     python -m benchmarks.pretrain --preset balanced --out prior-balanced
 
 Trained on: four clips in the public domain (the toys) and Big Buck Bunny (CC-BY), and on what is generated here: moving
@@ -24,7 +25,8 @@ import numpy.typing as npt
 import torch
 from safetensors.torch import save_file
 
-from fiftyone_latent_inr import shapes
+from fiftyone_latent_inr import load_prior, shapes
+from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.files import atomic_target, writable_folder
 from fiftyone_latent_inr.fitting.augment import Augmentation
 from fiftyone_latent_inr.fitting.pretraining import PretrainConfig
@@ -143,6 +145,18 @@ def test_clips() -> list[tuple[str, Source]]:
     return [(name, clip_frames(CLIPS / f"{name}.mp4", 16, (90, 160))) for name in TEST]
 
 
+def take_semantics(networks: PriorNetworks, prior: str) -> None:
+    """Semantic encoder and head of another prior, which share nothing with what draws."""
+    other = load_prior(prior)
+    config, theirs = networks.config, other.networks.config
+    wanted = (config.teacher_id, config.semantic_dim, config.semantic_width)
+    if wanted != (theirs.teacher_id, theirs.semantic_dim, theirs.semantic_width):
+        raise InputError(f"{prior} has another teacher or semantic encoder than {wanted}")
+    parts = ("semantic_encoder.", "embedding_")
+    taken = {name: one for name, one in other.networks.state_dict().items() if name.startswith(parts)}
+    networks.load_state_dict({**networks.state_dict(), **taken})
+
+
 def small_world_alignment(networks: PriorNetworks, teacher: Embedder, count: int = 120) -> dict[str, float]:
     """Centred cosine to the teacher's embeddings of one frame each of so many clips: seen combinations and unseen."""
     measured = {}
@@ -187,6 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--width", type=int, default=24, help="channels of the grid encoder")
     parser.add_argument("--teacher", default="small", help="a name, or `none`")
     parser.add_argument("--semantic-width", type=int, default=24)
+    parser.add_argument("--semantics-of", help="a prior whose semantic encoder takes the place of the trained one")
     parser.add_argument("--grid-weight", type=float, default=PretrainConfig.grid_weight)
     parser.add_argument("--clips", type=int, default=4, help="clips a step")
     parser.add_argument("--seed", type=int, default=0)
@@ -233,6 +248,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     finally:
         for one in opened:
             one.close()
+    if given.semantics_of:
+        take_semantics(networks, given.semantics_of)
+        notes["metrics"].pop("alignment", None)  # of the one that was trained
     if teacher is not None:
         aligned = small_world_alignment(networks, teacher)
         notes["metrics"].update(aligned)

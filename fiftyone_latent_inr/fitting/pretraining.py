@@ -35,7 +35,7 @@ from .sampling import cells_of, patches
 from .soap import SOAP
 
 # Counted into `PretrainConfig.digest`: raise it whenever the same settings and seed would give other networks.
-PRETRAIN_VERSION = 1
+PRETRAIN_VERSION = 2
 # Steps between two progress events; reading the loss waits for the device.
 _REPORT_EVERY = 20
 # Layers that read hundreds of numbers turn far with each step: they take smaller ones.
@@ -250,13 +250,14 @@ class Pretraining:
             times.append(torch.from_numpy((index[:, None] - keys) / (length - 1)).float().to(self.device))
         share = 1 / config.clips_per_step
         first = config.frames_per_step
-        grids = networks.grids(torch.stack([clip[first:] for clip in clips]))
+        pictures, kept = zip(*(networks.differences(clip[first:]) for clip in clips), strict=True)
+        grids = networks.grids(torch.stack(pictures))
         held = [grid.detach().requires_grad_() for grid in grids]
         total = torch.zeros((), device=self.device)
         cells = cells_of(config.points_per_frame, size)
         for k, (clip, when) in enumerate(zip(clips, times, strict=True)):
             frames = clip[:first]
-            latents = networks.latents(frames, clip[first:], when)
+            latents = networks.latents(frames, clip[first:], when, kept[k])
             row, col, points = patches(first, cells, size, 1, self._generator)
             row, col, points = row.to(self.device), col.to(self.device), points.to(self.device)
             drawn = networks.draw(latents, points, [grid[k] for grid in held])

@@ -1,6 +1,7 @@
 """Encoders: from frames to what a fit would have to find, in one forward pass (amortised inference).
 
-    key frames (P, 3, H, W) --GridEncoder--> grids of the field, a key frame for each plane
+    key frames (P, 3, H, W) --differences--> the first, and what each other one shows that it does not
+                            --GridEncoder--> grids of the field, a plane for each
     frame, key frames       --LatentEncoder--> latent: where the frame's points lie in the key frames, and their mix
     frame                   --SemanticEncoder--> semantic latent, for the head into the teacher's space
 
@@ -108,7 +109,7 @@ class GridEncoder(nn.Module):
         Returns:
             For each level (B, P, channels * copies, rows, cols).
         """
-        pictures = keys.flatten(1, 2) - 0.5
+        pictures = keys.flatten(1, 2)
         grids: list[Tensor] = []
         above: Tensor | None = None
         for (rows, cols), level, channels in zip(sizes, self.levels, self.channels, strict=True):
@@ -175,6 +176,41 @@ def nearness(frames: Tensor, keys: Tensor) -> Tensor:
     return share / share.sum(1, keepdim=True) - 1 / len(keys)
 
 
+@torch.no_grad()
+def differences(keys: Tensor, rows: int, cols: int) -> tuple[Tensor, Tensor]:
+    """Key frames as the first of them, and what the others show that it does not.
+
+    The first is moved onto each other one and taken off as far as it is like it: planes that hold the same would be
+    stored twice, and fitted twice.
+
+    Args:
+        keys: (P, 3, H, W), 0 to 1.
+        rows: control points in height, at least 2.
+        cols: control points in width, at least 2.
+
+    Returns:
+        (P, 3, H, W) around zero, and (P,) how much of the first each has lost, 0 to 1; the first nothing.
+    """
+    pictures = keys - 0.5
+    kept = pictures.new_zeros(len(keys))
+    if len(keys) == 1:
+        return pictures, kept
+    finest = _MOTION_SIZES[-1]
+    small = _pooled(keys.mean(1, keepdim=True), finest)
+    first = small[:1].expand(len(keys) - 1, -1, -1, -1)
+    motion = motion_to(small[1:], first, rows, cols)
+    size = (int(keys.shape[-2]), int(keys.shape[-1]))
+    moved = F.interpolate(motion, size, mode="bilinear", align_corners=True).permute(0, 2, 3, 1)
+    where = _at_rest(size, keys.device) + moved
+    seen = F.grid_sample(
+        pictures[:1].expand(len(motion), -1, -1, -1), where, padding_mode="border", align_corners=False
+    )
+    other = pictures[1:]
+    a, b = (x - x.mean((1, 2, 3), keepdim=True) for x in (seen, other))
+    kept[1:] = ((a * b).sum((1, 2, 3)) / (a.square().sum((1, 2, 3)) + 1e-3)).clamp(0, 1)
+    return torch.cat([pictures[:1], other - kept[1:, None, None, None] * seen]), kept
+
+
 def thumbnails(pictures: Tensor) -> Tensor:
     """(B, 3, H, W) -> small pictures of one size, by which frames are compared."""
     return _pooled(pictures, _MOTION_SIZES[0])
@@ -238,13 +274,14 @@ class LatentEncoder(nn.Module):
         seen = cls._seen(config)
         return _linear(seen, outputs) + _linear(seen, width) + _linear(width, outputs)
 
-    def forward(self, frames: Tensor, keys: Tensor, apart: Tensor) -> Tensor:
+    def forward(self, frames: Tensor, keys: Tensor, apart: Tensor, kept: Tensor) -> Tensor:
         """Latents of B frames of one video.
 
         Args:
             frames: (B, 3, H, W), 0 to 1.
             keys: (P, 3, H, W), 0 to 1.
             apart: (B, P) signed distance in time of each frame from each key frame; the video is 1 long.
+            kept: (P,) as `differences` gives it.
 
         Returns:
             (B, D).
@@ -262,7 +299,9 @@ class LatentEncoder(nn.Module):
         parts = 4 * F.adaptive_avg_pool2d(differ, _PARTS).view(count, -1)
         missed = 10 * differ.square().mean((1, 2, 3)).sqrt().view(count, -1)
         motion = (motion / self.scale).clamp(-6, 6).view(count, -1)
-        near = nearness(frames, keys)
+        near = nearness(frames, keys) + 1 / len(keys)
+        # what other planes have lost of the first one's picture, that one draws
+        near = torch.cat([near[:, :1] + (near * kept).sum(1, keepdim=True), near[:, 1:]], 1) - 1
         seen = torch.cat([motion, parts, missed, near, apart], 1)
         latents: Tensor = self.linear(seen) + self.out(F.relu(self.hidden(seen)))
         return latents

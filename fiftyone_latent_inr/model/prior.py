@@ -20,7 +20,16 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from .config import MAX_PARAMETERS, Architecture, ModelConfig
-from .encoder import GridEncoder, LatentEncoder, LevelEncoder, SemanticEncoder, choose_keys, semantic_view, thumbnails
+from .encoder import (
+    GridEncoder,
+    LatentEncoder,
+    LevelEncoder,
+    SemanticEncoder,
+    choose_keys,
+    differences,
+    semantic_view,
+    thumbnails,
+)
 from .field import Field
 from .hypernetwork import Hypernetwork
 
@@ -195,7 +204,7 @@ class PriorNetworks(nn.Module):
             for plane, k in zip(range(shape.planes), free):  # noqa: B905  whichever ends first
                 encoder.linear.weight[k].zero_()
                 encoder.linear.weight[k, encoder.nearness + plane] = _GAIN
-                heads["mix"][k] = torch.where(owners == plane, shape.planes / _GAIN, 0.0)
+                heads["mix"][k] = torch.where(owners == plane, 1 / _GAIN, 0.0)
         if "warp" not in shape.heads:
             return
         modes = smooth_modes(shape.warp_rows, shape.warp_cols)
@@ -223,31 +232,36 @@ class PriorNetworks(nn.Module):
             weight = self.field.weights[0][:, column : column + planes * level.channels].unflatten(1, (planes, -1))
             weight.copy_(weight[:, :1].clone().expand_as(weight))
             column += planes * level.channels
-        self.field.weights[0].mul_(planes**-0.5)
 
     def key_frames(self, frames: Tensor) -> list[int]:
         """Indices of a video's key frames, one a plane, ascending; of (T, 3, H, W) frames those that all are like."""
         return choose_keys(frames, self.config.architecture.planes)
 
+    def differences(self, keys: Tensor) -> tuple[Tensor, Tensor]:
+        """(P, 3, H, W) key frames, 0 to 1 -> what grids are made of, and (P,) how much of it is left out."""
+        architecture = self.config.architecture
+        return differences(keys, max(2, architecture.warp_rows), max(2, architecture.warp_cols))
+
     def grids(self, keys: Tensor) -> list[Tensor]:
-        """(B, P, 3, H, W) key frames, 0 to 1 -> for each level (B, P, channels * copies, rows, cols)."""
+        """(B, P, 3, H, W), as `differences` gives them -> for each level (B, P, channels * copies, rows, cols)."""
         height, width = keys.shape[-2:]
         levels = self.config.shape(1, height, width).levels
         grids: list[Tensor] = self.grid_encoder(keys, [(level.rows, level.cols) for level in levels])
         return grids
 
-    def latents(self, frames: Tensor, keys: Tensor, apart: Tensor) -> Tensor:
+    def latents(self, frames: Tensor, keys: Tensor, apart: Tensor, kept: Tensor) -> Tensor:
         """Latents of B frames of a video.
 
         Args:
             frames: (B, 3, H, W), 0 to 1.
             keys: (P, 3, H, W) its key frames.
             apart: (B, P) signed distance in time of each frame from each key frame; the video is 1 long.
+            kept: (P,) as `differences` gives it.
 
         Returns:
             (B, D).
         """
-        latents: Tensor = self.latent_encoder(frames, keys, apart)
+        latents: Tensor = self.latent_encoder(frames, keys, apart, kept)
         return latents
 
     @torch.no_grad()
@@ -268,8 +282,9 @@ class PriorNetworks(nn.Module):
         times = torch.arange(len(frames), device=device)
         apart = (times[:, None] - times[keyed]) / max(1, len(frames) - 1)
         parts = zip(frames.split(batch), apart.split(batch), strict=True)
-        latents = [self.latents(pictures_of(part.to(device)), keys, when) for part, when in parts]
-        return torch.cat(latents), [grid[0] for grid in self.grids(keys[None])]
+        pictures, kept = self.differences(keys)
+        latents = [self.latents(pictures_of(part.to(device)), keys, when, kept) for part, when in parts]
+        return torch.cat(latents), [grid[0] for grid in self.grids(pictures[None])]
 
     def draw(self, latents: Tensor, points: Tensor, grids: list[Tensor]) -> Tensor:
         """Colours of N points of B frames of one video, (B, N, 3); `grids` are (P, channels * copies, rows, cols)."""

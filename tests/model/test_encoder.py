@@ -13,6 +13,7 @@ from fiftyone_latent_inr.model.encoder import (
     SemanticEncoder,
     cells_at_nodes,
     choose_keys,
+    differences,
     motion_to,
     nearness,
 )
@@ -90,12 +91,14 @@ def test_without_texture_nothing_moves() -> None:
 def test_latents(frame: tuple[int, int]) -> None:
     encoder = LatentEncoder(SHAPE, 6, 8)
     keys = torch.rand(SHAPE.planes, 3, *frame)
-    latents = encoder(torch.rand(3, 3, *frame), keys, torch.zeros(3, SHAPE.planes))
+    latents = encoder(torch.rand(3, 3, *frame), keys, torch.zeros(3, SHAPE.planes), torch.zeros(SHAPE.planes))
     assert latents.shape == (3, 6) and bool(latents.isfinite().all())
     # a frame's latent does not depend on which others are encoded with it
     frames = torch.rand(3, 3, *frame)
     apart = torch.rand(3, SHAPE.planes)
-    assert torch.allclose(encoder(frames, keys, apart)[1:2], encoder(frames[1:2], keys, apart[1:2]), atol=1e-5)
+    kept = torch.rand(SHAPE.planes)
+    alone = encoder(frames[1:2], keys, apart[1:2], kept)
+    assert torch.allclose(encoder(frames, keys, apart, kept)[1:2], alone, atol=1e-5)
 
 
 @pytest.mark.parametrize("frame", [(48, 48), (90, 160), (3, 100)])
@@ -123,3 +126,29 @@ def test_nearness_is_linear_in_time_where_the_difference_is() -> None:
     assert torch.allclose(share.sum(1), torch.ones(11))
     still = nearness(frames[:1].expand(4, -1, -1, -1), frames[[0, 0]])
     assert torch.allclose(still, torch.zeros(4, 2))
+
+
+def test_what_a_moved_key_frame_shows_already_is_taken_off_the_others() -> None:
+    """All but the new thing is gone from the second picture; where nothing is alike all of it stays."""
+    first, second = (cloud(90, 160, shift).expand(1, 3, -1, -1) for shift in ((0.0, 0.0), (0.06, 0.03)))
+    thing = torch.zeros_like(second)
+    thing[..., 20:40, 30:60] = 0.3
+    keys = torch.cat([first, second + thing])
+    planes, kept = differences(keys, 5, 8)
+    torch.testing.assert_close(planes[0], keys[0] - 0.5)
+    assert float(kept[0]) == 0 and 0.7 < float(kept[1]) <= 1
+    elsewhere = thing[0] == 0
+    assert planes[1][elsewhere].square().mean() < 0.1 * (keys[1] - 0.5)[elsewhere].square().mean()
+    assert float(planes[1][~elsewhere].mean()) > 0.1  # of .3; motion is drawn towards it a little
+    torch.manual_seed(0)
+    noise = torch.rand(2, 3, 90, 160)
+    planes, kept = differences(noise, 5, 8)
+    assert float(kept[1]) < 0.1
+    torch.testing.assert_close(planes[1], noise[1] - 0.5, atol=0.06, rtol=0)
+
+
+def test_one_key_frame_has_nothing_to_differ_from() -> None:
+    keys = torch.rand(1, 3, 20, 30)
+    planes, kept = differences(keys, 2, 2)
+    torch.testing.assert_close(planes, keys - 0.5)
+    assert kept.tolist() == [0]
