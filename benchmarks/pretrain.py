@@ -31,7 +31,7 @@ from fiftyone_latent_inr.files import atomic_target, writable_folder
 from fiftyone_latent_inr.fitting.augment import Augmentation
 from fiftyone_latent_inr.fitting.pretraining import PretrainConfig
 from fiftyone_latent_inr.footage import Source
-from fiftyone_latent_inr.model.prior import PriorNetworks
+from fiftyone_latent_inr.model.prior import PriorConfig, PriorNetworks
 from fiftyone_latent_inr.prior_training import as_prior, prior_config, train_networks
 from fiftyone_latent_inr.progress import FitProgress
 from fiftyone_latent_inr.semantics.retrieval import centred_cosine
@@ -145,16 +145,18 @@ def test_clips() -> list[tuple[str, Source]]:
     return [(name, clip_frames(CLIPS / f"{name}.mp4", 16, (90, 160))) for name in TEST]
 
 
-def take_semantics(networks: PriorNetworks, prior: str) -> None:
-    """Semantic encoder and head of another prior, which share nothing with what draws."""
-    other = load_prior(prior)
-    config, theirs = networks.config, other.networks.config
-    wanted = (config.teacher_id, config.semantic_dim, config.semantic_width)
-    if wanted != (theirs.teacher_id, theirs.semantic_dim, theirs.semantic_width):
-        raise InputError(f"{prior} has another teacher or semantic encoder than {wanted}")
+def semantics_of(prior: str, config: PriorConfig) -> dict[str, torch.Tensor]:
+    """Semantic encoder and head of another prior, which share nothing with what draws.
+
+    Raises:
+        InputError: they are of another teacher or size than networks of this configuration have.
+    """
+    other = load_prior(prior).networks
+    shapes_of = [(one.teacher_id, one.semantic_dim, one.semantic_width) for one in (config, other.config)]
+    if shapes_of[0] != shapes_of[1]:
+        raise InputError(f"{prior}: its semantic encoder is {shapes_of[1]}, asked for is {shapes_of[0]}")
     parts = ("semantic_encoder.", "embedding_")
-    taken = {name: one for name, one in other.networks.state_dict().items() if name.startswith(parts)}
-    networks.load_state_dict({**networks.state_dict(), **taken})
+    return {name: one for name, one in other.state_dict().items() if name.startswith(parts)}
 
 
 def small_world_alignment(networks: PriorNetworks, teacher: Embedder, count: int = 120) -> dict[str, float]:
@@ -228,12 +230,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     missing = [name for name in (*TRAINING, *TEST) if not (CLIPS / f"{name}.mp4").exists()]
     if missing:  # they would be left out, and the prior be another one
         parser.error(f"{CLIPS} lacks {', '.join(missing)}; set LATENT_INR_CLIPS to the folder of the clips")
+    shape = prior_config(given.preset, given.width, teacher, given.semantic_width)
+    semantics = semantics_of(given.semantics_of, shape) if given.semantics_of else {}
     began = time.process_time()
     folder = writable_folder(given.out)
     try:
         networks, notes = train_networks(
             reels(),
-            prior_config(given.preset, given.width, teacher, given.semantic_width),
+            shape,
             config,
             teacher=teacher,
             validation=test_clips(),
@@ -248,8 +252,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     finally:
         for one in opened:
             one.close()
-    if given.semantics_of:
-        take_semantics(networks, given.semantics_of)
+    if semantics:
+        networks.load_state_dict({**networks.state_dict(), **semantics})
         notes["metrics"].pop("alignment", None)  # of the one that was trained
     if teacher is not None:
         aligned = small_world_alignment(networks, teacher)
@@ -258,7 +262,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     notes["cpu_seconds"] = round(time.process_time() - began)
     write_networks(folder, networks, notes)
     try:
-        as_prior(networks, notes).save_pretrained(folder)
+        prior = as_prior(networks, notes)
+        prior.round_weights()
+        prior.save_pretrained(folder)
     except ImportError:
         print("no Prior in this version: networks.safetensors and networks.json were written", flush=True)
 

@@ -250,14 +250,14 @@ class Pretraining:
             times.append(torch.from_numpy((index[:, None] - keys) / (length - 1)).float().to(self.device))
         share = 1 / config.clips_per_step
         first = config.frames_per_step
-        pictures, kept = zip(*(networks.differences(clip[first:]) for clip in clips), strict=True)
+        pictures, taken = zip(*(networks.differences(clip[first:]) for clip in clips), strict=True)
         grids = networks.grids(torch.stack(pictures))
         held = [grid.detach().requires_grad_() for grid in grids]
         total = torch.zeros((), device=self.device)
         cells = cells_of(config.points_per_frame, size)
         for k, (clip, when) in enumerate(zip(clips, times, strict=True)):
             frames = clip[:first]
-            latents = networks.latents(frames, clip[first:], when, kept[k])
+            latents = networks.latents(frames, clip[first:], when, taken[k])
             row, col, points = patches(first, cells, size, 1, self._generator)
             row, col, points = row.to(self.device), col.to(self.device), points.to(self.device)
             drawn = networks.draw(latents, points, [grid[k] for grid in held])

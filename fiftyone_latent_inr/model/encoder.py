@@ -139,10 +139,8 @@ def motion_to(frames: Tensor, keys: Tensor, rows: int, cols: int) -> Tensor:
     control = frames.new_zeros(len(frames), 2, rows, cols)
     for size in _MOTION_SIZES:
         frame, key = _pooled(frames, size), _pooled(keys, size)
-        rest = _at_rest(size, frame.device)
         for _ in range(_ROUNDS):
-            moved = F.interpolate(control, size, mode="bilinear", align_corners=True).permute(0, 2, 3, 1)
-            seen = F.grid_sample(key, rest + moved, padding_mode="border", align_corners=False)
+            seen = _moved(key, control)
             x, y = _slopes(0.5 * (seen + frame))
             x, y = x * (size[1] / 2), y * (size[0] / 2)  # a half frame size
             differ = frame - seen
@@ -189,26 +187,21 @@ def differences(keys: Tensor, rows: int, cols: int) -> tuple[Tensor, Tensor]:
         cols: control points in width, at least 2.
 
     Returns:
-        (P, 3, H, W) around zero, and (P,) how much of the first each has lost, 0 to 1; the first nothing.
+        (P, 3, H, W) around zero, and (P,) how much of the moved first is taken off each, 0 to 1; of the first nothing.
     """
     pictures = keys - 0.5
-    kept = pictures.new_zeros(len(keys))
+    taken = pictures.new_zeros(len(keys))
     if len(keys) == 1:
-        return pictures, kept
+        return pictures, taken
     finest = _MOTION_SIZES[-1]
     small = _pooled(keys.mean(1, keepdim=True), finest)
     first = small[:1].expand(len(keys) - 1, -1, -1, -1)
     motion = motion_to(small[1:], first, rows, cols)
-    size = (int(keys.shape[-2]), int(keys.shape[-1]))
-    moved = F.interpolate(motion, size, mode="bilinear", align_corners=True).permute(0, 2, 3, 1)
-    where = _at_rest(size, keys.device) + moved
-    seen = F.grid_sample(
-        pictures[:1].expand(len(motion), -1, -1, -1), where, padding_mode="border", align_corners=False
-    )
+    seen = _moved(pictures[:1].expand(len(motion), -1, -1, -1), motion)
     other = pictures[1:]
     a, b = (x - x.mean((1, 2, 3), keepdim=True) for x in (seen, other))
-    kept[1:] = ((a * b).sum((1, 2, 3)) / (a.square().sum((1, 2, 3)) + 1e-3)).clamp(0, 1)
-    return torch.cat([pictures[:1], other - kept[1:, None, None, None] * seen]), kept
+    taken[1:] = ((a * b).sum((1, 2, 3)) / (a.square().sum((1, 2, 3)) + 1e-3)).clamp(0, 1)
+    return torch.cat([pictures[:1], other - taken[1:, None, None, None] * seen]), taken
 
 
 def thumbnails(pictures: Tensor) -> Tensor:
@@ -274,14 +267,14 @@ class LatentEncoder(nn.Module):
         seen = cls._seen(config)
         return _linear(seen, outputs) + _linear(seen, width) + _linear(width, outputs)
 
-    def forward(self, frames: Tensor, keys: Tensor, apart: Tensor, kept: Tensor) -> Tensor:
+    def forward(self, frames: Tensor, keys: Tensor, apart: Tensor, taken: Tensor) -> Tensor:
         """Latents of B frames of one video.
 
         Args:
             frames: (B, 3, H, W), 0 to 1.
             keys: (P, 3, H, W), 0 to 1.
             apart: (B, P) signed distance in time of each frame from each key frame; the video is 1 long.
-            kept: (P,) as `differences` gives it.
+            taken: (P,) as `differences` gives it.
 
         Returns:
             (B, D).
@@ -293,15 +286,13 @@ class LatentEncoder(nn.Module):
         other = keys.repeat(count, 1, 1, 1)
         with torch.no_grad():
             motion = motion_to(one.mean(1, keepdim=True), other.mean(1, keepdim=True), *self.control)
-            moved = F.interpolate(motion, finest, mode="bilinear", align_corners=True).permute(0, 2, 3, 1)
-            where = _at_rest(finest, one.device) + moved
-            differ = one - F.grid_sample(other, where, padding_mode="border", align_corners=False)
+            differ = one - _moved(other, motion)
         parts = 4 * F.adaptive_avg_pool2d(differ, _PARTS).view(count, -1)
         missed = 10 * differ.square().mean((1, 2, 3)).sqrt().view(count, -1)
         motion = (motion / self.scale).clamp(-6, 6).view(count, -1)
         near = nearness(frames, keys) + 1 / len(keys)
         # what other planes have lost of the first one's picture, that one draws
-        near = torch.cat([near[:, :1] + (near * kept).sum(1, keepdim=True), near[:, 1:]], 1) - 1
+        near = torch.cat([near[:, :1] + (near * taken).sum(1, keepdim=True), near[:, 1:]], 1) - 1
         seen = torch.cat([motion, parts, missed, near, apart], 1)
         latents: Tensor = self.linear(seen) + self.out(F.relu(self.hidden(seen)))
         return latents
@@ -358,9 +349,12 @@ def _pooled(pictures: Tensor, size: tuple[int, int]) -> Tensor:
     return pictures if pictures.shape[-2:] == size else F.adaptive_avg_pool2d(pictures, size)
 
 
-def _at_rest(size: tuple[int, int], device: torch.device) -> Tensor:
-    """(1, rows, cols, 2): where each pixel is, for `F.grid_sample`."""
-    return F.affine_grid(torch.eye(2, 3, device=device)[None], [1, 1, *size], align_corners=False)
+def _moved(pictures: Tensor, control: Tensor) -> Tensor:
+    """(N, C, H, W) read where each pixel is displaced to, by (N, 2, rows, cols) control points as of `motion_to`."""
+    size = [int(side) for side in pictures.shape[-2:]]
+    rest = F.affine_grid(torch.eye(2, 3, device=pictures.device)[None], [1, 1, *size], align_corners=False)
+    moved = F.interpolate(control, size, mode="bilinear", align_corners=True).permute(0, 2, 3, 1)
+    return F.grid_sample(pictures, rest + moved, padding_mode="border", align_corners=False)
 
 
 def _slopes(pictures: Tensor) -> tuple[Tensor, Tensor]:

@@ -249,19 +249,19 @@ class PriorNetworks(nn.Module):
         grids: list[Tensor] = self.grid_encoder(keys, [(level.rows, level.cols) for level in levels])
         return grids
 
-    def latents(self, frames: Tensor, keys: Tensor, apart: Tensor, kept: Tensor) -> Tensor:
+    def latents(self, frames: Tensor, keys: Tensor, apart: Tensor, taken: Tensor) -> Tensor:
         """Latents of B frames of a video.
 
         Args:
             frames: (B, 3, H, W), 0 to 1.
             keys: (P, 3, H, W) its key frames.
             apart: (B, P) signed distance in time of each frame from each key frame; the video is 1 long.
-            kept: (P,) as `differences` gives it.
+            taken: (P,) as `differences` gives it.
 
         Returns:
             (B, D).
         """
-        latents: Tensor = self.latent_encoder(frames, keys, apart, kept)
+        latents: Tensor = self.latent_encoder(frames, keys, apart, taken)
         return latents
 
     @torch.no_grad()
@@ -282,8 +282,8 @@ class PriorNetworks(nn.Module):
         times = torch.arange(len(frames), device=device)
         apart = (times[:, None] - times[keyed]) / max(1, len(frames) - 1)
         parts = zip(frames.split(batch), apart.split(batch), strict=True)
-        pictures, kept = self.differences(keys)
-        latents = [self.latents(pictures_of(part.to(device)), keys, when, kept) for part, when in parts]
+        pictures, taken = self.differences(keys)
+        latents = [self.latents(pictures_of(part.to(device)), keys, when, taken) for part, when in parts]
         return torch.cat(latents), [grid[0] for grid in self.grids(pictures[None])]
 
     def draw(self, latents: Tensor, points: Tensor, grids: list[Tensor]) -> Tensor:

@@ -96,9 +96,9 @@ def test_latents(frame: tuple[int, int]) -> None:
     # a frame's latent does not depend on which others are encoded with it
     frames = torch.rand(3, 3, *frame)
     apart = torch.rand(3, SHAPE.planes)
-    kept = torch.rand(SHAPE.planes)
-    alone = encoder(frames[1:2], keys, apart[1:2], kept)
-    assert torch.allclose(encoder(frames, keys, apart, kept)[1:2], alone, atol=1e-5)
+    taken = torch.rand(SHAPE.planes)
+    alone = encoder(frames[1:2], keys, apart[1:2], taken)
+    assert torch.allclose(encoder(frames, keys, apart, taken)[1:2], alone, atol=1e-5)
 
 
 @pytest.mark.parametrize("frame", [(48, 48), (90, 160), (3, 100)])
@@ -134,21 +134,21 @@ def test_what_a_moved_key_frame_shows_already_is_taken_off_the_others() -> None:
     thing = torch.zeros_like(second)
     thing[..., 20:40, 30:60] = 0.3
     keys = torch.cat([first, second + thing])
-    planes, kept = differences(keys, 5, 8)
+    planes, taken = differences(keys, 5, 8)
     torch.testing.assert_close(planes[0], keys[0] - 0.5)
-    assert float(kept[0]) == 0 and 0.7 < float(kept[1]) <= 1
+    assert float(taken[0]) == 0 and 0.7 < float(taken[1]) <= 1
     elsewhere = thing[0] == 0
     assert planes[1][elsewhere].square().mean() < 0.1 * (keys[1] - 0.5)[elsewhere].square().mean()
     assert float(planes[1][~elsewhere].mean()) > 0.1  # of .3; motion is drawn towards it a little
     torch.manual_seed(0)
     noise = torch.rand(2, 3, 90, 160)
-    planes, kept = differences(noise, 5, 8)
-    assert float(kept[1]) < 0.1
+    planes, taken = differences(noise, 5, 8)
+    assert float(taken[1]) < 0.1
     torch.testing.assert_close(planes[1], noise[1] - 0.5, atol=0.06, rtol=0)
 
 
 def test_one_key_frame_has_nothing_to_differ_from() -> None:
     keys = torch.rand(1, 3, 20, 30)
-    planes, kept = differences(keys, 2, 2)
+    planes, taken = differences(keys, 2, 2)
     torch.testing.assert_close(planes, keys - 0.5)
-    assert kept.tolist() == [0]
+    assert taken.tolist() == [0]

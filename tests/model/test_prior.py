@@ -114,9 +114,9 @@ def test_from_frames_to_colours_at_any_size(height: int, width: int) -> None:
     shape = priors.CONFIG.shape(5, height, width)
     frames = torch.rand(5, 3, height, width)
     keys = frames[networks.key_frames(frames)]
-    pictures, kept = networks.differences(keys)
+    pictures, taken = networks.differences(keys)
     grids = networks.grids(pictures[None])
-    latents = networks.latents(frames, keys, torch.rand(5, len(keys)) * 2 - 1, kept)
+    latents = networks.latents(frames, keys, torch.rand(5, len(keys)) * 2 - 1, taken)
     assert [tuple(grid.shape[1:]) for grid in grids] == [
         (shape.planes, n.channels * n.copies, n.rows, n.cols) for n in shape.levels
     ]
@@ -135,8 +135,8 @@ def test_a_video_is_encoded_as_its_parts_are() -> None:
     pictures = pictures_of(frames)
     keyed = networks.key_frames(pictures)
     apart = (torch.arange(5)[:, None] - torch.tensor(keyed)) / 4
-    planes, kept = networks.differences(pictures[keyed])
-    torch.testing.assert_close(latents, networks.latents(pictures, pictures[keyed], apart, kept))
+    planes, taken = networks.differences(pictures[keyed])
+    torch.testing.assert_close(latents, networks.latents(pictures, pictures[keyed], apart, taken))
     for grid, whole in zip(grids, networks.grids(planes[None]), strict=True):
         torch.testing.assert_close(grid, whole[0])
 
@@ -150,8 +150,8 @@ def test_untrained_networks_begin_with_the_motion_that_is_seen() -> None:
     keyed = networks.key_frames(frames)
     apart = (torch.arange(8)[:, None] - torch.tensor(keyed)) / 7
     with torch.no_grad():
-        _, kept = networks.differences(frames[keyed])
-        warps = networks.hypernetwork(networks.latents(frames, frames[keyed], apart, kept))["warp"]
+        _, taken = networks.differences(frames[keyed])
+        warps = networks.hypernetwork(networks.latents(frames, frames[keyed], apart, taken))["warp"]
     moved = networks.config.architecture.warp_scale * warps.view(8, 2, 2, -1).mean(-1)  # (T, P, xy)
     true = 0.04 / 3 / 10 * 2 * (torch.arange(8)[:, None] - torch.tensor(keyed))
     torch.testing.assert_close(moved[:, :, 0], true, atol=4e-3, rtol=0.15)
