@@ -1,7 +1,7 @@
 """Makes the prior that ships with the project.
 
     python -m benchmarks.pretrain --out prior-fast                 # about fifty minutes of one core; again to go on
-    python -m benchmarks.pretrain --steps 5000 --semantics-of fast-prior --out prior-fast   # only what draws is new
+    python -m benchmarks.pretrain --steps 2000 --semantics-of fast-prior --out prior-fast   # what draws: ten minutes
     python -m benchmarks.pretrain --preset balanced --out prior-balanced
 
 Trained on: four clips in the public domain (the toys) and Big Buck Bunny (CC-BY), and on what is generated here: moving
@@ -203,7 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--width", type=int, default=24, help="channels of the grid encoder")
     parser.add_argument("--teacher", default="small", help="a name, or `none`")
     parser.add_argument("--semantic-width", type=int, default=24)
-    parser.add_argument("--semantics-of", help="a prior whose semantic encoder takes the place of the trained one")
+    parser.add_argument("--semantics-of", help="a prior whose semantic encoder is taken, and none trained")
     parser.add_argument("--grid-weight", type=float, default=PretrainConfig.grid_weight)
     parser.add_argument("--clips", type=int, default=4, help="clips a step")
     parser.add_argument("--seed", type=int, default=0)
@@ -239,7 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             reels(),
             shape,
             config,
-            teacher=teacher,
+            teacher=None if semantics else teacher,
             validation=test_clips(),
             folder=folder,
             resume=given.resume,
@@ -247,14 +247,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             seed=given.seed,
             report=Lines(100),
             licences={**TRAINING, LeavesReel.name: GENERATED, ShapesReel.name: GENERATED},
-            views=views if teacher is not None else None,
+            views=None if semantics or teacher is None else views,
         )
     finally:
         for one in opened:
             one.close()
     if semantics:
         networks.load_state_dict({**networks.state_dict(), **semantics})
-        notes["metrics"].pop("alignment", None)  # of the one that was trained
     if teacher is not None:
         aligned = small_world_alignment(networks, teacher)
         notes["metrics"].update(aligned)

@@ -55,7 +55,7 @@ PARTS = ("zero", "steps", "on_the_way", "bytes", "space_time", "vectors")
 SIZE, FRAMES = (90, 160), 16
 SHARES = (0.1, 0.15, 0.4, 1.0)
 QUALITIES = (56.0, 47.0, 38.0)
-SHORT_QUALITIES = (50.0, 40.0, 30.0)
+SHORT_QUALITIES = (45.0, 30.0, 15.0)
 TASKS = (Task("every 2nd", 33, every=2), Task("x2", 16, scale=2))
 KEYS = {part: ("clip",) for part in PARTS} | {"space_time": ("clip", "task"), "bytes": ("clip", "share")}
 # (gate, aim) of each figure

@@ -22,7 +22,7 @@ import torch
 from .checkpoint import Checkpoint
 from .errors import InputError
 from .files import digest_of
-from .fit_parts import drive, measure, motion_between, prior_for, shape_from, with_less_memory
+from .fit_parts import drive, measure, motion_between, prior_for, with_less_memory
 from .fitting import FitConfig, Fitted, fit_frames, resolve
 from .fitting.prior_start import prior_start
 from .footage import Footage, Source
@@ -84,8 +84,8 @@ def fit(
         progress: a bar on standard error, a callback for `FitProgress` events, or nothing.
         fps: frames a second of an array; a file knows its own.
         metadata: JSON-able notes to keep in the file.
-        residual: store the networks as the difference from the prior: fewer bytes, but nothing can be drawn from the
-            file where the prior is not at hand.
+        residual: store the field's layers as the difference from the prior's: fewer bytes after few steps, but nothing
+            can be drawn from the file where the prior is not at hand.
         checkpoint: a folder in which the finished groups of a long video are kept, so that the same call goes on where
             it was stopped. It is the caller's to remove once the result is saved (`checkpoint.discard`).
 
@@ -246,15 +246,14 @@ def _fit_frames(
         try:
             pixels = torch.from_numpy(frames).to(where)
             report(FitProgress("motion", 0, 1))
-            shape, begun = None, None
+            begun = None
             if prior is not None:
-                residual = "prior" in notes
-                shape = shape_from(prior, config, len(frames), scan.size, targets, residual)
-                begun = prior_start(prior.networks, pixels, shape, seed, residual)
+                width = 0 if targets is None else targets.shape[1]
+                shape = config.architecture.for_video(len(frames), *scan.size, width)
+                begun = prior_start(prior.networks, pixels, shape, seed, residual="prior" in notes)
             running = fit_frames(
                 pixels,
                 config,
-                shape=shape,
                 start=begun,
                 targets=targets,
                 motion=motion_between(frames, pixels, scan.plan.cuts, config, report),

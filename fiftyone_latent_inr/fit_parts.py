@@ -15,7 +15,7 @@ from . import metrics
 from .drawing import draw
 from .errors import InputError
 from .fitting import FitConfig
-from .model import LatentINR, ModelConfig
+from .model import LatentINR
 from .motion import LEAST_SIDE, Motion, optical_flow
 from .progress import FitProgress, ProgressCallback
 
@@ -74,29 +74,6 @@ def prior_for(
     if teacher is not None:
         prior.check_teacher(teacher.id)
     return prior.to(device)
-
-
-def shape_from(
-    prior: Prior,
-    settings: FitConfig,
-    num_frames: int,
-    frame_size: tuple[int, int],
-    targets: torch.Tensor | None,
-    residual: bool,
-) -> ModelConfig:
-    """The model of T frames of H x W pixels that a fit from a prior has.
-
-    Args:
-        prior: to start from.
-        settings: of the fit, whose architecture is the prior's.
-        num_frames: T.
-        frame_size: (H, W).
-        targets: (T, E) embeddings of a teacher, or None.
-        residual: whether it is to be stored as the difference from the prior.
-    """
-    embedding_dim = 0 if targets is None else targets.shape[1]
-    shape = settings.architecture.for_video(num_frames, *frame_size, embedding_dim)
-    return prior.config.shape(num_frames, *frame_size, shape.semantic_dim, embedding_dim) if residual else shape
 
 
 def drive(running: Generator[FitProgress, None, Result], report: ProgressCallback) -> Result:

@@ -95,7 +95,7 @@ class LatentVideo:
 
     @property
     def prior(self) -> PriorReference | None:
-        """The prior that the networks are stored as the difference from, without which nothing can be drawn."""
+        """The prior that the field is stored as the difference from, without which nothing can be drawn."""
         return self._stored.prior
 
     @property
@@ -304,7 +304,7 @@ def to_bytes(
             them, for each model; None takes the smallest that store every value in `bits`.
         bits: bits of a stored number, where no steps are given.
         fps: and the rest, as the attributes of `LatentVideo`.
-        prior: that the networks are stored as the difference from; None stores them as such.
+        prior: that the field is stored as the difference from; None stores it as such.
 
     Raises:
         InputError: the models are not of one video.

@@ -21,7 +21,7 @@ from . import codec
 from .checkpoint import Checkpoint, Finished
 from .codec.quantisation import FloatArray
 from .errors import InputError
-from .fit_parts import drive, measure, motion_between, shape_from, with_less_memory
+from .fit_parts import drive, measure, motion_between, with_less_memory
 from .fitting import FitConfig, Fitted, fit_frames
 from .fitting.prior_start import prior_start
 from .fitting.start import Head, Start
@@ -105,13 +105,8 @@ class _LongFit:
         # one shape for all groups, so that any may start from any; a group's own length only adds latents
         self.shape = self.settings.architecture.for_video(self.settings.group_frames, *self.scan.size, width)
         self._of_prior: Tensors | None = None
-        if self.prior is not None:
-            targets = None if embeddings is None else torch.empty(0, width)
-            self.shape = shape_from(
-                self.prior, self.settings, self.settings.group_frames, self.scan.size, targets, self.residual
-            )
-            if self.residual:
-                self._of_prior = prior_tensors(self.prior.networks, self.shape)
+        if self.prior is not None and self.residual:
+            self._of_prior = prior_tensors(self.prior.networks, self.shape)
         self.head = None if embeddings is None else _head(embeddings, self.shape.semantic_dim)
         self._decoded: OrderedDict[int, tuple[Tensors, Tensors]] = OrderedDict()
         height, width = self.scan.size

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PriorReference:
-    """Which prior a file's networks are stored as the difference from.
+    """Which prior a file's field is stored as the difference from.
 
     Attributes:
         id: of its configuration and weights, `Prior.id`.

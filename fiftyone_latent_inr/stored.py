@@ -3,7 +3,8 @@
 A video is one group of frames or several. What embeddings need, the semantic latents of all frames and the head, lies
 in one section; everything else of a group lies in the group's own. A group may have an earlier one as its parent: its
 networks are then stored as the difference from the parent's (NIRVANA, Maiya et al., CVPR 2023), its latents as such.
-The parent may be a prior that is not in the file: then the file cannot be read without it.
+The parent may be a prior that is not in the file, of which the field alone is taken: then the file cannot be read
+without it.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def to_sections(
         models: fitted models, on any device, in the order of their frames.
         steps: for each model the steps of its tensors by name, flat, or None for the smallest that `bits` allow.
         bits: bits of a stored number; the field's weights take two more, offsets and biases 16.
-        prior: that the networks are stored as the difference from, or None.
+        prior: that the field is stored as the difference from, or None.
 
     Raises:
         InputError: the models do not fit together.
@@ -120,8 +121,8 @@ def encode_group(
         model: its networks.
         steps: of its tensors by name, flat; None for the smallest that `bits` allow.
         bits: bits of a stored number, where no steps are given.
-        parent: the stored tensors of the group that it is stored as the difference from; or a prior's, which has all
-            but the grids.
+        parent: the stored tensors of the group that it is stored as the difference from; or a prior's, which has
+            those of the field.
     """
     config = model.config
     quantised = {}

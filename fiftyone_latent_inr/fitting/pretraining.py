@@ -35,7 +35,7 @@ from .sampling import cells_of, patches
 from .soap import SOAP
 
 # Counted into `PretrainConfig.digest`: raise it whenever the same settings and seed would give other networks.
-PRETRAIN_VERSION = 2
+PRETRAIN_VERSION = 3
 # Steps between two progress events; reading the loss waits for the device.
 _REPORT_EVERY = 20
 # Layers that read hundreds of numbers turn far with each step: they take smaller ones.
@@ -54,7 +54,8 @@ class PretrainConfig:
     """How networks are pretrained.
 
     Attributes:
-        steps: optimiser steps.
+        steps: optimiser steps. Fits were best from networks of 2,000 (`benchmarks/notes.md`); pictures without a fit, and
+            what the semantic encoder imitates, go on getting better.
         clips_per_step: clips of a step, all of one of the `sizes`.
         window: T, frames of a clip.
         frames_per_step: of each clip; the rest of it is not looked at.

@@ -53,6 +53,21 @@ def cells_at_nodes(pictures: Tensor, rows: int, cols: int) -> Tensor:
     return torch.cat(corners, dim=1)
 
 
+def read_at_pixels(nodes: Tensor, height: int, width: int) -> Tensor:
+    """A picture drawn by a grid whose corner nodes lie on its corners, as a field reads it.
+
+    Args:
+        nodes: (B, C, rows, cols).
+        height: H of the picture.
+        width: W of the picture.
+
+    Returns:
+        (B, C, H, W).
+    """
+    rest = F.affine_grid(torch.eye(2, 3, device=nodes.device)[None], [1, 1, height, width], align_corners=False)
+    return F.grid_sample(nodes, rest.expand(len(nodes), -1, -1, -1), padding_mode="border", align_corners=True)
+
+
 class LevelEncoder(nn.Module):
     """What lies around the nodes of a level, and what was made of the level before it, to the level's grids."""
 
@@ -73,7 +88,11 @@ class LevelEncoder(nn.Module):
 
 
 class GridEncoder(nn.Module):
-    """Key frames to the grids of every level, coarse to fine; a level sees what was made of the one before it.
+    """Key frames to the grids of every level, coarse to fine.
+
+    A level sees what the coarser ones leave of the pictures (a Laplacian pyramid: Burt and Adelson, IEEE Trans.
+    Communications 31(4), 1983), and what was made of the one before it. Fine grids then hold details around zero, as
+    those do that are fitted from noise, and are as cheap to store.
 
     Args:
         config: of a model that is to be given grids; only its levels and planes matter.
@@ -110,10 +129,12 @@ class GridEncoder(nn.Module):
             For each level (B, P, channels * copies, rows, cols).
         """
         pictures = keys.flatten(1, 2)
+        height, width = pictures.shape[-2:]
         grids: list[Tensor] = []
         above: Tensor | None = None
         for (rows, cols), level, channels in zip(sizes, self.levels, self.channels, strict=True):
             seen = cells_at_nodes(pictures, rows, cols)
+            pictures = pictures - read_at_pixels(seen.unflatten(1, (4, -1)).mean(1), height, width)
             if above is not None:
                 seen = torch.cat([seen, F.interpolate(above, (rows, cols), mode="bilinear", align_corners=True)], 1)
             above, grid = level(seen)

@@ -129,20 +129,10 @@ class PriorConfig:
             encoders += (self.semantic_dim + 1) * self.embedding_dim
         return drawing + encoders
 
-    def shape(
-        self, num_frames: int, height: int, width: int, semantic_dim: int = 0, embedding_dim: int = 0
-    ) -> ModelConfig:
-        """The configuration of a model that has the prior's own hypernetwork, to be stored as the difference from it.
-
-        A model that is stored by itself has the architecture's own, narrower one.
-        """
-        return replace(
-            self.architecture.for_video(num_frames, height, width),
-            latent_dim=self.latent_dim + semantic_dim,
-            bottleneck=self.latent_dim,
-            semantic_dim=semantic_dim,
-            embedding_dim=embedding_dim,
-        )
+    def shape(self, num_frames: int, height: int, width: int) -> ModelConfig:
+        """The configuration of a model that has the prior's own hypernetwork; one that is fitted has a narrower one."""
+        architecture = self.architecture.for_video(num_frames, height, width)
+        return replace(architecture, latent_dim=self.latent_dim, bottleneck=self.latent_dim)
 
     def to_json(self) -> dict[str, Any]:
         """The configuration as JSON-able data."""
@@ -217,8 +207,12 @@ class PriorNetworks(nn.Module):
             heads["warp"][k, where] = mode / _GAIN
 
     def _begin_with_colours(self, shape: ModelConfig) -> None:
-        """Makes grids begin as colours of their plane's key frame, and the field treat all planes alike."""
+        """Makes grids begin as colours of what their level sees, and the field treat all planes and levels alike.
+
+        What the first layer reads of all levels together is then that of the whole picture.
+        """
         planes, column = shape.planes, 0
+        of_colour = torch.randn(shape.hidden, 3)
         for level, encoder in zip(shape.levels, self.grid_encoder.levels, strict=True):
             assert isinstance(encoder, LevelEncoder)
             size = level.channels * level.copies
@@ -230,7 +224,8 @@ class PriorNetworks(nn.Module):
                     seen = 3 * (planes * corner + plane)
                     encoder.linear.weight[plane * size : (plane + 1) * size, seen : seen + 3, 0, 0] = 0.25 * colours
             weight = self.field.weights[0][:, column : column + planes * level.channels].unflatten(1, (planes, -1))
-            weight.copy_(weight[:, :1].clone().expand_as(weight))
+            of_channel = torch.linalg.pinv(colours.unflatten(0, (level.channels, level.copies)).sum(1))
+            weight.copy_((of_colour @ of_channel)[:, None].expand_as(weight))
             column += planes * level.channels
 
     def key_frames(self, frames: Tensor) -> list[int]:

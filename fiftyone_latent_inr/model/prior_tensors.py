@@ -1,4 +1,4 @@
-"""A prior's networks as the stored tensors of the model that is started from it.
+"""A prior's networks as the tensors of the model that is started from it.
 
 A model of a long group has more channels and copies than the prior (`Architecture.for_video`): the prior's are the
 first of them, plane by plane and channel by channel.
@@ -22,18 +22,13 @@ FloatArray = npt.NDArray[np.float32]
 
 @torch.no_grad()
 def prior_tensors(networks: PriorNetworks, shape: ModelConfig) -> dict[str, FloatArray]:
-    """A prior's hypernetwork and field as stored tensors of a model that has them, by name, all but the grids.
+    """A prior's field as stored tensors of a model, by name, all but the grids.
 
     Args:
         networks: pretrained.
-        shape: of the model, see `PriorConfig.shape`. Zeros are where it has more than the prior.
+        shape: of the model, as `check_shape` allows it. Zeros are where it has more than the prior.
     """
-    hyper = networks.hypernetwork
-    trunk = torch.zeros(shape.latent_dim, shape.bottleneck)
-    trunk[shape.semantic_dim :] = hyper.trunk.cpu()  # what the teacher sees does not draw, at first
-    tensors = {"trunk": trunk}
-    tensors.update(spread(networks, shape, "heads", hyper.heads.cpu()))
-    tensors.update(spread(networks, shape, "offsets", hyper.offsets.cpu()))
+    tensors = {}
     for k, (inputs, outputs) in enumerate(shape.layer_sizes):
         weight = torch.zeros(outputs, inputs)
         weight[:, list(_columns(networks, shape)) if k == 0 else slice(None)] = networks.field.weights[k].cpu()
@@ -51,13 +46,12 @@ def spread(networks: PriorNetworks, shape: ModelConfig, kind: str, values: Tenso
     return {f"{kind}.{name}": part for name, part in {**parts, "mix": mixed}.items()}
 
 
-def check_shape(networks: PriorNetworks, shape: ModelConfig, whole: bool = True) -> None:
-    """Refuses a model that the prior's networks do not fit into.
+def check_shape(networks: PriorNetworks, shape: ModelConfig) -> None:
+    """Refuses a model that the prior's networks do not fit into. The model's hypernetwork is its own.
 
     Args:
         networks: pretrained.
         shape: of the model.
-        whole: it is to have the prior's own hypernetwork, too.
 
     Raises:
         InputError: names what differs, and both values.
@@ -65,9 +59,6 @@ def check_shape(networks: PriorNetworks, shape: ModelConfig, whole: bool = True)
     prior = networks.config.shape(1, shape.height, shape.width)
     names = ("planes", "hidden", "layers", "warp_rows", "warp_cols", "warp_scale", "patch", "modulation")
     pairs = [(name, getattr(prior, name), getattr(shape, name)) for name in (*names, "encoding")]
-    if whole:
-        pairs.append(("latents", prior.latent_dim, shape.latent_dim - shape.semantic_dim))
-        pairs.append(("bottleneck", prior.bottleneck, shape.bottleneck))
     pairs.append(("grid levels", [(n.rows, n.cols) for n in prior.levels], [(n.rows, n.cols) for n in shape.levels]))
     for name, has, wanted in pairs:
         if has != wanted:

@@ -16,7 +16,10 @@ from fiftyone_latent_inr.model.encoder import (
     differences,
     motion_to,
     nearness,
+    read_at_pixels,
 )
+from fiftyone_latent_inr.model.field import bilinear
+from fiftyone_latent_inr.model.inr import pixel_grid
 
 SHAPE = priors.CONFIG.shape(1, 16, 16)
 
@@ -39,6 +42,25 @@ def test_nodes_see_the_four_pixels_around_them() -> None:
 
 def test_larger_pictures_are_averaged() -> None:
     assert cells_at_nodes(torch.full((2, 3, 17, 31), 0.25), 4, 5).unique().tolist() == [0.25]
+
+
+def test_a_level_sees_what_coarser_ones_leave() -> None:
+    """A picture that the coarse nodes draw leaves nothing; a dot is left to the fine ones."""
+    encoder = GridEncoder(SHAPE, 4)
+    seen: list[torch.Tensor] = []
+    for level in encoder.levels:
+        level.register_forward_pre_hook(lambda _, given: seen.append(given[0][:, : 12 * SHAPE.planes]))
+    ramp = torch.linspace(-0.5, 0.5, 40).expand(1, SHAPE.planes, 3, 30, 40).contiguous()
+    encoder(ramp, [(4, 6), (31, 41)])
+    assert seen[0].abs().max() > 0.4 and seen[1][..., 10:-10].abs().max() < 0.01
+    dot = ramp.clone()
+    dot[..., 15, 20] += 1
+    encoder(dot, [(4, 6), (31, 41)])
+    assert seen[3][..., 15, 20].abs().max() > 0.8
+    nodes = torch.rand(2, 3, 4, 5)
+    drawn = read_at_pixels(nodes, 12, 16)
+    points = pixel_grid(12, 16).view(1, 12, 16, 2).expand(2, -1, -1, -1)
+    torch.testing.assert_close(drawn, bilinear(nodes, points))
 
 
 @pytest.mark.parametrize("sizes", [[(2, 2), (3, 5)], [(9, 4), (33, 61)], [(40, 40), (2, 7)]])

@@ -12,7 +12,7 @@ import torch
 
 from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.fitting import PRESETS
-from fiftyone_latent_inr.model import Architecture, Level
+from fiftyone_latent_inr.model import Architecture, Level, pixel_grid
 from fiftyone_latent_inr.model.prior import PriorConfig, PriorNetworks, pictures_of
 
 PLAIN = PriorConfig("tiny", priors.ARCHITECTURE, width=4, hidden=8)
@@ -139,6 +139,27 @@ def test_a_video_is_encoded_as_its_parts_are() -> None:
     torch.testing.assert_close(latents, networks.latents(pictures, pictures[keyed], apart, taken))
     for grid, whole in zip(grids, networks.grids(planes[None]), strict=True):
         torch.testing.assert_close(grid, whole[0])
+
+
+def test_untrained_networks_read_all_levels_alike() -> None:
+    """What the first layer reads of a picture's levels adds up to what it would read of the picture."""
+    torch.manual_seed(0)
+    networks = PriorNetworks(PriorConfig("fast", PRESETS["fast"].architecture))
+    shape = networks.config.shape(1, 90, 160)
+    y, x = torch.meshgrid(torch.linspace(0, 6, 90), torch.linspace(0, 9, 160), indexing="ij")
+    grey = (torch.sin(3 * x) * torch.cos(2 * y) / 4).expand(1, 2, 3, -1, -1).contiguous()
+    field, points = networks.field, pixel_grid(90, 160)[None]
+    with torch.no_grad():
+        for level in networks.grid_encoder.levels:
+            level.out.weight.zero_()
+            level.out.bias.zero_()
+        read = field._read(field._warp(None, points), [grid[0] for grid in networks.grids(grey)])
+        hidden = field._spread_over_copies(field.weights[0]) @ read
+    assert (hidden.shape[1], shape.planes) == (36, 2)
+    # one number for each unit: how it answers to grey, of both planes
+    answer = (hidden[0] @ grey[0, 0, 0].flatten()) / grey[0, 0, 0].square().sum()
+    explained = answer[:, None] * grey[0, 0, 0].flatten()
+    assert (hidden[0] - explained).square().mean() < 0.02 * hidden.square().mean()
 
 
 def test_untrained_networks_begin_with_the_motion_that_is_seen() -> None:
