@@ -1,6 +1,6 @@
 """Makes the prior that ships with the project.
 
-    python -m benchmarks.pretrain --out prior-fast                 # about fifty minutes of one core; again to go on
+    python -m benchmarks.pretrain --out prior-fast                 # about half an hour of one core; again to go on
     python -m benchmarks.pretrain --steps 2000 --semantics-of fast-prior --out prior-fast   # what draws: ten minutes
     python -m benchmarks.pretrain --preset balanced --out prior-balanced
 

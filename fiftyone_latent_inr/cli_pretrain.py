@@ -17,11 +17,13 @@ _WHAT = (
 
 def add_pretrain(commands: Any) -> None:
     """Adds the command."""
-    p = commands.add_parser("pretrain", help="train what many videos share (about an hour)", description=_WHAT)
+    p = commands.add_parser("pretrain", help="train what many videos share (about half an hour)", description=_WHAT)
     p.add_argument("sources", type=Path, nargs="+", metavar="SOURCES", help="videos, or folders of them")
     p.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to store the prior in")
     p.add_argument("--preset", default="fast", help="of the fits that are to start from it (default: fast)")
-    p.add_argument("--steps", type=arg.count, metavar="N", help="how long to train (default: 15000)")
+    p.add_argument(
+        "--steps", type=arg.count, metavar="N", help="how long to train (default: 15000, 2000 without a teacher)"
+    )
     p.add_argument("--teacher", metavar="NAME", help="small, ARCH/PRETRAINED of OpenCLIP, or a directory")
     p.add_argument(
         "--resume",

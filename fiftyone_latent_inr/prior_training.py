@@ -82,7 +82,7 @@ def pretrain(
         sources: paths, arrays uint8 (T, H, W, 3), or both; or a folder, whose videos are taken, those in folders in it
             included.
         preset: of the models that are to be started, see `fit`.
-        config: how to train; the default takes about forty minutes of one core, and a few of a GPU.
+        config: how to train; the default takes about half an hour of one core, and a few minutes of a GPU.
         teacher: what the semantic encoder imitates, as in `fit`; None for a prior without one.
         validation: videos to measure on, as `sources`; by default one in twenty of the sources is held out by the hash
             of its name, once there are forty of them.
@@ -235,22 +235,22 @@ def train_networks(
         run = Pretraining(networks, config, pool, seen_by_teacher, seed=seed, device=device)
         if state is not None and resume and state.exists():
             pool.load_state(load_run(run, state))
-            report(FitProgress("pretrain", run.step, config.steps, message=f"going on after step {run.step}"))
+            report(FitProgress("pretrain", run.step, run.steps, message=f"going on after step {run.step}"))
         told: set[str] = set()
         for event in run.run():
             report(event)
             for name in sorted(set(pool.skipped) - told):
-                report(FitProgress("pretrain", run.step, config.steps, message=f"left out: {pool.skipped[name]}"))
+                report(FitProgress("pretrain", run.step, run.steps, message=f"left out: {pool.skipped[name]}"))
                 told.add(name)
-            if run.step < config.steps and run.step % _EVALUATE_EVERY == 0:
+            if run.step < run.steps and run.step % _EVALUATE_EVERY == 0:
                 line = _in_words(measured_on.measure(networks), run)
-                report(FitProgress("pretrain", run.step, config.steps, run.psnr, message=line))
-            if state is not None and (run.step % _STORE_EVERY == 0 or run.step == config.steps):
+                report(FitProgress("pretrain", run.step, run.steps, run.psnr, message=line))
+            if state is not None and (run.step % _STORE_EVERY == 0 or run.step == run.steps):
                 save_run(run, state, pool.state())
     finally:
         pool.close()
     metrics = measured_on.measure(networks)
-    report(FitProgress("pretrain", config.steps, config.steps, run.psnr, message=_in_words(metrics, run)))
+    report(FitProgress("pretrain", run.steps, run.steps, run.psnr, message=_in_words(metrics, run)))
     return networks, {**_notes(pool, run, metrics, licences or {}), "validated_on": measured_on.psnr(networks)}
 
 

@@ -43,7 +43,11 @@ class Pretrain(VideoOperator):
         choices(inputs, "preset", PRESETS, "fast", "Preset", "Of the fits that are to start from the result")
         fields = {
             "steps": inputs.int(
-                "steps", default=_STEPS, min=1, label="Steps", description="How long to train: more is better"
+                "steps",
+                default=_STEPS,
+                min=1,
+                label="Steps",
+                description="How long to train: what draws learns in the first 2,000, what embeds in all",
             ),
             "teacher": add_teacher(inputs, "The model whose space the result embeds videos into, without a fit"),
         }

@@ -15,8 +15,9 @@ from .reporter import duration
 from .status import check_teacher, teacher_name
 from .targets import dataset_of
 
-# Seconds of a step of the default settings: see "about forty minutes of one core" in `prior_training.pretrain`.
-_STEP_CPU, _STEP_GPU = 0.16, 0.02
+# Seconds of a step of the default settings, of what draws and of what embeds: see "about half an hour of one core" in
+# `prior_training.pretrain`.
+_STEP_CPU, _STEP_GPU = (0.25, 0.09), (0.02, 0.01)
 
 
 def read_steps(steps: Any) -> PretrainConfig:
@@ -70,7 +71,11 @@ def pretrain_status(samples: SampleCollection, options: dict[str, Any]) -> str:
         each = _STEP_CPU if pick_device(options["device"]).type == "cpu" else _STEP_GPU
     except InputError:  # said when it runs, where the device may be there
         each = _STEP_GPU
-    parts = [f"{count} video{'s' if count != 1 else ''}", f"about {duration(each * options['steps'])}"]
+    config = read_steps(options["steps"])
+    seconds = each[0] * min(config.steps, config.drawing_steps)
+    if options["teacher"] is not None:
+        seconds += each[1] * config.steps
+    parts = [f"{count} video{'s' if count != 1 else ''}", f"about {duration(seconds)}"]
     there = name in local_priors()
     parts.append(f"{'replaces' if there else 'is stored as'} {priors_dir() / name}")
     return " · ".join(parts)

@@ -54,8 +54,9 @@ class PretrainConfig:
     """How networks are pretrained.
 
     Attributes:
-        steps: optimiser steps. Fits were best from networks of 2,000 (`benchmarks/notes.md`); pictures without a fit, and
-            what the semantic encoder imitates, go on getting better.
+        steps: optimiser steps, in which the semantic encoder learns; without a teacher no more than `drawing_steps`.
+        drawing_steps: the first of them, in which what draws learns, at most. More make pictures without a fit better,
+            and fits worse (`benchmarks/notes.md`).
         clips_per_step: clips of a step, all of one of the `sizes`.
         window: T, frames of a clip.
         frames_per_step: of each clip; the rest of it is not looked at.
@@ -72,6 +73,7 @@ class PretrainConfig:
     """
 
     steps: int = 15000
+    drawing_steps: int = 2000
     clips_per_step: int = 4
     window: int = 16
     frames_per_step: int = 8
@@ -87,7 +89,8 @@ class PretrainConfig:
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
-        for name in ("steps", "clips_per_step", "window", "frames_per_step", "points_per_frame", "semantic_frames"):
+        counts = ("steps", "drawing_steps", "clips_per_step", "window")
+        for name in (*counts, "frames_per_step", "points_per_frame", "semantic_frames"):
             if getattr(self, name) < 1:
                 raise InputError(f"pretraining: {name} must be at least 1, not {getattr(self, name)}")
         if not self.sizes or any(min(size) < 16 for size in self.sizes):
@@ -137,6 +140,7 @@ class Pretraining:
 
     Attributes:
         step: steps done.
+        steps: of all.
     """
 
     def __init__(
@@ -154,6 +158,8 @@ class Pretraining:
         self.networks.grid_encoder.to(memory_format=torch.channels_last)
         self.views = views if networks.config.embedding_dim else None
         self.seed, self.device, self.step = seed, torch.device(device), 0
+        self._drawing_steps = min(config.steps, config.drawing_steps)
+        self.steps = self._drawing_steps if self.views is None else config.steps
         self._generator = generator_on(device, seed)
         head = [*networks.semantic_encoder.parameters(), networks.embedding_weight, networks.embedding_bias] if (
             networks.config.embedding_dim
@@ -195,7 +201,7 @@ class Pretraining:
         Yields:
             Progress events of stage `pretrain`.
         """
-        total, first, began = self.config.steps, self.step, time.monotonic()
+        total, first, began = self.steps, self.step, time.monotonic()
         self.networks.train()
         with fast_products(self.device):
             while self.step < total:
@@ -211,27 +217,34 @@ class Pretraining:
         config = self.config
         rng = np.random.default_rng([self.seed, self.step])
         self._generator.manual_seed(int(rng.integers(2**62)))
-        self._optimiser.zero_grad()
-        self._semantic_optimiser.zero_grad()
-        seen = [-10 * self._draw_clips(rng).clamp(min=1e-10).log10()]
-        nn.utils.clip_grad_norm_(self._drawing, 1.0)
+        if self.step < self._drawing_steps:
+            self._optimiser.zero_grad()
+            self._see(0, -10 * self._draw_clips(rng).clamp(min=1e-10).log10())
+            nn.utils.clip_grad_norm_(self._drawing, 1.0)
+            factor = self._factor(self._drawing_steps)
+            for group in self._optimiser.param_groups:
+                group["lr"] = config.learning_rate * group["share"] * factor + _LEAST_RATE
+            with torch.no_grad():
+                torch._foreach_mul_([*self._drawing], 1 - config.decay * config.learning_rate * factor)
+            self._optimiser.step()
         if self.views is not None:
-            seen.append(self._imitate(self.views, rng))
+            self._semantic_optimiser.zero_grad()
+            self._see(1, self._imitate(self.views, rng))
             nn.utils.clip_grad_norm_(self._semantic, 1.0)
-        factor = min(1.0, (self.step + 1) / max(1, config.warmup))
-        factor *= 0.5 * (1 + math.cos(math.pi * self.step / config.steps))
-        for group in self._optimiser.param_groups:
-            group["lr"] = config.learning_rate * group["share"] * factor + _LEAST_RATE
-        for group in self._semantic_optimiser.param_groups:
-            group["lr"] = config.semantic_rate * factor + _LEAST_RATE
-        with torch.no_grad():
-            torch._foreach_mul_([*self._drawing], 1 - config.decay * config.learning_rate * factor)
-        self._optimiser.step()
-        self._semantic_optimiser.step()
-        for k, value in enumerate(seen):
-            before = self._means[k]
-            self._means[k] = torch.where(before.isnan(), value, 0.98 * before + 0.02 * value)
+            for group in self._semantic_optimiser.param_groups:
+                group["lr"] = config.semantic_rate * self._factor(config.steps) + _LEAST_RATE
+            self._semantic_optimiser.step()
         self.step += 1
+
+    def _factor(self, steps: int) -> float:
+        """On the rates, at this of so many steps."""
+        warm = min(1.0, (self.step + 1) / max(1, self.config.warmup))
+        return warm * 0.5 * (1 + math.cos(math.pi * self.step / steps))
+
+    def _see(self, k: int, value: Tensor) -> None:
+        """Counts a step's value into a running mean."""
+        before = self._means[k]
+        self._means[k] = torch.where(before.isnan(), value, 0.98 * before + 0.02 * value)
 
     def _draw_clips(self, rng: np.random.Generator) -> Tensor:
         """Gradients of the clips' error; gives its mean.

@@ -172,3 +172,17 @@ def test_it_trains_on_a_gpu() -> None:
     assert training.psnr is not None and training.psnr > 10
     clip = scene(5000, 8, 0.5, 36, 52)
     assert drawn_unseen(training.networks, clip).shape == clip.shape
+
+
+def test_what_draws_stops_learning_and_what_embeds_goes_on() -> None:
+    config = replace(SMALL, steps=50, drawing_steps=10)
+    running = run(config, teacher=True)
+    kept: dict[int, dict[str, torch.Tensor]] = {}
+    for event in running.run():
+        kept[event.step] = {name: one.clone() for name, one in running.networks.state_dict().items()}
+    assert sorted(kept) == [20, 40, 50] and running.steps == 50
+    for name, one in kept[20].items():
+        embeds = name.startswith(("semantic_encoder", "embedding_weight"))
+        assert torch.equal(one, kept[50][name]) != embeds or name == "embedding_bias", name
+    alone = run(config)
+    assert [event.step for event in alone.run()] == [10] and alone.steps == 10
