@@ -231,19 +231,21 @@ def share_needed(row: Row) -> float:
 
 def markdown(record: Row) -> str:
     """The README's table: a line for each clip that was fitted."""
-    saved = {row["clip"]: row["saves"] for row in record.get("bytes", []) if row["share"] == 0.1}
+    saved = {(row["clip"], row["share"]): row["saves"] for row in record.get("bytes", [])}
     zero = {row["clip"]: row["psnr"] for row in record.get("zero", [])}
     lines = [
-        "| clip | no step | a tenth of the steps | all steps | a tenth, stored as the difference |",
-        "|" + " --- |" * 5,
+        "| clip | no step | a tenth of the steps | all steps | bytes at the same PSNR: a tenth | all steps |",
+        "|" + " --- |" * 6,
     ]
     for row in record.get("steps", []):
         clip = row["clip"]
         if clip not in zero:
             continue
         figures = [f"{row[f'prior {share}']:.1f} dB ({signed(_gain(row, float(share)), '')})" for share in ("0.1", "1")]
-        bytes_ = signed(-saved[clip], " %", 0) if clip in saved else "not measured"
-        lines.append(f"| {title(clip)} | {zero[clip]:.1f} dB | {' | '.join(figures)} | {bytes_} |")
+        for share in (0.1, 1.0):
+            known = (clip, share) in saved
+            figures.append(signed(-saved[clip, share], " %", 0) if known else "not measured")
+        lines.append(f"| {title(clip)} | {zero[clip]:.1f} dB | {' | '.join(figures)} |")
     return "\n".join(lines)
 
 

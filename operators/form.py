@@ -73,7 +73,7 @@ def _add_prior(inputs):
         default=NO_PRIOR,
         label="Start from",
         description="None, or pretrained hypernetworks: a name, a folder, or OWNER/NAME of the Hugging Face Hub; "
-        "they pay where a fit has few steps",
+        "fits of few steps go further from them, whole ones take fewer bytes",
         view=names,
     )
 
