@@ -35,7 +35,7 @@ from .sampling import cells_of, patches
 from .soap import SOAP
 
 # Counted into `PretrainConfig.digest`: raise it whenever the same settings and seed would give other networks.
-PRETRAIN_VERSION = 3
+PRETRAIN_VERSION = 4
 # Steps between two progress events; reading the loss waits for the device.
 _REPORT_EVERY = 20
 # Layers that read hundreds of numbers turn far with each step: they take smaller ones.

@@ -26,6 +26,8 @@ _ROUNDS = 2
 _LEAST_TEXTURE = 0.01
 # Root of the mean squared difference of two frames below which they are the same.
 _LEAST_DIFFERENCE = 3e-3
+# What counts of a key frame of another scene, where all are.
+_LEAST_ALIKE = 1e-3
 # What is left when the key frames were moved onto a frame is looked at in so many parts.
 _PARTS = (3, 5)
 # Size of the pictures that the semantic encoder looks at.
@@ -195,6 +197,20 @@ def nearness(frames: Tensor, keys: Tensor) -> Tensor:
     return share / share.sum(1, keepdim=True) - 1 / len(keys)
 
 
+def likeness(frames: Tensor, left: Tensor) -> Tensor:
+    """Whether moved key frames are of the same scene as frames, by what they leave of the frames' contrast.
+
+    Args:
+        frames: (N, C, h, w).
+        left: the same, less the moved key frame of each.
+
+    Returns:
+        (N,): 1 where half of the contrast is left or less, falling to 0 where all of it is.
+    """
+    contrast = (frames - frames.mean((2, 3), keepdim=True)).square().mean((1, 2, 3))
+    return (2 - 2 * left.square().mean((1, 2, 3)) / (contrast + _LEAST_DIFFERENCE**2)).clamp(0, 1)
+
+
 @torch.no_grad()
 def differences(keys: Tensor, rows: int, cols: int) -> tuple[Tensor, Tensor]:
     """Key frames as the first of them, and what the others show that it does not.
@@ -256,6 +272,8 @@ def choose_keys(frames: Tensor, count: int) -> list[int]:
 class LatentEncoder(nn.Module):
     """A frame and the key frames to the frame's latent: motion, what is left of the difference, and the time.
 
+    Motion towards a key frame of another scene means nothing and is left out; the mix is of those of the same scene.
+
     Args:
         config: of a model that is to be given latents; its warps and planes matter.
         outputs: width of the latents.
@@ -307,11 +325,17 @@ class LatentEncoder(nn.Module):
         other = keys.repeat(count, 1, 1, 1)
         with torch.no_grad():
             motion = motion_to(one.mean(1, keepdim=True), other.mean(1, keepdim=True), *self.control)
+            alike = likeness(one, one - _moved(other, motion))
+            motion = motion * alike[:, None, None, None]
             differ = one - _moved(other, motion)
+            alike = alike.view(count, -1)
         parts = 4 * F.adaptive_avg_pool2d(differ, _PARTS).view(count, -1)
         missed = 10 * differ.square().mean((1, 2, 3)).sqrt().view(count, -1)
         motion = (motion / self.scale).clamp(-6, 6).view(count, -1)
         near = nearness(frames, keys) + 1 / len(keys)
+        shared = near * (alike + _LEAST_ALIKE)
+        # where all key frames are of the frame's scene nothing changes, not in the last bit either
+        near = torch.where((alike < 1).any(1, keepdim=True), shared / shared.sum(1, keepdim=True), near)
         # what other planes have lost of the first one's picture, that one draws
         near = torch.cat([near[:, :1] + (near * taken).sum(1, keepdim=True), near[:, 1:]], 1) - 1
         seen = torch.cat([motion, parts, missed, near, apart], 1)

@@ -169,6 +169,25 @@ def test_what_a_moved_key_frame_shows_already_is_taken_off_the_others() -> None:
     torch.testing.assert_close(planes[1], noise[1] - 0.5, atol=0.06, rtol=0)
 
 
+def test_key_frames_of_another_scene_do_not_count() -> None:
+    """The frame is the first key frame, moved; the second shows something else: no motion, no share in the mix."""
+    torch.manual_seed(0)
+    frame = cloud(90, 160, (0.06, 0.0)).expand(1, 3, -1, -1)
+    keys = torch.cat([cloud(90, 160).expand(1, 3, -1, -1), torch.rand(1, 3, 90, 160)])
+    encoder = LatentEncoder(SHAPE, 6, 8)
+    seen: list[torch.Tensor] = []
+    encoder.linear.register_forward_pre_hook(lambda _, given: seen.append(given[0][0]))
+    encoder(frame, keys, torch.zeros(1, 2), torch.zeros(2))
+    to_first, to_second = seen[0][: encoder.nearness - 2 * (3 * 15 + 1)].chunk(2)
+    assert to_first.abs().max() > 0.5 and to_second.abs().max() == 0
+    assert (seen[0][encoder.nearness : encoder.nearness + 2] + 1).tolist() == pytest.approx([1, 0], abs=0.01)
+    # of one scene, both count, by how near they are
+    both = torch.cat([keys[:1], cloud(90, 160, (0.1, 0.0)).expand(1, 3, -1, -1)])
+    encoder(frame, both, torch.zeros(1, 2), torch.zeros(2))
+    share = nearness(F.adaptive_avg_pool2d(frame, (48, 80)), F.adaptive_avg_pool2d(both, (48, 80)))[0] + 0.5
+    torch.testing.assert_close(seen[1][encoder.nearness : encoder.nearness + 2] + 1, share)
+
+
 def test_one_key_frame_has_nothing_to_differ_from() -> None:
     keys = torch.rand(1, 3, 20, 30)
     planes, taken = differences(keys, 2, 2)
