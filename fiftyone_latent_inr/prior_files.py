@@ -1,6 +1,6 @@
 """A prior as files: `config.json` and `model.safetensors`, written whole and read from strangers.
 
-    config.json         {"format": 1, "library": "fiftyone-latent-inr", "prior": PriorConfig, "notes": {...}}
+    config.json         {"format": 2, "library": "fiftyone-latent-inr", "prior": PriorConfig, "notes": {...}}
     model.safetensors   the tensors of `PriorNetworks`, each in 16 bits where that loses nothing, else in 32
 
 What is read is checked in this order, each step before the next can cost anything: the configuration's size, its
@@ -31,7 +31,8 @@ from .model.prior import PriorConfig, PriorNetworks
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 CARD = "README.md"
-FORMAT = 1
+# Raised whenever the same weights would draw something else: 2 since the grid encoder sees a pyramid.
+FORMAT = 2
 MAX_CONFIG_BYTES = 1 << 20
 _MAX_HEADER_BYTES = 1 << 20
 _BYTES = {"F32": 4, "F16": 2, "BF16": 2}
@@ -52,7 +53,7 @@ def parse_config(data: bytes, where: str | Path) -> tuple[PriorConfig, dict[str,
         where: named in errors.
 
     Raises:
-        InputError: it is not a prior's, or one of a later version.
+        InputError: it is not a prior's, or one of another version.
     """
     if len(data) > MAX_CONFIG_BYTES:
         raise InputError(f"{where}: far too large for a prior's configuration")
@@ -63,8 +64,11 @@ def parse_config(data: bytes, where: str | Path) -> tuple[PriorConfig, dict[str,
     if not isinstance(content, dict) or content.get("library") != LIBRARY or "prior" not in content:
         raise InputError(f"{where}: not a Latent-INR prior's configuration")
     if content.get("format") != FORMAT:
+        found = content.get("format")
+        older = isinstance(found, int) and found < FORMAT
         raise InputError(
-            f"{where}: its format is {str(content.get('format'))[:20]!r}, not {FORMAT}: update the package"
+            f"{where}: its format is {str(found)[:20]!r}, not {FORMAT}: "
+            + ("it is of an earlier version, pretrain it anew" if older else "update the package")
         )
     notes = content.get("notes", {})
     if not isinstance(notes, dict):

@@ -3,8 +3,7 @@
 A video is one group of frames or several. What embeddings need, the semantic latents of all frames and the head, lies
 in one section; everything else of a group lies in the group's own. A group may have an earlier one as its parent: its
 networks are then stored as the difference from the parent's (NIRVANA, Maiya et al., CVPR 2023), its latents as such.
-The parent may be a prior that is not in the file, of which the field alone is taken: then the file cannot be read
-without it.
+The parent may be a prior, not in the file, whose field alone is taken: the file cannot be read without it.
 """
 
 from __future__ import annotations

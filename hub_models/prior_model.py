@@ -23,7 +23,7 @@ WEIGHTS = "model.safetensors"
 # The mean of so many frames' vectors is nearly that of all; what takes the time is that FiftyOne decodes them all.
 FRAMES = 16
 _LIBRARY = "fiftyone-latent-inr"
-_FORMAT = 1
+_FORMAT = 2
 # Size of the pictures that the encoder looks at.
 _SIZE = 48
 _BOUNDS = {"embedding_dim": 8192, "semantic_dim": 4096, "semantic_width": 256}

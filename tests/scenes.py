@@ -1,10 +1,11 @@
-"""Long videos for tests, drawn of waves: scenes that stand still, move or come back."""
+"""Pictures for tests, drawn of waves: scenes that stand still, move or come back, and a texture that is shifted."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 
 
 def scene(seed: int, num: int, speed: float = 0.0, height: int = 24, width: int = 32, first: int = 0) -> np.ndarray:
@@ -21,3 +22,11 @@ def scene(seed: int, num: int, speed: float = 0.0, height: int = 24, width: int 
 def scenes(*parts: Sequence[float]) -> np.ndarray:
     """Scenes one after another, each (seed, frames) or (seed, frames, speed)."""
     return np.concatenate([scene(int(part[0]), int(part[1]), *part[2:]) for part in parts])
+
+
+def cloud(height: int, width: int, shift: tuple[float, float] = (0, 0)) -> torch.Tensor:
+    """(1, 1, H, W) smooth texture, moved by `shift` (x, y) half frame sizes."""
+    y, x = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
+    x, y = x - shift[0], y - shift[1]
+    waves = torch.sin(5 * x + 1) * torch.cos(4 * y) + torch.sin(7 * x - 6 * y) + torch.cos(9 * y + 3 * x)
+    return (0.5 + waves / 8)[None, None]

@@ -25,13 +25,11 @@ from .encoder import (
     LatentEncoder,
     LevelEncoder,
     SemanticEncoder,
-    choose_keys,
-    differences,
     semantic_view,
-    thumbnails,
 )
 from .field import Field
 from .hypernetwork import Hypernetwork
+from .key_frames import choose_keys, differences, thumbnails
 
 # Of each text in a configuration; they are names, and are shown in messages.
 _MAX_TEXT = 1000
