@@ -186,7 +186,7 @@ def damaged(change, folder):
     ("change", "says"),
     [
         (lambda c, t: c.update(library="other"), "not a Latent-INR prior"),
-        (lambda c, t: c.update(format=2), "format is '2'"),
+        (lambda c, t: c.update(format=3), "format is '3'"),
         (lambda c, t: c["prior"].update(teacher=None), "without a teacher"),
         (lambda c, t: c["prior"].update(semantic_width=10**9), "semantic_width"),
         (lambda c, t: c["prior"].update(embedding_dim=True), "embedding_dim"),
