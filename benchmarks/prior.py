@@ -40,6 +40,7 @@ from fiftyone_latent_inr.fitting import PRESETS
 from fiftyone_latent_inr.fitting.loop import _Fit
 from fiftyone_latent_inr.fitting.pretraining import drawn_unseen
 from fiftyone_latent_inr.fitting.prior_start import prior_start
+from fiftyone_latent_inr.resources import NO_PRIOR
 from fiftyone_latent_inr.semantics.retrieval import centred_cosine, pool, recall_at_k
 
 from .jobs import Job, run_jobs
@@ -82,7 +83,7 @@ def measure_steps(clip: str, prior: str, preset: str) -> Row:
     torch.set_num_threads(1)
     frames = clip_frames(CLIPS / f"{clip}.mp4", FRAMES, SIZE)
     row: Row = {"clip": clip}
-    for name, start in (("noise", None), ("prior", linr.load_prior(prior))):
+    for name, start in (("noise", NO_PRIOR), ("prior", linr.load_prior(prior))):
         for share in SHARES:
             config = replace(PRESETS[preset], steps=max(1, round(PRESETS[preset].steps * share)))
             fitted = linr.fit(frames, config=config, prior=start, device="cpu", progress=False)
@@ -113,7 +114,7 @@ def measure_bytes(clip: str, prior: str, preset: str, share: float) -> Row:
     torch.set_num_threads(1)
     frames = clip_frames(CLIPS / f"{clip}.mp4", FRAMES, SIZE)
     config = replace(PRESETS[preset], steps=round(PRESETS[preset].steps * share))
-    cold = linr.fit(frames, config=config, device="cpu", progress=False).metrics
+    cold = linr.fit(frames, config=config, prior=NO_PRIOR, device="cpu", progress=False).metrics
     found = fit_rates(
         frames,
         qualities=QUALITIES if share == 1 else SHORT_QUALITIES,
@@ -144,7 +145,7 @@ def measure_space_time(clip: str, prior: str, preset: str, task: Task) -> Row:
     torch.set_num_threads(1)
     frames = clip_frames(CLIPS / f"{clip}.mp4", task.frames, (180, 320) if task.scale > 1 else SIZE)
     row: Row = {"clip": clip, "task": task.name}
-    for name, start in (("noise", None), ("prior", linr.load_prior(prior))):
+    for name, start in (("noise", NO_PRIOR), ("prior", linr.load_prior(prior))):
         fitted = linr.fit(task.given(frames), preset=preset, prior=start, device="cpu", progress=False)
         if task.scale > 1:
             drawn = fitted.render(size=frames.shape[1:3], device="cpu")

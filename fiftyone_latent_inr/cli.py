@@ -114,7 +114,9 @@ def _add_encode(commands: Any) -> None:
     p.add_argument("--size", type=arg.size, metavar="HxW", help="resize by area averaging first, e.g. 180x320")
     p.add_argument("--frames", type=arg.count, metavar="N", help="take the first N frames")
     p.add_argument("--teacher", metavar="NAME", help="small, ARCH/PRETRAINED of OpenCLIP, or a directory")
-    p.add_argument("--prior", metavar="REPO_OR_DIR", help="pretrained hypernetworks to start from")
+    p.add_argument(
+        "--prior", metavar="REPO_OR_DIR", help="pretrained hypernetworks to start from, or none (default: the preset's)"
+    )
     p.add_argument("--residual", action="store_true", help="store the difference from the prior, which is then needed")
     p.add_argument(
         "--seed",

@@ -76,7 +76,8 @@ def fit(
             teacher; None for no alignment.
         prior: pretrained networks to start from instead of noise: a `Prior`, a bundled one's name, a folder, or a
             repository of the Hugging Face Hub (`user/name` or `user/name@revision`). The configuration's architecture
-            must be the prior's, and the teacher, if there is one, too.
+            must be the prior's, and the teacher, if there is one, too. None for the preset's own, if it has one (`fast`
+            starts from the bundled `fast-prior`); `"none"` for noise.
         size: (H, W) to resize to before fitting, by area averaging.
         max_frames: fit the first frames only.
         device: torch device; by default the GPU where there is one.

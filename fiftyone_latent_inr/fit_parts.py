@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Generator, Sequence
 from dataclasses import replace
@@ -18,10 +19,13 @@ from .fitting import FitConfig
 from .model import LatentINR
 from .motion import LEAST_SIDE, Motion, optical_flow
 from .progress import FitProgress, ProgressCallback
+from .resources import NO_PRIOR
 
 if TYPE_CHECKING:
     from .prior import Prior
     from .semantics.teachers import Teacher
+
+log = logging.getLogger(__name__)
 
 Frames = npt.NDArray[np.uint8]
 Result = TypeVar("Result")
@@ -63,17 +67,46 @@ def prior_for(
         InputError: it cannot be had, or is for another architecture or teacher; or a residual is asked for without one.
     """
     if prior is None:
-        if residual:
-            raise InputError("residual=True stores the difference from a prior; give one, prior=...")
-        return None
-    if isinstance(prior, str | os.PathLike):
+        prior = default_prior(settings)
+    elif isinstance(prior, str | os.PathLike):
         from .prior import load_prior
 
-        prior = load_prior(os.fspath(prior))
+        prior = None if os.fspath(prior) == NO_PRIOR else load_prior(os.fspath(prior))
+        if prior is not None:
+            _check(prior, settings, teacher)
+    else:
+        _check(prior, settings, teacher)
+    if prior is None and residual:
+        raise InputError("residual=True stores the difference from a prior; give one, prior=...")
+    return None if prior is None else prior.to(device)
+
+
+def default_prior(settings: FitConfig) -> Prior | None:
+    """The bundled prior that fits of a configuration start from where none is named; None for noise.
+
+    Of such a prior only what draws is made use of, so that it may have been pretrained with any teacher.
+    """
+    if settings.prior is None:
+        return None
+    try:
+        from .prior import bundled_priors, load_prior
+    except ImportError as error:  # of the Hub's client
+        log.warning("the fit starts from noise, not from %s: %s", settings.prior, error)
+        return None
+    if settings.prior not in bundled_priors():
+        return None
+    prior = load_prior(settings.prior)
+    try:
+        prior.check_architecture(settings.architecture)
+    except InputError:
+        return None  # the configuration has made something else of the preset
+    return prior
+
+
+def _check(prior: Prior, settings: FitConfig, teacher: Teacher | None) -> None:
     prior.check_architecture(settings.architecture)
     if teacher is not None:
         prior.check_teacher(teacher.id)
-    return prior.to(device)
 
 
 def drive(running: Generator[FitProgress, None, Result], report: ProgressCallback) -> Result:

@@ -20,7 +20,7 @@ import torch
 
 from .encode import _reporting, _teacher, _threads, describe_device, fit
 from .errors import InputError
-from .fit_parts import drive, with_less_memory
+from .fit_parts import drive, prior_for, with_less_memory
 from .fitting import FitConfig, Fitted, resolve
 from .fitting.many import Task, fit_together
 from .footage import Source
@@ -28,8 +28,10 @@ from .latent_video import LatentVideo, pick_device
 from .many_videos import TooLongError, Video, open_video
 from .model import ModelConfig
 from .progress import FitProgress, ProgressCallback
+from .resources import NO_PRIOR
 
 if TYPE_CHECKING:
+    from .prior import Prior
     from .semantics.teachers import Teacher
 
 # More networks than this at once gain nothing: a card has enough to do with each step.
@@ -48,6 +50,7 @@ def fit_many(
     preset: str = "balanced",
     config: FitConfig | None = None,
     teacher: str | Teacher | None = None,
+    prior: str | Prior | None = None,
     size: tuple[int, int] | None = None,
     max_frames: int | None = None,
     device: str | None = None,
@@ -65,6 +68,7 @@ def fit_many(
         preset: as in `fit`, like all others that are not named here.
         config: settings to use instead of the preset's.
         teacher: what the latents are aligned with.
+        prior: pretrained networks to start from.
         size: (H, W) to resize to.
         max_frames: fit the first frames only.
         device: torch device; by default the GPU where there is one.
@@ -95,9 +99,10 @@ def fit_many(
     with _reporting(progress, start) as report, _threads(where):
         report(FitProgress("decode", 0, 1, message=f"fitting on {describe_device(where)}"))
         asked = _teacher(teacher, where)
+        known = prior_for(prior, settings, asked, False, where)
 
         def opened(source: Source) -> Video:
-            return open_video(source, settings, asked, size, max_frames, seed, where)
+            return open_video(source, settings, asked, known, size, max_frames, seed, where)
 
         run = _Run(list(sources), opened, settings, where, together, report)
         interval = sys.getswitchinterval()
@@ -110,8 +115,9 @@ def fit_many(
             run.close()
         for place in run.too_long:
             options: dict[str, Any] = {"size": size, "max_frames": max_frames, "device": str(where), "seed": seed}
+            options |= {"teacher": asked, "prior": known or NO_PRIOR, "progress": report}
             try:
-                run.results[place] = fit(sources[place], config=settings, teacher=asked, progress=report, **options)
+                run.results[place] = fit(sources[place], config=settings, **options)
             except InputError as error:
                 run.results[place] = error
         return [one for one in run.results if one is not None]

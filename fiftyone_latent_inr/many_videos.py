@@ -18,6 +18,7 @@ from .errors import InputError
 from .fit_parts import motion_between
 from .fitting import FitConfig, Fitted
 from .fitting.many import Task
+from .fitting.prior_start import prior_start
 from .fitting.start import Start
 from .footage import Footage, Source
 from .latent_video import LatentVideo, from_bytes, to_bytes
@@ -26,6 +27,7 @@ from .progress import FitProgress
 from .scan import Scan, scan
 
 if TYPE_CHECKING:
+    from .prior import Prior
     from .semantics.teachers import Teacher
 
 Frames = npt.NDArray[np.uint8]
@@ -67,12 +69,13 @@ def open_video(
     source: Source,
     settings: FitConfig,
     teacher: Teacher | None,
+    prior: Prior | None,
     size: tuple[int, int] | None,
     max_frames: int | None,
     seed: int,
     device: torch.device,
 ) -> Video:
-    """Reads a video, shows it to the teacher, and plans its groups; arguments as those of `fit`.
+    """Reads a video, shows it to the teacher, and plans its groups; arguments as those of `fit`, the prior on `device`.
 
     Raises:
         InputError: it cannot be read.
@@ -98,13 +101,17 @@ def open_video(
         "teacher": None if teacher is None else teacher.name,
         "teacher_id": None if teacher is None else teacher.id,
     }
-    kept = {"seed": seed, **({"warnings": list(found.warnings)} if found.warnings else {})}
+    kept = {
+        "seed": seed,
+        **({} if prior is None else {"started_from": prior.id}),
+        **({"warnings": list(found.warnings)} if found.warnings else {}),
+    }
     if together is None:
         notes["metadata"] = {"config": settings.digest(), **kept}
-        return _Long(still, found, settings, seed, device, notes)
+        return _Long(still, found, settings, prior, seed, device, notes)
     notes["metadata"] = {"config": settings.digest(), "steps": settings.steps_for(*together.shape[:3]), **kept}
     targets = None if teacher is None else torch.from_numpy(teacher.embed_frames(together))
-    return _Short(together, found, settings, targets, seed, device, notes, start)
+    return _Short(together, found, settings, targets, prior, seed, device, notes, start)
 
 
 class _Short:
@@ -116,6 +123,7 @@ class _Short:
         scan: Scan,
         settings: FitConfig,
         targets: torch.Tensor | None,
+        prior: Prior | None,
         seed: int,
         device: torch.device,
         notes: dict[str, Any],
@@ -123,7 +131,7 @@ class _Short:
     ) -> None:
         self.bytes = 2 * frames.nbytes
         self._frames, self._cuts, self._settings, self._targets = frames, scan.plan.cuts, settings, targets
-        self._seed, self._device, self._start = seed, device, start
+        self._prior, self._seed, self._device, self._start = prior, seed, device, start
         self._notes = {**notes, "fps": scan.fps, "cuts": scan.plan.cuts}
         self._fitted: Fitted | None = None
         self._seconds = 0.0
@@ -135,12 +143,14 @@ class _Short:
         pixels = torch.from_numpy(self._frames)
         count, height, width, _ = self._frames.shape
         embedding = 0 if self._targets is None else self._targets.shape[1]
+        shape = self._settings.architecture.for_video(count, height, width, embedding)
         return index, Task(
             pixels,
-            self._settings.architecture.for_video(count, height, width, embedding),
+            shape,
             self._targets,
             motion_between(self._frames, pixels, self._cuts, self._settings, _ignore),
             self._seed,
+            start=None if self._prior is None else prior_start(self._prior.networks, pixels, shape, self._seed),
             size_of=lambda model, steps: len(to_bytes(model, steps=steps, **self._notes)) + _METRICS_BYTES,
         )
 
@@ -172,6 +182,7 @@ class _Long:
         footage: Footage,
         scan: Scan,
         settings: FitConfig,
+        prior: Prior | None,
         seed: int,
         device: torch.device,
         notes: dict[str, Any],
@@ -181,7 +192,7 @@ class _Long:
         self._pixels, self._spans, self._plan = footage.source, scan.plan.spans, scan.plan
         self._settings, self._seed, self._device, self._notes = settings, seed, device, notes
         self._checkpoint = Checkpoint(None, "")
-        self._job = _LongFit(footage, scan, settings, self._checkpoint, seed, device, _ignore)
+        self._job = _LongFit(footage, scan, settings, self._checkpoint, seed, device, _ignore, prior)
         self._parents: dict[int, Tensors | None] = {}
         self._begun: dict[int, float] = {}
         self._kept: set[int] = set()
@@ -193,16 +204,19 @@ class _Long:
     def prepare(self, index: int) -> tuple[int, Task]:
         self._begun[index] = time.monotonic()
         job, span, frames = self._job, self._spans[index], self._frames(index)
-        parent, start = None, None
+        pixels, shape = torch.from_numpy(frames), job._shape(span)
+        parent: Tensors | None = None
+        start: Start | None = None
         if span.parent is not None:
             with self._lock:  # it keeps a few in a cache
                 parent, steps = job._group(span.parent)
             start = Start(parent, steps, torch.from_numpy(self._plan.nearest(index, frames)))
+        elif job.prior is not None:
+            start = prior_start(job.prior.networks, pixels, shape, self._seed + index)
         self._parents[index] = parent
-        pixels = torch.from_numpy(frames)
         return index, Task(
             pixels,
-            job._shape(span),
+            shape,
             job._targets(span),
             motion_between(frames, pixels, job._cuts(span), self._settings, _ignore),
             self._seed + index,

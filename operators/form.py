@@ -11,6 +11,7 @@ PRESETS = {
 }
 DEVICES = {"auto": "a GPU if there is one", "cpu": "the processor", "cuda": "an NVIDIA GPU"}
 NO_TEACHER = "none"
+DEFAULT_PRIOR = "default"
 NO_PRIOR = "none"
 
 
@@ -48,9 +49,9 @@ def read_teacher(params):
 
 
 def _read_prior(params):
-    """The name of the prior that was chosen, None for none."""
-    prior = (params.get("prior") or "").strip() or NO_PRIOR
-    return None if prior == NO_PRIOR else prior
+    """The name of the prior that was chosen, `none`, or None for the preset's own."""
+    prior = (params.get("prior") or "").strip() or DEFAULT_PRIOR
+    return None if prior == DEFAULT_PRIOR else prior
 
 
 def add_teacher(inputs, description):
@@ -66,14 +67,15 @@ def _add_prior(inputs):
     from fiftyone_latent_inr.datasets.priors import known_priors
 
     names = types.AutocompleteView(allow_user_input=True)
-    for known, label in ({NO_PRIOR: NO_PRIOR} | known_priors()).items():
+    for known, label in ({DEFAULT_PRIOR: DEFAULT_PRIOR, NO_PRIOR: NO_PRIOR} | known_priors()).items():
         names.add_choice(known, label=label if label != "bundled" else f"{known} ({label})")
     return inputs.str(
         "prior",
-        default=NO_PRIOR,
+        default=DEFAULT_PRIOR,
         label="Start from",
-        description="None, or pretrained hypernetworks: a name, a folder, or OWNER/NAME of the Hugging Face Hub; "
-        "fits of few steps go further from them, whole ones take fewer bytes",
+        description="Pretrained hypernetworks: a name, a folder, or OWNER/NAME of the Hugging Face Hub; fits of few "
+        "steps go further from them, whole ones take fewer bytes. Default is fast-prior for the preset fast, "
+        "none for the others",
         view=names,
     )
 

@@ -133,6 +133,21 @@ def test_videos_too_long_to_be_held_are_fitted_as_fit_does(monkeypatch: pytest.M
     assert [video.num_frames for video in videos] == [6, 4]
 
 
+@pytest.mark.parametrize("together", [1, 3])
+def test_groups_start_from_a_prior_unless_from_others(together: int) -> None:
+    config = replace(GROUPS, steps=4)
+    sources = [*clips(2), long_clip(2)]
+    videos, cold = (run(sources, config, together=together, prior=prior) for prior in ("fast-prior", "none"))
+    known = linr.load_prior("fast-prior").id
+    assert [video.metadata["started_from"] for video in videos] == [known] * 3
+    assert all("started_from" not in video.metadata for video in cold)
+    for ours, theirs in zip(videos, cold, strict=True):
+        assert ours.metrics["psnr"] > theirs.metrics["psnr"] + 1
+    if together == 1:
+        for source, video in zip(sources, videos, strict=True):
+            assert same(video, linr.fit(source, config=config, device="cpu", progress=False))
+
+
 def test_progress_grows_to_all_videos() -> None:
     events: list[linr.FitProgress] = []
     config = replace(QUICK, steps=25)

@@ -137,6 +137,37 @@ def test_long_videos_start_their_groups_from_it(prior: Prior, tmp_path: Path) ->
     np.testing.assert_array_equal(again.render(), residual.render())
 
 
+def test_a_preset_starts_from_its_own_prior() -> None:
+    frames = scene(77, 6, 0.4)
+    own, bundled = replace(PRESETS["fast"], steps=4, steps_growth=0.0, between=0.0), linr.load_prior("fast-prior")
+    default, named, cold = fit(frames, own), fit(frames, own, prior="fast-prior"), fit(frames, own, prior="none")
+    assert default.metadata["started_from"] == named.metadata["started_from"] == bundled.id
+    np.testing.assert_array_equal(default.render(), named.render())
+    assert "started_from" not in cold.metadata and default.metrics["psnr"] > cold.metrics["psnr"] + 3
+    assert fit(frames, own, residual=True).prior == PriorReference(bundled.id, "fast-prior", None)
+    # a teacher of others is no reason not to draw with it
+    aligned = fit(frames, own, teacher=Teacher())
+    assert aligned.metadata["started_from"] == bundled.id and aligned.embeddings is not None
+
+
+def test_no_prior_where_the_preset_was_made_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames, few = scene(77, 6, 0.4), replace(PRESETS["fast"], steps=2)
+    assert "started_from" not in fit(frames, replace(few, architecture=ARCHITECTURE)).metadata
+    assert "started_from" not in fit(frames, replace(few, prior="not-there")).metadata
+    assert "started_from" not in fit(frames, replace(PRESETS["balanced"], steps=1)).metadata
+    assert replace(few, prior=None).digest() == few.digest()  # where a fit began is on record by the prior's id
+
+
+class Teacher:
+    """Of another space than any prior's."""
+
+    name, id, embedding_dim = "other", "other@1", 3
+
+    def embed_frames(self, frames: np.ndarray) -> np.ndarray:
+        means = frames.mean((1, 2)) + np.arange(len(frames))[:, None]
+        return (means / np.linalg.norm(means, axis=1, keepdims=True)).astype(np.float32)
+
+
 def test_checkpoints_of_another_prior_are_not_taken_up(prior: Prior, tmp_path: Path) -> None:
     frames = scenes((1, 14, 0.3), (2, 14, 0.3))
     config = replace(QUICK, steps=10, group_frames=8)

@@ -14,6 +14,7 @@ from fiftyone.core.collections import SampleCollection
 
 from ..errors import InputError
 from ..files import writable_folder
+from ..resources import NO_PRIOR
 from . import index, runs
 from .fields import FieldNames, check_fields
 from .fit_job import FitJob
@@ -94,7 +95,8 @@ def fit_dataset(
         teacher: `small`, `ARCH/PRETRAINED` of OpenCLIP, a directory, or a `Teacher`; `"default"` is
             `semantics.teachers.DEFAULT_TEACHER`. None fits without alignment: no embeddings and no index.
         prior: pretrained hypernetworks to start from: a `Prior`, the name of a bundled one, a directory,
-            `OWNER/NAME` of the Hugging Face Hub or `OWNER/NAME@REVISION`; None or `"none"` for none.
+            `OWNER/NAME` of the Hugging Face Hub or `OWNER/NAME@REVISION`; None for the preset's own, if it has one
+            (`fast` starts from `fast-prior`), `"none"` for none.
         embeddings_field: field of the videos' embeddings; the other fields and the custom run are named
             after it.
         brain_key: key of the similarity index.
@@ -125,8 +127,9 @@ def fit_dataset(
     Settings.check(preset, fit_options)
     folder = writable_folder(default_output_dir(dataset) if output_dir is None else output_dir)
     teacher = _load_teacher(teacher, fit_options.get("device"))
-    prior = _load_prior(prior, preset, teacher, fit_options)
-    settings = Settings.of(preset, teacher, prior, fit_options)
+    loaded = _load_prior(prior, preset, teacher, fit_options)
+    settings = Settings.of(preset, teacher, loaded, fit_options)
+    start = None if prior is None else loaded or NO_PRIOR  # the preset's own may be of another teacher
     targets = list_targets(samples, dataset, names)
     reporter = Reporter(progress)
     if teacher is None:
@@ -142,7 +145,7 @@ def fit_dataset(
         folder=folder,
         teacher=teacher,
         settings=settings,
-        fit_arguments={**fit_options, "preset": preset, "prior": prior, "teacher": teacher},
+        fit_arguments={**fit_options, "preset": preset, "prior": start, "teacher": teacher},
         overwrite=overwrite,
         skip_failures=skip_failures,
         backend=backend,
@@ -186,14 +189,16 @@ def _load_teacher(teacher: Any, device: Any) -> Any:
 
 def _load_prior(prior: Any, preset: str, teacher: Any, options: dict[str, Any]) -> Any:
     """Loaded once for the run; whether the fits can start from it is known before the first."""
-    if prior is None:
-        return None
+    from ..fit_parts import default_prior
     from .priors import is_found_again, resolve_prior
 
+    config = Settings.config(preset, options)
+    if prior is None:
+        return default_prior(config)
     loaded = resolve_prior(prior)
     if loaded is not None:
         loaded.check_teacher(getattr(teacher, "id", None))
-        loaded.check_architecture(Settings.config(preset, options).architecture)
+        loaded.check_architecture(config.architecture)
         if options.get("residual") and not is_found_again(loaded):
             raise InputError(
                 f"residual=True needs a prior that can be found again when the videos are drawn, and {loaded.name} is "

@@ -18,9 +18,9 @@ from ..model.prior import PriorConfig
 from ..prior import Prior, load_prior
 from ..prior_files import CONFIG, WEIGHTS
 from ..prior_source import bundled_priors, find_prior
+from ..resources import NO_PRIOR
 from .reporter import Reporter
 
-NONE = "none"
 _FETCHED = "fetched.json"
 
 
@@ -81,7 +81,7 @@ def resolve_prior(prior: Any) -> Prior | None:
     """
     if prior is None or isinstance(prior, Prior):
         return prior
-    if str(prior).strip() == NONE:
+    if str(prior).strip() == NO_PRIOR:
         return None
     return load_prior(prior)
 

@@ -11,6 +11,8 @@ from fiftyone import ViewField as F
 from fiftyone.core.collections import SampleCollection
 
 from ..errors import InputError
+from ..prior_source import bundled_priors
+from ..resources import NO_PRIOR
 from . import index, runs
 from .fields import FieldNames, check_fields
 from .fit import DEFAULT_TEACHER
@@ -87,7 +89,7 @@ def problems(samples: SampleCollection, options: dict[str, Any]) -> dict[str, st
             check_teacher(teacher_name(options["teacher"]))
         except InputError as error:
             found["teacher"] = str(error)
-    if options.get("prior") is not None:
+    if options.get("prior") not in (None, NO_PRIOR):
         try:
             check_prior(options["prior"], options["preset"], named_teacher(options))
         except InputError as error:
@@ -141,17 +143,20 @@ def check_teacher(name: str) -> None:
 def _same_settings(record: dict[str, Any], options: dict[str, Any]) -> bool:
     """Compares with the run on record; teacher and prior by name, since loading them would take seconds."""
     asked = Settings.of(options["preset"], None, None, {"quality": options.get("quality")}).record
-    if not _same_prior(record, options.get("prior")):
+    if not _same_prior(record, options.get("prior"), options["preset"]):
         return False
     compared = ("config", "size", "max_frames", "seed", "residual")
     same = all(record.get(name) == asked.get(name) for name in compared)
     return same and record.get("teacher") == named_teacher(options)
 
 
-def _same_prior(record: dict[str, Any], prior: str | None) -> bool:
+def _same_prior(record: dict[str, Any], prior: str | None, preset: str) -> bool:
     name, revision = record.get("prior_name"), record.get("prior_revision")
-    if prior is None or name is None:
-        return prior is name
+    if prior is None:
+        default = Settings.config(preset, {}).prior
+        prior = default if default in bundled_priors() else NO_PRIOR
+    if name is None:
+        return prior == NO_PRIOR
     # of a branch it is known only when the fit runs what it has come to be
     return prior.strip() in (name, f"{name}@{revision}") or Path(prior).expanduser().absolute() == Path(name)
 

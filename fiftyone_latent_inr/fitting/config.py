@@ -49,7 +49,7 @@ class FitConfig:
         steps_growth: power of the pixel count that steps grow with.
         max_frames_per_step: frames drawn from in each step (all of them in short videos).
         points_per_step: pixels sampled in each step, over all of its frames.
-        learning_rate: peak rate of SOAP; linear warm-up, then a cosine to zero.
+        learning_rate: peak rate of SOAP, reached in a straight line, which another leads down from to zero.
         warmup: share of the steps spent warming up.
         alignment_weight: lambda of the alignment loss (Latent-INR uses 0.01 on the cosine distance).
         bits: bits of a stored number where the rate is not part of the fit (`rate_weight` 0).
@@ -65,6 +65,8 @@ class FitConfig:
         max_depth: how many groups may have to be decoded before one that starts from them.
         warm_steps: share of its steps that a group of frames takes which starts from an earlier one.
         warm_weight: factor on lambda of such a group: what it saves in bytes is partly spent on quality.
+        prior: name of the bundled prior that fits start from unless another, or none, is asked for; it does not apply
+            to another architecture than its own. None for noise.
     """
 
     preset: str
@@ -87,6 +89,7 @@ class FitConfig:
     max_depth: int = 2
     warm_steps: float = 0.5
     warm_weight: float = 0.45
+    prior: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("steps", "max_frames_per_step", "points_per_step"):
@@ -153,7 +156,8 @@ class FitConfig:
     def digest(self) -> str:
         """Twelve hexadecimal digits that change with any setting that changes the result."""
         data: dict[str, Any] = {**asdict(self), "fit_version": FIT_VERSION}
-        del data["preset"]
+        # a label, and where the fit starts, which is on record by the prior's id
+        del data["preset"], data["prior"]
         data["architecture"] = self.architecture.to_json()
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -183,7 +187,7 @@ _PAPER = Architecture(
 )
 
 PRESETS: dict[str, FitConfig] = {
-    "fast": FitConfig("fast", _SMALL, steps=2000, rate_weight=3e-4),
+    "fast": FitConfig("fast", _SMALL, steps=2000, rate_weight=3e-4, prior="fast-prior"),
     "balanced": FitConfig("balanced", _BASE, steps=4000),
     "best": FitConfig("best", _FINE, steps=4000, rate_weight=3e-5, max_bpp=1.8, between=0.4),
     "paper": FitConfig("paper", _PAPER, steps=2000, rate_weight=3e-4),

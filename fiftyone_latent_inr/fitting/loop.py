@@ -25,7 +25,7 @@ from .objective import Loss, Objective, compile_mode, fast_products, generator_o
 from .rate import RateTerm, SizeOf
 from .sampling import MotionSampler, PixelSampler
 from .soap import SOAP
-from .start import Head, Start
+from .start import Head, Start, random_model
 
 # Frames whose teacher embeddings vary less than this (squared distance) say the same thing; fitting the
 # difference would fit noise.
@@ -250,9 +250,7 @@ def initial_model(
     shape: ModelConfig, seed: int, targets: Tensor | None, head: Head | None, start: Start | None
 ) -> LatentINR:
     """The networks that a fit begins with, on the CPU; arguments as those of `fit_frames`."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = LatentINR(shape)
+    model = random_model(shape, seed)
     if start is not None:
         start.load(model)
     if targets is not None:

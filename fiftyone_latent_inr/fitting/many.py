@@ -32,7 +32,7 @@ from .objective import Loss, Objective, compile_mode, fast_products, generator_o
 from .rate import SizeOf
 from .sampling import MotionSampler, PixelSampler
 from .soap import SOAP
-from .start import Head, Start
+from .start import Head, Start, random_model
 
 
 @dataclass(frozen=True)
@@ -164,8 +164,7 @@ class _Batch(Steps):
         self._scene = (torch.arange(max(self.counts)) >= torch.tensor(self.counts)[:, None]).long().to(device)
         self._frames, self._between = self._samplers()
         self.learns_between = self._between is not None
-        with torch.random.fork_rng(devices=[]):
-            empty = Objective(LatentINR(self.shape), config.alignment_weight).to(device)
+        empty = Objective(random_model(self.shape, 0), config.alignment_weight).to(device)
 
         def one(parameters: dict[str, Tensor], *inputs: Tensor) -> Any:
             return functional_call(empty, parameters, inputs)
@@ -223,9 +222,7 @@ class _Batch(Steps):
 
     def _model(self, n: int) -> LatentINR:
         """Network n as a model of its own."""
-        with torch.random.fork_rng(devices=[]):
-            model = LatentINR(self.tasks[n].shape)
-        model.to(self.device)
+        model = random_model(self.tasks[n].shape, 0).to(self.device)
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 value = self.parameters[name][n]

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from ..codec.quantisation import FloatArray
-from ..model import LatentINR, ModelConfig, PriorNetworks, model_views
+from ..model import ModelConfig, PriorNetworks, model_views
 from ..model.prior_tensors import check_shape, grid_rows, prior_tensors, spread
-from .start import Start
+from .start import Start, random_model
 
 # Spread of a latent over its video, as of one that starts from noise.
 _SPREAD = 0.1
@@ -65,10 +65,7 @@ def prior_start(
     check_shape(networks, shape)
     count = len(frames)
     latents, grids = networks.encode(frames)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = LatentINR(shape)
-    views = model_views(model)
+    views = model_views(random_model(shape, seed))
     hyper = networks.hypernetwork
     _narrow(networks, shape, (latents @ hyper.trunk @ hyper.heads).cpu(), hyper.offsets.cpu(), views)
     field = prior_tensors(networks, shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from threading import Lock
 from typing import ClassVar
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from ..codec import Quantised, dequantise, peak_steps, quantise, round_steps
 from ..codec.quantisation import FloatArray
-from ..model import LatentINR, model_views
+from ..model import LatentINR, ModelConfig, model_views
 from ..model.tensors import SEMANTIC
 from ..stored import is_shared
 
@@ -21,6 +22,17 @@ _HEAD_BITS = 10
 # Spread of a semantic latent over the video, as of a free one at its start, and the step that it is rounded to: about
 # five bits, less where neighbours in time are alike.
 _SPREAD, _STEP = 0.1, 0.005
+
+
+# Torch has one source of randomness for all threads, and several of them may prepare fits.
+_randomness = Lock()
+
+
+def random_model(shape: ModelConfig, seed: int) -> LatentINR:
+    """Networks as a fit from noise begins with, on the CPU; may be called from any thread."""
+    with _randomness, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return LatentINR(shape)
 
 
 @dataclass(frozen=True)

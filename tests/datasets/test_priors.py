@@ -1,15 +1,17 @@
 """Priors of a dataset's fits: how they are named, what they are checked for, what is recorded."""
 
 import functools
+from dataclasses import replace
 
 import fiftyone as fo
 import priors
 import pytest
 
-from fiftyone_latent_inr import InputError, PriorUnavailableError, load
+from fiftyone_latent_inr import InputError, PriorUnavailableError, load, load_prior
 from fiftyone_latent_inr.datasets import runs, status
 from fiftyone_latent_inr.datasets.priors import check_prior, fetch_prior, known_priors, resolve_prior
 from fiftyone_latent_inr.datasets.settings import Settings
+from fiftyone_latent_inr.fitting import PRESETS
 
 
 @pytest.fixture
@@ -50,6 +52,25 @@ def test_a_run_loads_its_prior_once_and_records_it(dataset, fit, fits, prior_fol
     with pytest.raises(InputError, match="can be found again"):
         fit(dataset, prior=prior_folder, residual=True)
     assert Settings.of("fast", None, None, {}).digest != Settings.of("fast", None, None, {"residual": True}).digest
+
+
+def test_a_preset_has_a_prior_of_its_own(dataset, fit, fits):
+    view = dataset.limit(1)
+    config = replace(PRESETS["fast"], steps=2, steps_growth=0.0)
+    options = {"preset": "fast", "teacher": "small", "embeddings_field": "latent_inr", "brain_key": "latent_inr"}
+    fit(view, config=config)
+    assert runs.read_config(dataset, "latent_inr")["prior"] == load_prior("fast-prior").id
+    assert len(fit(view, config=config).skipped) == 1
+    fit(view, config=config, prior="none")
+    assert fits == [None, "none"]
+    record = {**runs.read_config(dataset, "latent_inr"), "config": PRESETS["fast"].digest(), "quality": None}
+    assert record["prior"] is record["prior_name"] is None
+    assert status._same_settings(record, {**options, "prior": "none"})
+    assert not status._same_settings(record, {**options, "prior": None})
+    record["prior_name"] = "fast-prior"
+    assert status._same_settings(record, {**options, "prior": None})
+    assert not status._same_settings(record, {**options, "prior": "none"})
+    assert not status._same_settings({**record, "config": PRESETS["best"].digest()}, {**options, "preset": "best"})
 
 
 def test_samples_fitted_with_another_prior_are_not_up_to_date(dataset, fit, fits, prior_folder, tmp_path):

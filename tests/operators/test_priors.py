@@ -122,7 +122,7 @@ def test_pretrain_runs_live_and_its_result_can_be_chosen(dataset, home, quick_tr
     assert messages[-2]["params"]["variant"] == "success"
     assert local_priors() == {"mine": home / "mine"} and load_prior(home / "mine").config.teacher == "small"
     choices = form("fit", dataset, teacher="small")["prior"].view.choices
-    assert [choice.value for choice in choices][:2] == ["none", "fast-prior"]
+    assert [choice.value for choice in choices][:3] == ["default", "none", "fast-prior"]
     assert str(home / "mine") in [choice.value for choice in choices]
 
 
@@ -136,11 +136,19 @@ def test_fit_form_checks_the_prior(dataset, prior_folder):
     assert bad["prior"].invalid and "preset 'fast'" in bad["prior"].error_message
     unknown = form("fit", dataset, preset="fast", teacher="small", prior="smal")
     assert unknown["prior"].invalid and "unknown prior" in unknown["prior"].error_message
+    for chosen in ("default", "none"):
+        assert not form("fit", dataset, preset="best", teacher="small", prior=chosen)["prior"].invalid
 
 
 @pytest.mark.parametrize(
     ("params", "given"),
-    [({}, None), ({"prior": " "}, None), ({"prior": "none"}, None), ({"prior": "fast-prior"}, "fast-prior")],
+    [
+        ({}, None),
+        ({"prior": " "}, None),
+        ({"prior": "default"}, None),
+        ({"prior": "none"}, "none"),
+        ({"prior": "fast-prior"}, "fast-prior"),
+    ],
 )
 def test_fit_starts_from_what_was_chosen(dataset, monkeypatch, params, given):
     seen = []
