@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-done
 DEMO_DIR ?= demo_output
 PYTEST_ARGS ?=
+# Processes of `make test`: each takes up to 3 GiB, and its files of tests one after the other.
+JOBS ?= 2
 
 # Threads that wait must not spin: on a busy machine that costs the fits and the tests four times the CPU.
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -33,8 +35,8 @@ app: setup ## open the App on the demo dataset, with this checkout as its plugin
 	@FIFTYONE_PLUGINS_DIR="$${FIFTYONE_PLUGINS_DIR:-$(CURDIR)/$(DEMO_DIR)/plugins}" \
 	  FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS=true $(BIN)/latent-inr demo --output $(DEMO_DIR) --app
 
-test: setup ## run the tests (all but `slow` and `gpu`)
-	@$(BIN)/python -m pytest -q -m "not slow and not gpu" $(PYTEST_ARGS)
+test: setup ## run the tests (all but `slow` and `gpu`), file by file in $(JOBS) processes
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile -m "not slow and not gpu" $(PYTEST_ARGS)
 
 test-all: setup ## run every test that this machine can run
 	@$(BIN)/python -m pytest -q $(PYTEST_ARGS)
