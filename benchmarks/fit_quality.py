@@ -4,9 +4,9 @@
 
     python -m benchmarks.fit_quality [--clips DIR] [--only NAME]
 
-Runs each case on the CPU, measures the stored file, prints a table and updates its rows of
-`results/fit_quality.json`, one by one, so that what was measured before an interruption is kept. Without
-the directory of full-length clips only the bundled ones are fitted, and no gate is judged.
+Runs each case on the CPU, from noise (the bundled prior has seen these clips), measures the stored file, prints a table
+and updates its rows of `results/fit_quality.json`, one by one, so that what was measured before an interruption is
+kept. Without the directory of full-length clips only the bundled ones are fitted, and no gate is judged.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from fiftyone_latent_inr.drawing import draw
 from fiftyone_latent_inr.fitting import PRESETS, fit_frames
 from fiftyone_latent_inr.latent_video import from_bytes, to_bytes
 from fiftyone_latent_inr.metrics import psnr
+from fiftyone_latent_inr.resources import NO_PRIOR
 from fiftyone_latent_inr.semantics.retrieval import centred_cosine
 from fiftyone_latent_inr.semantics.teachers import load_teacher
 
@@ -63,7 +64,14 @@ def measure(case: Case, path: Path) -> dict[str, object]:
     """Fits one case with the small teacher and judges it by its gate."""
     start, cpu = time.monotonic(), time.process_time()
     fitted = linr.fit(
-        path, preset=case.preset, size=case.size, max_frames=case.frames, teacher="small", device="cpu", progress=False
+        path,
+        preset=case.preset,
+        size=case.size,
+        max_frames=case.frames,
+        prior=NO_PRIOR,
+        teacher="small",
+        device="cpu",
+        progress=False,
     )
     cpu = time.process_time() - cpu
     found = fitted.metrics

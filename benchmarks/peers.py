@@ -45,6 +45,7 @@ import fiftyone_latent_inr as linr
 from fiftyone_latent_inr.fitting import PRESETS
 from fiftyone_latent_inr.latent_video import pick_device
 from fiftyone_latent_inr.metrics import psnr
+from fiftyone_latent_inr.resources import NO_PRIOR
 
 from .architectures import at_most, in_words, number
 from .peers_common import Found, Peer, PeerError, Runner, Task, Video, read_frames, write_frames
@@ -101,7 +102,7 @@ def our_run(frames: Video, preset: str, device: str) -> Run:
         shape = at_most(base.architecture, parameters, count, height, width)
         config = replace(base, architecture=shape, between=0.0, steps=units, steps_growth=0.0)
         start = time.monotonic()
-        fitted = linr.fit(frames, config=config, device=device, progress=False)
+        fitted = linr.fit(frames, config=config, prior=NO_PRIOR, device=device, progress=False)
         wall = time.monotonic() - start
         decoded = fitted.render(device=device)
         times = np.arange(min(count, 32))

@@ -2,9 +2,9 @@
 
     python -m benchmarks.rate [--clips DIR] [--only NAME] [--report]
 
-Runs each case on the CPU, measures the file that is written, prints a table and updates its rows of
-`results/rate.json`, one by one. `x264` is what x264 medium 4:2:0 reaches on the same frames with as many bytes (packets
-and parameter sets, see `codecs`).
+Runs each case on the CPU, from noise (the bundled prior has seen these clips), measures the file that is written,
+prints a table and updates its rows of `results/rate.json`, one by one. `x264` is what x264 medium 4:2:0 reaches on the
+same frames with as many bytes (packets and parameter sets, see `codecs`).
 
 The plain file is what one does without a rate: a fit without a rate term, every number rounded to 8 bits with a scale
 a channel (vectors: 16-bit floats), and zstd at its slowest; LZMA where that is smaller. It has no header, checksums or
@@ -36,6 +36,7 @@ from fiftyone_latent_inr.fitting import PRESETS, FitConfig
 from fiftyone_latent_inr.metrics import psnr
 from fiftyone_latent_inr.model import Architecture, LatentINR, Level
 from fiftyone_latent_inr.model.tensors import model_views, tensor_specs
+from fiftyone_latent_inr.resources import NO_PRIOR
 
 from .bjontegaard import quality_at, rate_at
 from .codecs import CODECS, measure_ladder
@@ -123,6 +124,7 @@ def measure(case: Case, path: Path) -> dict[str, object]:
         max_frames=case.frames,
         quality=case.quality,
         bpp=case.bpp,
+        prior=NO_PRIOR,
         teacher="small",
         device="cpu",
         progress=False,
@@ -160,6 +162,7 @@ def measure_plain(case: PlainCase, path: Path) -> dict[str, object]:
     common: dict[str, Any] = {
         "size": case.size,
         "max_frames": case.frames,
+        "prior": NO_PRIOR,
         "teacher": "small",
         "device": "cpu",
         "progress": False,
