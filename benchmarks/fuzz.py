@@ -30,7 +30,7 @@ from fiftyone_latent_inr import BitstreamError, codec
 from fiftyone_latent_inr.codec import bitstream
 from fiftyone_latent_inr.latent_video import from_bytes, to_bytes
 from fiftyone_latent_inr.model import Architecture, LatentINR, Level, ModelConfig
-from fiftyone_latent_inr.stored import group_specs, semantic_specs
+from fiftyone_latent_inr.sections import group_specs, semantic_specs
 
 from .records import show_table, write_record
 

@@ -20,7 +20,8 @@ from .files import atomic_target
 from .model import LatentINR
 from .model.tensors import SEMANTIC
 from .prior_reference import PriorReference
-from .stored import FloatArray, Steps, Stored, to_sections
+from .sections import FloatArray, Steps, to_sections
+from .stored import Stored
 
 if TYPE_CHECKING:
     from .prior import Prior

@@ -32,7 +32,8 @@ from .model import ModelConfig, model_views
 from .model.prior_tensors import prior_tensors
 from .progress import FitProgress, ProgressCallback
 from .scan import Scan
-from .stored import decode_group, encode_group, encode_semantic, to_model
+from .sections import decode_group, encode_group, encode_semantic
+from .stored import to_model
 
 if TYPE_CHECKING:
     from .prior import Prior

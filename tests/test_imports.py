@@ -18,7 +18,7 @@ FLOORS = [
     *("model", "metrics", "pixels", "resize", "cuts", "groups", "motion", "drawing"),
     *("hub", "prior_files", "prior_source", "prior_card", "prior", "prior_reference"),
     *("video_reader", "video_audio", "video_writer", "video"),
-    *("codec", "shape_geometry", "shapes", "stored", "latent_video"),
+    *("codec", "shape_geometry", "shapes", "sections", "stored", "latent_video"),
     *("fitting", "semantics", "footage", "scan", "checkpoint", "fit_parts", "long_fit", "encode"),
     *("many_videos", "many_fit", "compare", "window_pool", "prior_training"),
     *("datasets", "demo", "cli_arguments", "cli_pretrain", "cli", "__main__", "operators"),

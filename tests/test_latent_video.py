@@ -16,7 +16,7 @@ import torch
 from linr_files import GOLDEN, CountingSource, networks
 
 import fiftyone_latent_inr as linr
-from fiftyone_latent_inr import codec, latent_video, stored
+from fiftyone_latent_inr import codec, latent_video, sections
 from fiftyone_latent_inr.latent_video import LatentVideo, from_bytes, to_bytes
 from fiftyone_latent_inr.model import Architecture, LatentINR, Level
 from fiftyone_latent_inr.model.tensors import tensor_specs
@@ -229,8 +229,8 @@ def test_a_file_of_next_to_nothing_may_be_large(monkeypatch: pytest.MonkeyPatch)
         for parameter in model.parameters():
             parameter.zero_()
     plain = to_bytes(model, fps=25.0, preset="fast")
-    monkeypatch.setattr(stored, "_FREE_WORK", 9000)
-    monkeypatch.setattr(stored, "_FREE_BYTES", 0)
+    monkeypatch.setattr(sections, "_FREE_WORK", 9000)
+    monkeypatch.setattr(sections, "_FREE_BYTES", 0)
     with pytest.raises(linr.BitstreamError, match="more numbers"):
         from_bytes(plain)
     padded = to_bytes(model, fps=25.0, preset="fast")
@@ -246,11 +246,11 @@ def test_every_section_has_a_bound_of_its_own(monkeypatch: pytest.MonkeyPatch) -
     counts = [0, 0, 0, 0]
     for name, tensor in tensors.items():
         counts[int(name[0]) + 1 if name[0].isdigit() else 0] += tensor.size
-    works = [count + stored._WORK_PER_SECTION for count in counts]
-    monkeypatch.setattr(stored, "_FREE_BYTES", 0)
-    monkeypatch.setattr(stored, "_FREE_WORK", max(works))
+    works = [count + sections._WORK_PER_SECTION for count in counts]
+    monkeypatch.setattr(sections, "_FREE_BYTES", 0)
+    monkeypatch.setattr(sections, "_FREE_WORK", max(works))
     assert from_bytes(data).render([5], device="cpu").any()  # three times the free work
-    monkeypatch.setattr(stored, "_FREE_WORK", 0)
+    monkeypatch.setattr(sections, "_FREE_WORK", 0)
     needed = [-(-work // 12) for work in works]
 
     def filled(sizes: list[int]) -> bytes:
@@ -263,7 +263,7 @@ def test_every_section_has_a_bound_of_its_own(monkeypatch: pytest.MonkeyPatch) -
         sizes[k] -= 1
         with pytest.raises(linr.BitstreamError, match="more numbers"):
             from_bytes(filled(sizes))
-    monkeypatch.setattr(stored, "_WORK_PER_BYTE", 1)
+    monkeypatch.setattr(sections, "_WORK_PER_BYTE", 1)
     padded = codec.parse(codec.MemorySource(to_bytes(models, fps=25.0, preset="fast")))[1]
     assert [0 <= e.size - work < 8 for e, work in zip(padded, works, strict=True)] == [True] * 4
 
@@ -271,11 +271,11 @@ def test_every_section_has_a_bound_of_its_own(monkeypatch: pytest.MonkeyPatch) -
 def test_version_2_counted_all_sections_together(monkeypatch: pytest.MonkeyPatch) -> None:
     data = GOLDEN.read_bytes()
     wanted = from_bytes(data).render([3], device="cpu")
-    works = [stored._group_work(from_bytes(data).config), stored._semantic_work(from_bytes(data).config, 40)]
-    monkeypatch.setattr(stored, "_FREE_BYTES", 0)
-    monkeypatch.setattr(stored, "_FREE_WORK", max(works) - 12 * len(data))
+    works = [sections.group_work(from_bytes(data).config), sections.semantic_work(from_bytes(data).config, 40)]
+    monkeypatch.setattr(sections, "_FREE_BYTES", 0)
+    monkeypatch.setattr(sections, "_FREE_WORK", max(works) - 12 * len(data))
     assert np.array_equal(from_bytes(data).render([3], device="cpu"), wanted)
-    monkeypatch.setattr(stored, "_FREE_WORK", max(works) - 12 * len(data) - 1)
+    monkeypatch.setattr(sections, "_FREE_WORK", max(works) - 12 * len(data) - 1)
     with pytest.raises(linr.BitstreamError, match="more numbers"):
         from_bytes(data)
 

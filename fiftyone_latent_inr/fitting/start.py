@@ -15,7 +15,7 @@ from ..codec import Quantised, dequantise, peak_steps, quantise, round_steps
 from ..codec.quantisation import FloatArray
 from ..model import LatentINR, ModelConfig, model_views
 from ..model.tensors import SEMANTIC
-from ..stored import is_shared
+from ..sections import is_shared
 
 # Bits of a number of the head, which is stored once for all groups.
 _HEAD_BITS = 10

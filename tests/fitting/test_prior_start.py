@@ -17,7 +17,7 @@ from fiftyone_latent_inr.fitting.prior_start import prior_start
 from fiftyone_latent_inr.fitting.start import Start
 from fiftyone_latent_inr.model import LatentINR, ModelConfig, PriorNetworks, model_views, pixel_grid
 from fiftyone_latent_inr.model.prior_tensors import prior_tensors
-from fiftyone_latent_inr.stored import decode_group, encode_group
+from fiftyone_latent_inr.sections import decode_group, encode_group
 
 SIZE = (24, 32)
 
