@@ -42,8 +42,8 @@ import numpy as np
 import torch
 
 import fiftyone_latent_inr as linr
+from fiftyone_latent_inr.devices import pick_device
 from fiftyone_latent_inr.fitting import PRESETS
-from fiftyone_latent_inr.latent_video import pick_device
 from fiftyone_latent_inr.metrics import psnr
 from fiftyone_latent_inr.resources import NO_PRIOR
 

@@ -30,8 +30,8 @@ from typing import Any
 
 import torch
 
+from fiftyone_latent_inr.devices import pick_device
 from fiftyone_latent_inr.fitting import PRESETS
-from fiftyone_latent_inr.latent_video import pick_device
 
 from . import speed_decode, speed_fit, speed_judge, speed_length
 from .records import CLIPS, keep, read_record, show_table, write_record

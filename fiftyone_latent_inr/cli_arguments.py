@@ -9,6 +9,8 @@ from pathlib import Path
 from .errors import InputError
 from .files import reason
 
+PROG = "latent-inr"
+
 
 def size(text: str) -> tuple[int, int]:
     """`180x320`: (H, W)."""

@@ -20,13 +20,14 @@ import numpy.typing as npt
 import torch
 
 from .checkpoint import Checkpoint
+from .devices import describe_device, pick_device
 from .errors import InputError
 from .files import digest_of
 from .fit_parts import drive, measure, motion_between, prior_for, with_less_memory
 from .fitting import FitConfig, Fitted, fit_frames, resolve
 from .fitting.prior_start import prior_start
 from .footage import Footage, Source
-from .latent_video import LatentVideo, from_bytes, pick_device, to_bytes
+from .latent_video import LatentVideo, from_bytes, to_bytes
 from .long_fit import fit_long
 from .progress import FitProgress, ProgressCallback
 from .scan import Scan, scan
@@ -312,13 +313,6 @@ def estimate_seconds(
     between = 0.002 if on_gpu else 1e-6 * settings.points_per_step
     drawing = num_frames * height * width * (5e-9 if on_gpu else 6e-7)
     return steps * (step + settings.between * between) + 2 * drawing
-
-
-def describe_device(device: torch.device) -> str:
-    """The device in words, for people."""
-    if device.type == "cuda":
-        return f"{device} ({torch.cuda.get_device_name(device)})"
-    return str(device)
 
 
 def _teacher(teacher: str | Teacher | None, device: torch.device) -> Teacher | None:

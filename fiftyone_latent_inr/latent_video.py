@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +13,14 @@ import numpy.typing as npt
 import torch
 
 from . import codec
+from .devices import pick_device
 from .drawing import Frame, draw, follow, join
 from .errors import BitstreamError, InputError
 from .files import atomic_target
 from .model import LatentINR
 from .model.tensors import SEMANTIC
 from .prior_reference import PriorReference
-from .sections import FloatArray, Steps, to_sections
+from .sections import FloatArray, Steps, header, to_sections
 from .stored import Stored
 
 if TYPE_CHECKING:
@@ -328,32 +328,6 @@ def to_bytes(
     return codec.assemble(document, sections)
 
 
-def header(
-    models: Sequence[Mapping[str, Any]],
-    *,
-    fps: float,
-    preset: str,
-    cuts: Sequence[int] = (),
-    teacher: str | None = None,
-    teacher_id: str | None = None,
-    metrics: Mapping[str, float] | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    prior: Prior | None = None,
-) -> dict[str, Any]:
-    """The JSON header of a `.linr` file: the models' configurations; the rest as the attributes of `LatentVideo`."""
-    return {
-        "models": list(models),
-        "fps": fps,
-        "preset": preset,
-        **({} if prior is None else {"prior": asdict(PriorReference.of(prior))}),
-        **({"cuts": [int(cut) for cut in cuts]} if cuts else {}),
-        "teacher": teacher,
-        "teacher_id": teacher_id,
-        "metrics": {name: float(f"{value:.8g}") for name, value in (metrics or {}).items()},
-        "metadata": dict(metadata or {}),
-    }
-
-
 def from_bytes(data: bytes, prior: Prior | None = None) -> LatentVideo:
     """Reads the bytes of a `.linr` file, as `load` reads a path.
 
@@ -367,23 +341,6 @@ def _naming(source: codec.Source, error: BitstreamError) -> BitstreamError:
     """The error with the file's name before it, once."""
     text = str(error)
     return BitstreamError(text if not source.name or text.startswith(source.name) else f"{source.name}: {text}")
-
-
-def pick_device(device: str | None) -> torch.device:
-    """The named device, or the GPU where there is one, or the CPU.
-
-    Raises:
-        InputError: the name is not a device, or the device is not there.
-    """
-    if device is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"device {device!r} cannot be used ({reason}); leave it out to choose one") from error
-    return chosen
 
 
 def _checked_cuts(cuts: Any, num_frames: int) -> tuple[int, ...]:

@@ -27,12 +27,12 @@ from .fitting.prior_start import prior_start
 from .fitting.start import Head, Start
 from .footage import Footage
 from .groups import Span
-from .latent_video import LatentVideo, from_bytes, header
+from .latent_video import LatentVideo, from_bytes
 from .model import ModelConfig, model_views
 from .model.prior_tensors import prior_tensors
 from .progress import FitProgress, ProgressCallback
 from .scan import Scan
-from .sections import decode_group, encode_group, encode_semantic
+from .sections import decode_group, encode_group, encode_semantic, header
 from .stored import to_model
 
 if TYPE_CHECKING:

@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from .encode import _reporting, _teacher, _threads, describe_device, fit
+from .devices import describe_device, pick_device
+from .encode import _reporting, _teacher, _threads, fit
 from .errors import InputError
 from .fit_parts import drive, prior_for, with_less_memory
 from .fitting import FitConfig, Fitted, resolve
 from .fitting.many import Task, fit_together
 from .footage import Source
-from .latent_video import LatentVideo, pick_device
+from .latent_video import LatentVideo
 from .many_videos import TooLongError, Video, open_video
 from .model import ModelConfig
 from .progress import FitProgress, ProgressCallback

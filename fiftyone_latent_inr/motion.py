@@ -55,7 +55,7 @@ def optical_flow(frames: npt.NDArray[np.uint8], gaps: Sequence[int]) -> npt.NDAr
     scale = np.array([2 / seen[1], 2 / seen[0]], np.float32)
 
     def grey(k: int) -> npt.NDArray[Any]:
-        picture = cv2.cvtColor(frames[k], cv2.COLOR_RGB2GRAY)
+        picture: npt.NDArray[Any] = cv2.cvtColor(frames[k], cv2.COLOR_RGB2GRAY)
         return picture if seen == (height, width) else cv2.resize(picture, seen[::-1], interpolation=cv2.INTER_LINEAR)
 
     for k, out in zip(gaps, flows, strict=True):

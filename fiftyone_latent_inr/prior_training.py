@@ -20,7 +20,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from .encode import _reporting, _teacher, _threads, describe_device
+from .devices import describe_device, pick_device
+from .encode import _reporting, _teacher, _threads
 from .errors import InputError
 from .files import atomic_target, writable_folder
 from .fitting import resolve
@@ -32,7 +33,6 @@ from .fitting.pretraining import (
     drawn_unseen,
 )
 from .footage import Footage, Source
-from .latent_video import pick_device
 from .metrics import psnr
 from .model.prior import PriorConfig, PriorNetworks
 from .progress import FitProgress, ProgressCallback

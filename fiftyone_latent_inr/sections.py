@@ -1,5 +1,6 @@
-"""Tensors as sections of a `.linr` file and back: quantised, coded, padded where they would ask for too much work.
+"""What a `.linr` file is put together from: its header, and tensors as sections and back.
 
+Tensors are quantised, coded, and padded where they would ask for too much work.
 What embeddings need, the semantic latents of all frames and the head, lies in one section; everything else of a group
 of frames lies in the group's own.
 """
@@ -7,8 +8,8 @@ of frames lies in the group's own.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,10 @@ from .errors import BitstreamError, InputError
 from .model import LatentINR, ModelConfig, PriorNetworks
 from .model.prior_tensors import prior_tensors
 from .model.tensors import SEMANTIC, TensorSpec, model_views, tensor_specs
+from .prior_reference import PriorReference
+
+if TYPE_CHECKING:
+    from .prior import Prior
 
 FloatArray = npt.NDArray[np.float32]
 Steps = Mapping[str, npt.ArrayLike]
@@ -77,6 +82,32 @@ def to_sections(
         parent = None if prior is None else codec.PRIOR
         sections.append(codec.Section(codec.GROUP, config.num_frames, documents.index(document), data, parent))
     return documents, sections
+
+
+def header(
+    models: Sequence[Mapping[str, Any]],
+    *,
+    fps: float,
+    preset: str,
+    cuts: Sequence[int] = (),
+    teacher: str | None = None,
+    teacher_id: str | None = None,
+    metrics: Mapping[str, float] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    prior: Prior | None = None,
+) -> dict[str, Any]:
+    """The JSON header of a `.linr` file: the models' configurations; the rest as the attributes of `LatentVideo`."""
+    return {
+        "models": list(models),
+        "fps": fps,
+        "preset": preset,
+        **({} if prior is None else {"prior": asdict(PriorReference.of(prior))}),
+        **({"cuts": [int(cut) for cut in cuts]} if cuts else {}),
+        "teacher": teacher,
+        "teacher_id": teacher_id,
+        "metrics": {name: float(f"{value:.8g}") for name, value in (metrics or {}).items()},
+        "metadata": dict(metadata or {}),
+    }
 
 
 def encode_group(

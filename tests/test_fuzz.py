@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import fuzz
-from fiftyone_latent_inr import codec, stored
+from benchmarks import fuzz, mutations
+from fiftyone_latent_inr import codec, sections
 from fiftyone_latent_inr.codec import grids
 from fiftyone_latent_inr.errors import BitstreamError
 from fiftyone_latent_inr.latent_video import from_bytes
@@ -22,12 +22,12 @@ def test_nothing_but_clean_failures() -> None:
     outcomes = fuzz.run(600, seed=1)
     assert not [text for one in outcomes.values() for text in one.broken]
     assert sum(one.files for one in outcomes.values()) == 600
-    assert sum(outcomes[mutation.__name__].read for mutation in fuzz.KNOWING) > 20
-    assert sum(outcomes[mutation.__name__].read for mutation in fuzz.BLIND) == 0
+    assert sum(outcomes[mutation.__name__].read for mutation in mutations.KNOWING) > 20
+    assert sum(outcomes[mutation.__name__].read for mutation in mutations.BLIND) == 0
 
 
 def test_files_of_every_kind_are_mutated() -> None:
-    files = [fuzz.Parts.of(data) for data in fuzz.corpus()]
+    files = [mutations.Parts.of(data) for data in mutations.corpus()]
     assert {parts.version for parts in files} == {(2, 2), (3, 3)}
     assert [section.parent for section in files[4].sections] == [None, None, 0, 1, 0]  # the first is semantic
     new, old = (from_bytes(files[k].whole()).tensors for k in (2, 5))
@@ -36,7 +36,7 @@ def test_files_of_every_kind_are_mutated() -> None:
 
 def test_the_fuzzer_notices(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that looks at no checksums, and one that fails in other ways."""
-    monkeypatch.setattr(fuzz.bitstream.zlib, "crc32", lambda data, value=0: 0)
+    monkeypatch.setattr(mutations.bitstream.zlib, "crc32", lambda data, value=0: 0)
     careless = fuzz.run(300, seed=2)
     assert any("in spite" in text for one in careless.values() for text in one.broken)
     monkeypatch.undo()
@@ -48,7 +48,7 @@ def test_the_fuzzer_notices(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("rows", "cols"), [(1081, 1921), (2080, 2080), (16_384, 256), (2, 2_000_000)])
 def test_large_models_in_small_files(rows: int, cols: int) -> None:
     """Four planes of 1080p are read however few bytes they take; more is refused before anything is allocated."""
-    parts = fuzz.Parts.of(fuzz.corpus()[3])
+    parts = mutations.Parts.of(mutations.corpus()[3])
     model = parts.document["models"][0]
     model.update(planes=1, levels=[{"rows": rows, "cols": cols, "channels": 1 + (rows == 1081), "copies": 1}])
     parts.sections[-1] = replace(parts.sections[-1], data=np.random.default_rng(0).bytes(1 << 19))
@@ -71,12 +71,12 @@ def test_large_sound_files(rows: int, cols: int, channels: int, monkeypatch: pyt
         one = grids.Plan(classes=1, block=8 * (cols == 130))  # fitting weights to millions of nodes would take long
         return one, [np.full(grids.num_plan_weights(one, False), 9, np.int32)]
 
-    parts = fuzz.Parts.of(fuzz.corpus()[1])
+    parts = mutations.Parts.of(mutations.corpus()[1])
     monkeypatch.setattr(grids, "choose", plan)
     model = parts.document["models"][0]
     model.update(levels=[{"rows": rows, "cols": cols, "channels": channels, "copies": 1}], warp_rows=0)
     rng = np.random.default_rng(0)
-    specs = stored.group_specs(ModelConfig.from_json(model))
+    specs = sections.group_specs(ModelConfig.from_json(model))
     layouts = [codec.Layout(spec.kind, spec.shape) for spec in specs]
     made = [
         codec.Quantised((rng.random(x.shape, np.float32) < 0.03).astype(np.int16), np.ones(x.channels, np.float32))

@@ -15,13 +15,13 @@ PACKAGE = ROOT / "fiftyone_latent_inr"
 # From the ground up: each imports only from those before it. A new module takes its place here.
 FLOORS = [
     *("errors", "progress", "files", "resources", "rendering"),
-    *("model", "metrics", "pixels", "resize", "cuts", "groups", "motion", "drawing"),
+    *("devices", "model", "metrics", "pixels", "resize", "cuts", "groups", "motion", "drawing"),
     *("hub", "prior_files", "prior_source", "prior_card", "prior", "prior_reference"),
     *("video_reader", "video_audio", "video_writer", "video"),
     *("codec", "shape_geometry", "shapes", "sections", "stored", "latent_video"),
     *("fitting", "semantics", "footage", "scan", "checkpoint", "fit_parts", "long_fit", "encode"),
     *("many_videos", "many_fit", "compare", "window_pool", "prior_training"),
-    *("datasets", "demo", "cli_arguments", "cli_pretrain", "cli", "__main__", "operators"),
+    *("datasets", "demo", "cli_arguments", "cli_encode", "cli_pretrain", "cli", "__main__", "operators"),
 ]
 
 

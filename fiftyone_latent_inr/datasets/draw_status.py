@@ -8,8 +8,9 @@ from typing import Any
 import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
+from ..devices import pick_device
 from ..errors import InputError, LatentINRError
-from ..latent_video import load, pick_device
+from ..latent_video import load
 from . import runs
 from .drawing import Drawing
 from .estimates import Estimate, Load, estimate, seconds_per_pixel

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ..latent_video import LatentVideo, load, pick_device
+from ..devices import pick_device
+from ..latent_video import LatentVideo, load
 from ..rendering import scaled_size
 from ..video_writer import DEFAULT_CRF
 from .drawing import Drawing

@@ -6,9 +6,9 @@ from typing import Any
 
 from fiftyone.core.collections import SampleCollection
 
+from ..devices import pick_device
 from ..errors import InputError
 from ..fitting.pretraining import PretrainConfig
-from ..latent_video import pick_device
 from .pretrain import prior_name
 from .priors import local_priors, priors_dir
 from .reporter import duration

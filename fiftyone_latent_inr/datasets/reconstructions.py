@@ -9,9 +9,9 @@ from typing import Any
 
 from fiftyone.core.collections import SampleCollection
 
+from ..devices import pick_device
 from ..errors import InputError
 from ..files import digest_of, writable_folder
-from ..latent_video import pick_device
 from ..video_writer import DEFAULT_CRF
 from . import runs
 from .draw_job import DrawJob

@@ -1,0 +1,31 @@
+"""Where to compute: the device that is meant, and how it is called."""
+
+from __future__ import annotations
+
+import torch
+
+from .errors import InputError
+
+
+def pick_device(device: str | None) -> torch.device:
+    """The named device, or the GPU where there is one, or the CPU.
+
+    Raises:
+        InputError: the name is not a device, or the device is not there.
+    """
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"device {device!r} cannot be used ({reason}); leave it out to choose one") from error
+    return chosen
+
+
+def describe_device(device: torch.device) -> str:
+    """The device in words, for people."""
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return str(device)
