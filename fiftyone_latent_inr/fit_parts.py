@@ -67,18 +67,35 @@ def prior_for(
         InputError: it cannot be had, or is for another architecture or teacher; or a residual is asked for without one.
     """
     if prior is None:
-        prior = default_prior(settings)
-    elif isinstance(prior, str | os.PathLike):
-        from .prior import load_prior
-
-        prior = None if os.fspath(prior) == NO_PRIOR else load_prior(os.fspath(prior))
-        if prior is not None:
-            _check(prior, settings, teacher)
+        found = default_prior(settings)
     else:
-        _check(prior, settings, teacher)
-    if prior is None and residual:
+        found = resolve_prior(prior)
+        if found is not None:
+            found.check_architecture(settings.architecture)
+            if teacher is not None:
+                found.check_teacher(teacher.id)
+    if found is None and residual:
         raise InputError("residual=True stores the difference from a prior; give one, prior=...")
-    return None if prior is None else prior.to(device)
+    return None if found is None else found.to(device)
+
+
+def resolve_prior(prior: str | os.PathLike[str] | Prior | None) -> Prior | None:
+    """The prior that is meant, loaded.
+
+    Args:
+        prior: a `Prior`, a name as `load_prior` knows it, or None or `none` for no prior.
+
+    Raises:
+        InputError: there is none of this name, or it is damaged or not safe to load.
+        PriorUnavailableError: the Hub does not give it now.
+    """
+    if prior is None or not isinstance(prior, str | os.PathLike):
+        return prior
+    if os.fspath(prior).strip() == NO_PRIOR:
+        return None
+    from .prior import load_prior
+
+    return load_prior(os.fspath(prior))
 
 
 def default_prior(settings: FitConfig) -> Prior | None:
@@ -101,12 +118,6 @@ def default_prior(settings: FitConfig) -> Prior | None:
     except InputError:
         return None  # the configuration has made something else of the preset
     return prior
-
-
-def _check(prior: Prior, settings: FitConfig, teacher: Teacher | None) -> None:
-    prior.check_architecture(settings.architecture)
-    if teacher is not None:
-        prior.check_teacher(teacher.id)
 
 
 def drive(running: Generator[FitProgress, None, Result], report: ProgressCallback) -> Result:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,20 +16,16 @@ import av
 import media
 import numpy as np
 import pytest
+from command_line import FPS, H, T, W, fails, write_clip
 
-from fiftyone_latent_inr import __version__, load, load_prior, metrics
+from fiftyone_latent_inr import __version__, load, metrics
 from fiftyone_latent_inr.cli import main
-from fiftyone_latent_inr.shapes import random_specs, render
 from fiftyone_latent_inr.video import read, write
-
-T, H, W, FPS = 4, 32, 48, 8.0
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("clips") / "a clip, größer.mp4"
-    write(path, render(random_specs(1, seed=3)[0], T, (H, W)), FPS)
-    return path
+    return write_clip(tmp_path_factory.mktemp("clips"))
 
 
 @pytest.fixture(scope="module")
@@ -43,39 +38,6 @@ def stored(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "fiftyone_latent_inr", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
-
-
-def status_of(arguments: list[object]) -> int:
-    """The exit status, whether `main` returns it or argparse leaves with it."""
-    try:
-        return main([str(argument) for argument in arguments])
-    except SystemExit as leaving:
-        assert isinstance(leaving.code, int)
-        return leaving.code
-
-
-def fails(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """Checks status 2, nothing on stdout, one line on stderr; returns the line."""
-    capsys.readouterr()
-    status = status_of(list(arguments))
-    out, err = capsys.readouterr()
-    assert status == 2, err
-    assert out == ""
-    assert err.startswith("latent-inr: error: ") and err.count("\n") == 1 and err.endswith("\n"), err
-    return err
-
-
-@pytest.fixture
-def quick_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Steps of a hundredth of the work."""
-    from dataclasses import replace
-
-    from fiftyone_latent_inr.fitting import pretraining
-
-    small = pretraining.PretrainConfig(
-        clips_per_step=1, window=4, frames_per_step=2, points_per_frame=64, sizes=((16, 16),), semantic_frames=4
-    )
-    monkeypatch.setattr(pretraining, "PretrainConfig", lambda: replace(small))
 
 
 # --- what the commands do
@@ -118,26 +80,6 @@ def test_encode_resizes_and_takes_the_first_frames(
     wanted = read(clip, size=(16, 24), max_frames=2).array
     assert measured["resized"] is True
     assert measured["psnr"] == pytest.approx(metrics.psnr(wanted, load(path).render()), abs=1e-6)
-
-
-@pytest.mark.usefixtures("quick_training")
-def test_pretrain_and_encode_from_it(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out, linr = tmp_path / "prior", tmp_path / "clip.linr"
-    options = ["--steps", "4", "--teacher", "small", "--device", "cpu", "--quiet"]
-    assert main(["pretrain", str(clip.parent), str(clip), "--out", str(out), *options]) == 0
-    prior = load_prior(out)
-    assert f"{out}: prior {prior.id}, " in capsys.readouterr().out and prior.config.teacher == "small"
-    fast = ["--preset", "fast", "--frames", "2", "--quiet", "--device", "cpu"]
-    assert main(["encode", str(clip), str(linr), *fast, "--prior", str(out)]) == 0
-    assert load(linr).metadata["started_from"] == prior.id
-
-
-def test_pretrain_refuses_what_cannot_be(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "empty").mkdir()
-    assert "no video in this folder" in fails(capsys, "pretrain", tmp_path / "empty", "--out", tmp_path / "prior")
-    assert "smal" in fails(capsys, "pretrain", clip, "--out", tmp_path / "prior", "--teacher", "smal", "--quiet")
-    assert "--out" in fails(capsys, "pretrain", clip)
-    assert "--steps" in fails(capsys, "pretrain", clip, "--out", tmp_path, "--steps", "0")
 
 
 def test_encode_takes_a_quality_or_a_rate(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -407,18 +349,3 @@ def test_install_plugin_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureF
     assert (zoo / "prior_model.py").is_file()
     (tmp_path / "latent-inr" / "__init__.py").write_text("# mine")
     assert "something else" in fails(capsys, "install-plugin", "--plugins-dir", tmp_path)
-
-
-def test_a_file_that_needs_a_prior_of_a_folder(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = shutil.copytree(Path(__file__).parents[1] / "hub_models" / "fast-prior", tmp_path / "my-prior")
-    stored = tmp_path / "a.linr"
-    options = ["--preset", "fast", "--size", "24x32", "--frames", "2", "--device", "cpu", "--quiet"]
-    assert status_of(["encode", clip, stored, *options, "--prior", folder, "--residual"]) == 0
-    capsys.readouterr()
-    assert status_of(["info", stored, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["prior"].startswith("a prior that was never published")
-    assert "prior=" in fails(capsys, "compare", clip, stored)
-    assert status_of(["compare", clip, stored, "--json", "--prior", folder]) == 0
-    assert json.loads(capsys.readouterr().out)["psnr"] > 30
-    assert status_of(["decode", stored, tmp_path / "a.mp4", "--quiet", "--prior", folder]) == 0
-    assert (tmp_path / "a.mp4").stat().st_size > 0

@@ -18,7 +18,6 @@ from ..model.prior import PriorConfig
 from ..prior import Prior, load_prior
 from ..prior_files import CONFIG, WEIGHTS
 from ..prior_source import bundled_priors, find_prior
-from ..resources import NO_PRIOR
 from .reporter import Reporter
 
 _FETCHED = "fetched.json"
@@ -67,23 +66,6 @@ def known_priors() -> dict[str, str]:
     known = {name: "bundled" for name in bundled_priors()}
     known |= {str(folder): f"{name}, pretrained here" for name, folder in local_priors().items()}
     return known | {name: f"{name[: name.find('@') + 9]}, from the Hub" for name in fetched_priors()}
-
-
-def resolve_prior(prior: Any) -> Prior | None:
-    """The prior that is meant, loaded; once for a run of many fits.
-
-    Args:
-        prior: a `Prior`, a name (see the module), or None or `none` for no prior.
-
-    Raises:
-        InputError: there is none of this name, or it is damaged or not safe to load.
-        PriorUnavailableError: the Hub does not give it now.
-    """
-    if prior is None or isinstance(prior, Prior):
-        return prior
-    if str(prior).strip() == NO_PRIOR:
-        return None
-    return load_prior(prior)
 
 
 def is_found_again(prior: Prior) -> bool:

@@ -9,8 +9,9 @@ import pytest
 
 from fiftyone_latent_inr import InputError, PriorUnavailableError, load, load_prior
 from fiftyone_latent_inr.datasets import runs, status
-from fiftyone_latent_inr.datasets.priors import check_prior, fetch_prior, known_priors, resolve_prior
+from fiftyone_latent_inr.datasets.priors import check_prior, fetch_prior, known_priors
 from fiftyone_latent_inr.datasets.settings import Settings
+from fiftyone_latent_inr.fit_parts import resolve_prior
 from fiftyone_latent_inr.fitting import PRESETS
 
 
