@@ -29,15 +29,13 @@ from fiftyone_latent_inr.metrics import bpp
 from . import rd_judge
 from .codecs import CODECS, Codec, measure_ladder, quality
 from .jobs import run_jobs
-from .records import CLIPS, RESULTS, code_digest, insert, read_record, show_table, write_record
+from .records import CLIPS, FIT_CODE, RESULTS, code_digest, insert, read_record, show_table, write_record
 
 RECORD = "rate_distortion"
 README = RESULTS.parents[1] / "README.md"
 SIZE, FRAMES = (180, 320), 32
 PRESET = "balanced"
 QUALITIES = (20.0, 35.0, 50.0, 65.0)
-# What our files depend on; comments and docstrings do not count.
-CODE = ("model", "fitting", "codec", "drawing.py", "stored.py", "latent_video.py", "encode.py")
 
 Row = dict[str, Any]
 
@@ -96,7 +94,7 @@ def measure_file(fitted: linr.LatentVideo, frames: npt.NDArray[np.uint8]) -> Row
 
 def our_digest() -> str:
     """Changes with the preset's settings and with the code that our files depend on."""
-    return f"{PRESETS[PRESET].digest()}-{code_digest(*CODE)}"
+    return f"{PRESETS[PRESET].digest()}-{code_digest(*FIT_CODE)}"
 
 
 def pending(

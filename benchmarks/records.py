@@ -21,6 +21,19 @@ RESULTS = Path(__file__).resolve().parent / "results"
 CLIPS = Path(os.environ.get("LATENT_INR_CLIPS", Path(__file__).resolve().parents[2] / "shared" / "clips"))
 
 
+# What figures of fitted files depend on: all that makes, stores and draws them.
+FIT_CODE = (
+    *("cuts.py", "metrics.py", "motion.py", "resize.py"),  # becomes frames/
+    *("footage.py", "pixels.py", "video.py", "video_audio.py", "video_reader.py", "video_writer.py"),  # video/
+    *("model", "codec", "fitting", "semantics"),
+    *("hub.py", "prior.py", "prior_card.py", "prior_files.py", "prior_reference.py", "prior_source.py"),  # priors/
+    *("drawing.py", "rendering.py"),  # rendering/
+    *("latent_video.py", "sections.py", "stored.py"),  # latent_video/
+    *("checkpoint.py", "encode.py", "fit_parts.py", "groups.py", "long_fit.py", "many_fit.py", "many_videos.py"),
+    *("compare.py", "scan.py"),  # encoding/
+)
+
+
 def machine() -> dict[str, Any]:
     """What the figures were measured on."""
     return {
@@ -61,24 +74,37 @@ def read_record(name: str) -> dict[str, Any]:
 
 
 def code_digest(*parts: str) -> str:
-    """Twelve hexadecimal digits of the package's code in these modules and folders, comments and docstrings left out.
+    """Twelve hexadecimal digits of what packages define: a figure of the same digest need not be measured again.
 
-    A figure that was measured with the same digest need not be measured again.
+    Code that only moves keeps its digest: neither where a definition stands nor imports, comments and docstrings count.
+
+    Args:
+        parts: names of packages or modules in the package's folder, or paths from there.
+
+    Raises:
+        FileNotFoundError: a part is not there.
     """
     package = Path(fiftyone_latent_inr.__file__).parent
-    digest = hashlib.sha256()
+    definitions: set[str] = set()
     for part in parts:
         root = package / part
         for path in sorted(root.rglob("*.py")) if root.is_dir() else [root]:
-            tree = ast.parse(path.read_text(encoding="utf-8"))
-            for node in ast.walk(tree):
-                if (
-                    isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
-                    and ast.get_docstring(node) is not None
-                ):
-                    node.body = node.body[1:]
-            digest.update(f"{path.relative_to(package)} {ast.dump(tree)}".encode())
-    return digest.hexdigest()[:12]
+            tree = _Bare().visit(ast.parse(path.read_text(encoding="utf-8")))
+            definitions |= {ast.dump(statement) for statement in tree.body}
+    return hashlib.sha256("\n".join(sorted(definitions)).encode()).hexdigest()[:12]
+
+
+class _Bare(ast.NodeTransformer):
+    """Leaves out docstrings, imports, and blocks of which nothing else is left."""
+
+    def generic_visit(self, node: ast.AST) -> ast.AST | None:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            return None
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if documented and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+        super().generic_visit(node)
+        return None if isinstance(node, ast.If) and not node.body and not node.orelse else node
 
 
 def keep(rows: list[dict[str, object]], row: dict[str, object], keys: Sequence[str]) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from benchmarks import rate, rate_distortion, rd_plot, records
+from benchmarks import rate, rate_distortion, rd_plot, records, space_time
 from benchmarks.codecs import CODECS
 from benchmarks.rate import CASES, Limits, packed_sizes, reached, round_plainly
 from benchmarks.rate_distortion import Row, measure_file, our_digest, pending, replace_rows
@@ -119,16 +120,29 @@ def test_plain_rounding_changes_little_and_is_what_is_counted() -> None:
 
 def test_code_digests_see_code_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(records.fiftyone_latent_inr, "__file__", str(tmp_path / "__init__.py"))
-    file = tmp_path / "part" / "one.py"
-    file.parent.mkdir()
 
-    def digest(text: str) -> str:
-        file.write_text(text)
+    def digest(**texts: str) -> str:
+        folder = tmp_path / "part"
+        shutil.rmtree(folder, ignore_errors=True)
+        for name, text in texts.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / f"{name}.py").write_text(text)
         return records.code_digest("part")
 
-    first = digest('"""Says."""\n\ndef f():\n    """Does."""\n    return 1\n')
-    assert digest('"""Says otherwise."""\n# why\ndef f():\n    return 1  # because\n') == first
-    assert digest("def f():\n    return 2\n") != first
+    one, two = "def f():\n    return 1\n", "class A:\n    x = 2\n"
+    first = digest(one=one + two)
+    assert digest(one='"""Says."""\n# why\n' + one.replace("return", '"""Does."""\n    return'), two=two) == first
+    assert digest(elsewhere=f"import os\nfrom ..a import b\nif TYPE_CHECKING:\n    import c\n{two}", one=one) == first
+    assert digest(one=one.replace("    return", "    from .a import b\n    return"), two=two) == first
+    assert digest(one=one) != first
+    assert digest(one=one + two.replace("2", "3")) != first
+    with pytest.raises(FileNotFoundError):
+        records.code_digest("nothing")
+
+
+@pytest.mark.parametrize("parts", [records.FIT_CODE, space_time.TRIVIAL_CODE])
+def test_records_name_what_is_there(parts: tuple[str, ...]) -> None:
+    assert len({records.code_digest(part) for part in parts}) == len(parts)
 
 
 def test_a_record_has_a_row_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
