@@ -1,14 +1,17 @@
-"""What pyproject.toml cannot say: `fiftyone.yml` lives at the top level and is wanted inside the package."""
+"""What pyproject.toml cannot say: which packages there are, and that `fiftyone.yml` is wanted inside the package."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 MANIFEST = "fiftyone.yml"
+PACKAGE = "fiftyone_latent_inr"
+# Folders at the top level that are packages inside the package, see `package-dir` in pyproject.toml.
+BESIDE = [f"{PACKAGE}.operators", f"{PACKAGE}.hub_models"]
 
 
 class BuildWithManifest(build_py):
@@ -17,9 +20,9 @@ class BuildWithManifest(build_py):
     def run(self) -> None:
         super().run()
         if not self.editable_mode:
-            target = Path(self.build_lib) / "fiftyone_latent_inr" / MANIFEST
+            target = Path(self.build_lib) / PACKAGE / MANIFEST
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(MANIFEST, target)
 
 
-setup(cmdclass={"build_py": BuildWithManifest})
+setup(packages=[*find_packages(include=[f"{PACKAGE}*"]), *BESIDE], cmdclass={"build_py": BuildWithManifest})

@@ -23,11 +23,12 @@ import numpy as np
 import torch
 
 from fiftyone_latent_inr import video
-from fiftyone_latent_inr.fit_parts import drive, measure
+from fiftyone_latent_inr.fit_parts import measure
 from fiftyone_latent_inr.fitting import PRESETS, FitConfig, Fitted, fit_frames
 from fiftyone_latent_inr.fitting.start import Start
 from fiftyone_latent_inr.groups import Plan, Span, fingerprint
 from fiftyone_latent_inr.model import ModelConfig
+from fiftyone_latent_inr.progress import drive
 from fiftyone_latent_inr.sections import decode_group, encode_group
 from fiftyone_latent_inr.stored import to_model
 

@@ -10,11 +10,11 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .version import __version__
+
 # A fit's steps are many and small. Threads that spin while they wait make them dozens of times slower on a busy
 # machine. Read once, when torch loads its thread pool, so it is said here; a setting of the user's own stays.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-__version__ = "0.1.0"
 
 # public name -> module that defines it
 _PUBLIC = {

@@ -19,12 +19,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from . import __version__
 from . import cli_arguments as arg
 from .cli_arguments import PROG
 from .cli_encode import add_encode
 from .cli_pretrain import add_pretrain
 from .errors import LatentINRError
+from .version import __version__
 
 if TYPE_CHECKING:
     from .prior import Prior

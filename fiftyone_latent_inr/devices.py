@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from .errors import InputError
@@ -29,3 +32,19 @@ def describe_device(device: torch.device) -> str:
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
     return str(device)
+
+
+@contextmanager
+def one_thread(device: torch.device) -> Iterator[None]:
+    """One of torch's threads while something is fitted on a CPU; what was set before comes back.
+
+    The steps' tensors are small: on a busy machine a second thread gained nothing, and where waiting threads spin it
+    cost many times the work. One thread also makes a fit independent of the number of cores (`benchmarks/notes.md`).
+    """
+    before = torch.get_num_threads()
+    try:
+        if device.type == "cpu":
+            torch.set_num_threads(1)
+        yield
+    finally:
+        torch.set_num_threads(before)

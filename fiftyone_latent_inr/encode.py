@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,25 +17,22 @@ import numpy.typing as npt
 import torch
 
 from .checkpoint import Checkpoint
-from .devices import describe_device, pick_device
+from .devices import describe_device, one_thread, pick_device
 from .errors import InputError
 from .files import digest_of
-from .fit_parts import drive, measure, motion_between, prior_for, with_less_memory
+from .fit_parts import measure, motion_between, prior_for, with_less_memory
 from .fitting import FitConfig, Fitted, fit_frames, resolve
 from .fitting.prior_start import prior_start
 from .footage import Footage, Source
 from .latent_video import LatentVideo, from_bytes, to_bytes
 from .long_fit import fit_long
-from .progress import FitProgress, ProgressCallback
+from .progress import FitProgress, ProgressCallback, drive, reporting
 from .scan import Scan, scan
 
 if TYPE_CHECKING:
     from .prior import Prior
     from .semantics.teachers import Teacher
 
-# The steps' tensors are small: on a busy machine a second thread gained nothing, and where waiting threads spin it cost
-# many times the work. One thread also makes a fit independent of the number of cores (`benchmarks/notes.md`).
-_THREADS = 1
 # What the metrics, which are measured last, add to a file.
 _METRICS_BYTES = 120
 
@@ -161,7 +155,7 @@ def _fit(
     """One fit, stored once for each of the settings, which differ in their rate only."""
     where = pick_device(device)
     start = time.monotonic()
-    with _reporting(progress, start) as report, _threads(where):
+    with reporting(progress, start) as report, one_thread(where):
         report(FitProgress("decode", 0, 1, message=f"fitting on {describe_device(where)}"))
         teacher = _teacher(teacher, where)
         known = prior_for(prior, settings[0], teacher, residual, where)
@@ -345,43 +339,3 @@ def _measure(
 
         measured["alignment"] = float(centred_cosine(embeddings, targets.numpy()))
     return measured
-
-
-@contextmanager
-def _threads(device: torch.device) -> Iterator[None]:
-    """One thread while fitting on the CPU; what was set before comes back."""
-    before = torch.get_num_threads()
-    try:
-        if device.type == "cpu":
-            torch.set_num_threads(_THREADS)
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def _reporting(progress: bool | ProgressCallback, start: float) -> Iterator[ProgressCallback]:
-    """What `progress` asks for, as a callback; events get the wall seconds since `start`."""
-    if callable(progress):
-        callback = progress
-        yield lambda event: callback(replace(event, seconds=time.monotonic() - start))
-    elif progress:
-        from tqdm import tqdm
-
-        with tqdm(total=1, unit="step", leave=True, dynamic_ncols=True) as bar:
-            yield lambda event: _draw_bar(bar, event)
-    else:
-        yield lambda event: None
-
-
-def _draw_bar(bar: Any, event: FitProgress) -> None:
-    """Shows an event on a tqdm bar."""
-    if event.message:
-        bar.write(event.message, file=sys.stderr)
-    if event.stage != bar.desc.removesuffix(": ") or event.total_steps != bar.total:
-        bar.reset(total=event.total_steps)
-        bar.set_description(event.stage, refresh=False)
-    bar.n = event.step
-    if event.psnr is not None:
-        bar.set_postfix_str(f"{event.psnr:.2f} dB", refresh=False)
-    bar.refresh()

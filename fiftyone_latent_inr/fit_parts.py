@@ -1,12 +1,12 @@
-"""What fits of short and of long videos share: motion between frames, running a fit, measuring what is stored."""
+"""What fits of short and of long videos share: motion between frames, measuring what is stored."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Frames = npt.NDArray[np.uint8]
-Result = TypeVar("Result")
 
 # Pixels of a step below which a fit that does not fit into a card's memory is given up.
 _LEAST_POINTS = 2048
@@ -118,17 +117,6 @@ def default_prior(settings: FitConfig) -> Prior | None:
     except InputError:
         return None  # the configuration has made something else of the preset
     return prior
-
-
-def drive(running: Generator[FitProgress, None, Result], report: ProgressCallback) -> Result:
-    """Runs a fit to its end, reporting each event."""
-    while True:
-        try:
-            event = next(running)
-        except StopIteration as stop:
-            result: Result = stop.value
-            return result
-        report(event)
 
 
 def measure(model: LatentINR, frames: Frames, cuts: Sequence[int] = ()) -> tuple[float, float]:

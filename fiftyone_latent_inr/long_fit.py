@@ -21,7 +21,7 @@ from . import codec
 from .checkpoint import Checkpoint, Finished
 from .codec.quantisation import FloatArray
 from .errors import InputError
-from .fit_parts import drive, measure, motion_between, with_less_memory
+from .fit_parts import measure, motion_between, with_less_memory
 from .fitting import FitConfig, Fitted, fit_frames
 from .fitting.prior_start import prior_start
 from .fitting.start import Head, Start
@@ -30,7 +30,7 @@ from .groups import Span
 from .latent_video import LatentVideo, from_bytes
 from .model import ModelConfig, model_views
 from .model.prior_tensors import prior_tensors
-from .progress import FitProgress, ProgressCallback
+from .progress import FitProgress, ProgressCallback, drive
 from .scan import Scan
 from .sections import decode_group, encode_group, encode_semantic, header
 from .stored import to_model

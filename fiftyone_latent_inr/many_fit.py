@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from .devices import describe_device, pick_device
-from .encode import _reporting, _teacher, _threads, fit
+from .devices import describe_device, one_thread, pick_device
+from .encode import _teacher, fit
 from .errors import InputError
-from .fit_parts import drive, prior_for, with_less_memory
+from .fit_parts import prior_for, with_less_memory
 from .fitting import FitConfig, Fitted, resolve
 from .fitting.many import Task, fit_together
 from .footage import Source
 from .latent_video import LatentVideo
 from .many_videos import TooLongError, Video, open_video
 from .model import ModelConfig
-from .progress import FitProgress, ProgressCallback
+from .progress import FitProgress, ProgressCallback, drive, reporting
 from .resources import NO_PRIOR
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def fit_many(
         raise InputError(f"together must be at least 1, not {together}")
     where = pick_device(device)
     start = time.monotonic()
-    with _reporting(progress, start) as report, _threads(where):
+    with reporting(progress, start) as report, one_thread(where):
         report(FitProgress("decode", 0, 1, message=f"fitting on {describe_device(where)}"))
         asked = _teacher(teacher, where)
         known = prior_for(prior, settings, asked, False, where)

@@ -20,8 +20,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from .devices import describe_device, pick_device
-from .encode import _reporting, _teacher, _threads
+from .devices import describe_device, one_thread, pick_device
+from .encode import _teacher
 from .errors import InputError
 from .files import atomic_target, writable_folder
 from .fitting import resolve
@@ -35,7 +35,7 @@ from .fitting.pretraining import (
 from .footage import Footage, Source
 from .metrics import psnr
 from .model.prior import PriorConfig, PriorNetworks
-from .progress import FitProgress, ProgressCallback
+from .progress import FitProgress, ProgressCallback, reporting
 from .resize import area_resize
 from .window_pool import Reel, WindowPool, name_of, named_reels
 
@@ -105,7 +105,7 @@ def pretrain(
     held, train = _split(list_sources(sources), None if validation is None else list_sources(validation))
     where = pick_device(device)
     start = time.monotonic()
-    with _reporting(progress, start) as report, _threads(where):
+    with reporting(progress, start) as report, one_thread(where):
         report(FitProgress("pretrain", 0, 1, message=f"pretraining on {describe_device(where)}"))
         loaded = _teacher(teacher, where)
         networks, notes = train_networks(

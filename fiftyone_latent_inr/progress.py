@@ -1,9 +1,15 @@
-"""Progress events: what a fit says while it runs. The faces (command line, operators) draw them."""
+"""Progress events: what a fit says while it runs, and the bar that shows them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import sys
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -30,3 +36,42 @@ class FitProgress:
 
 
 ProgressCallback = Callable[[FitProgress], None]
+
+
+def drive(running: Generator[FitProgress, None, Result], report: ProgressCallback) -> Result:
+    """Runs a fit to its end, reporting each event."""
+    while True:
+        try:
+            event = next(running)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
+        report(event)
+
+
+@contextmanager
+def reporting(progress: bool | ProgressCallback, start: float) -> Iterator[ProgressCallback]:
+    """What `progress` asks for, as a callback; events get the wall seconds since `start`."""
+    if callable(progress):
+        callback = progress
+        yield lambda event: callback(replace(event, seconds=time.monotonic() - start))
+    elif progress:
+        from tqdm import tqdm
+
+        with tqdm(total=1, unit="step", leave=True, dynamic_ncols=True) as bar:
+            yield lambda event: _draw_bar(bar, event)
+    else:
+        yield lambda event: None
+
+
+def _draw_bar(bar: Any, event: FitProgress) -> None:
+    """Shows an event on a tqdm bar."""
+    if event.message:
+        bar.write(event.message, file=sys.stderr)
+    if event.stage != bar.desc.removesuffix(": ") or event.total_steps != bar.total:
+        bar.reset(total=event.total_steps)
+        bar.set_description(event.stage, refresh=False)
+    bar.n = event.step
+    if event.psnr is not None:
+        bar.set_postfix_str(f"{event.psnr:.2f} dB", refresh=False)
+    bar.refresh()

@@ -18,7 +18,7 @@ from . import codec
 from .errors import BitstreamError, InputError
 from .model import LatentINR, ModelConfig, PriorNetworks
 from .model.prior_tensors import prior_tensors
-from .model.tensors import SEMANTIC, TensorSpec, model_views, tensor_specs
+from .model.tensors import SEMANTIC, TensorSpec, is_shared, model_views, tensor_specs
 from .prior_reference import PriorReference
 
 if TYPE_CHECKING:
@@ -165,11 +165,6 @@ def encode_semantic(
     """
     tensors = dict(zip(SEMANTIC, (latents, weight, bias), strict=True))
     return _padded(_encode(semantic_specs(config), tensors), semantic_work(config, config.num_frames))
-
-
-def is_shared(name: str) -> bool:
-    """Whether a tensor is stored as the difference from the parent's: all but latents and head."""
-    return name not in SEMANTIC and not name.startswith("latents.")
 
 
 def semantic_specs(config: ModelConfig) -> list[TensorSpec]:

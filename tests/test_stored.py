@@ -13,8 +13,8 @@ import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import codec, stored
 from fiftyone_latent_inr.latent_video import LatentVideo, from_bytes
 from fiftyone_latent_inr.model import Architecture, LatentINR, Level
-from fiftyone_latent_inr.model.tensors import TensorSpec, model_views, tensor_specs
-from fiftyone_latent_inr.sections import decode_group, encode_group, group_specs, header, is_shared
+from fiftyone_latent_inr.model.tensors import TensorSpec, is_shared, model_views, tensor_specs
+from fiftyone_latent_inr.sections import decode_group, encode_group, group_specs, header
 from fiftyone_latent_inr.stored import Stored, to_model
 
 Tensors = dict[str, np.ndarray]

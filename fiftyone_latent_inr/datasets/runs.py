@@ -9,8 +9,8 @@ from typing import Any
 
 import fiftyone as fo
 
-from .. import __version__
 from ..errors import InputError
+from ..version import __version__
 
 METHOD = "latent_inr"
 

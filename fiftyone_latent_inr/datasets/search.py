@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from typing import Any
 
 import fiftyone as fo
 import numpy as np
@@ -76,7 +77,7 @@ def _load(name: str) -> fo.Dataset:
     return fo.load_dataset(name)
 
 
-def _load_index(samples: SampleCollection, brain_key: str):  # type: ignore[no-untyped-def]
+def _load_index(samples: SampleCollection, brain_key: str) -> Any:
     keys = samples.list_brain_runs()
     results = samples.load_brain_results(brain_key) if brain_key in keys else None
     if results is None or not getattr(results, "supports_prompts", False):

@@ -14,8 +14,7 @@ from torch import Tensor
 from ..codec import Quantised, dequantise, peak_steps, quantise, round_steps
 from ..codec.quantisation import FloatArray
 from ..model import LatentINR, ModelConfig, model_views
-from ..model.tensors import SEMANTIC
-from ..sections import is_shared
+from ..model.tensors import SEMANTIC, is_shared
 
 # Bits of a number of the head, which is stored once for all groups.
 _HEAD_BITS = 10

@@ -48,6 +48,11 @@ class TensorSpec:
 SEMANTIC = ("latents.semantic", "embedding.weight", "embedding.bias")
 
 
+def is_shared(name: str) -> bool:
+    """Whether a tensor is stored as the difference from the parent's: all but latents and head."""
+    return name not in SEMANTIC and not name.startswith("latents.")
+
+
 def tensor_specs(config: ModelConfig) -> tuple[TensorSpec, ...]:
     """Every stored tensor of a model of this configuration, in the order in which they are stored."""
     specs = []

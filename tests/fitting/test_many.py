@@ -10,12 +10,13 @@ import pytest
 import torch
 
 from fiftyone_latent_inr.errors import InputError
-from fiftyone_latent_inr.fit_parts import drive, motion_between
+from fiftyone_latent_inr.fit_parts import motion_between
 from fiftyone_latent_inr.fitting import PRESETS, FitConfig, Fitted, fit_frames, loop, many
 from fiftyone_latent_inr.fitting.many import Task, fit_together
 from fiftyone_latent_inr.fitting.soap import SOAP
 from fiftyone_latent_inr.fitting.start import Start
 from fiftyone_latent_inr.model import model_views, pixel_grid
+from fiftyone_latent_inr.progress import drive
 
 QUICK = replace(PRESETS["fast"], steps=50, steps_growth=0.0, points_per_step=1024)
 

@@ -12,12 +12,12 @@ from scenes import scene
 
 from fiftyone_latent_inr.codec import dequantise, quantise, round_steps
 from fiftyone_latent_inr.errors import InputError
-from fiftyone_latent_inr.fit_parts import drive
 from fiftyone_latent_inr.fitting import PRESETS, FitConfig, Fitted, Rate, fit_frames
 from fiftyone_latent_inr.fitting.rate import RateTerm
 from fiftyone_latent_inr.fitting.start import Head, Start
 from fiftyone_latent_inr.model import LatentINR, model_views
 from fiftyone_latent_inr.model.tensors import SEMANTIC, tensor_specs
+from fiftyone_latent_inr.progress import drive
 from fiftyone_latent_inr.sections import decode_group, encode_group
 
 TINY = replace(PRESETS["fast"].architecture, planes=1, levels=PRESETS["fast"].architecture.levels[:3])
