@@ -1,6 +1,6 @@
 """Versions of the format, and what changed with each.
 
-    2   what `tests/codec/golden.linr` is of
+    2   what `tests/golden/version2.linr` is of
     3   an index entry names the group that its numbers are residuals against; blocks of zeros in grids, channels with
         weights of their own coded together, and symbols in the order of their tables; longer videos
 

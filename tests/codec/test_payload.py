@@ -23,7 +23,7 @@ from fiftyone_latent_inr.codec import (
 from fiftyone_latent_inr.errors import BitstreamError
 from fiftyone_latent_inr.latent_video import from_bytes, to_bytes
 
-# Of the integers in `golden.linr`, of version 2, and `golden3.linr`, of version 3: a change of the format that moves
+# Of the integers in `golden/version2.linr` and `golden/version3.linr`: a change of the format that moves
 # them must come with a new format version.
 GOLDEN3_DIGEST = "15bb84c7f661ba1f6de74abaf6c22a2f9ec5b354c178db491225b7cf6756fd5a"
 GOLDEN_DIGEST = "35c9ddc4303249972b9ef6e5fccc87d6cbc34ed538903e9238060184a7eb4721"

@@ -13,8 +13,10 @@ from fiftyone_latent_inr.codec.source import MemorySource
 from fiftyone_latent_inr.model import Architecture, LatentINR, Level
 from fiftyone_latent_inr.model.tensors import model_views, tensor_specs
 
-GOLDEN = Path(__file__).parent / "codec" / "golden.linr"  # of version 2
-GOLDEN3 = Path(__file__).parent / "codec" / "golden3.linr"  # of version 3: two groups, the second a child of the first
+GOLDEN = Path(__file__).parents[1] / "golden" / "version2.linr"  # of version 2
+GOLDEN3 = (
+    Path(__file__).parents[1] / "golden" / "version3.linr"
+)  # of version 3: two groups, the second a child of the first
 
 ARCHITECTURE = Architecture(levels=(Level(8, 4, 3), Level(3, 2)), latent_dim=6, semantic_dim=4, bottleneck=5, hidden=12)
 
@@ -33,7 +35,7 @@ def networks(frames: int = 6, teacher: bool = True, seed: int = 0) -> LatentINR:
 
 
 def golden_model() -> tuple[LatentINR, dict[str, np.ndarray]]:
-    """What `golden.linr` was made of: smooth grids, dead rows, outliers, latents that move slowly; and its steps."""
+    """What `golden/version2.linr` was made of: smooth grids, dead rows, outliers, latents that move slowly; and its steps."""
     rng = np.random.default_rng(7)
     levels = (Level(8, 2, 2), Level(1.5, 1))
     architecture = Architecture(levels=levels, latent_dim=6, semantic_dim=4, bottleneck=5, hidden=8)
@@ -55,7 +57,7 @@ def golden_model() -> tuple[LatentINR, dict[str, np.ndarray]]:
 
 
 def golden3_groups() -> tuple[dict[str, Any], list[Layout], list[list[Quantised]]]:
-    """What `golden3.linr` was made of: a configuration, and two groups of tensors, the second mostly zero."""
+    """What `golden/version3.linr` was made of: a configuration, and two groups of tensors, the second mostly zero."""
     rng = np.random.default_rng(8)
     architecture = Architecture(levels=(Level(8, 2, 2), Level(1.5, 1)), latent_dim=4, bottleneck=3, hidden=4, planes=2)
     config = architecture.for_video(6, 150, 180, 0)

@@ -41,7 +41,7 @@ def test_the_interpreted_kernel_draws_the_same() -> None:
     """In a process of its own: Triton reads the setting when the kernel is made."""
     code = "from test_kernels import *\nfor name in ARCHITECTURES: check(name, 'cpu', ((9, 31),))"
     here = Path(__file__).parent
-    paths = os.pathsep.join(map(str, (here, here.parent, here.parents[1])))
+    paths = os.pathsep.join(map(str, (here, here.parent / "helpers", here.parents[1])))
     environment = {**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": paths, **ONE_THREAD}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
