@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from fiftyone_latent_inr.metrics import ms_ssim, psnr
+from fiftyone_latent_inr.frames.metrics import ms_ssim, psnr
 
 
 def _is_there(module: str) -> bool:

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import VideoReformatter
 
-from fiftyone_latent_inr.metrics import bpp, ms_ssim, psnr
+from fiftyone_latent_inr.frames.metrics import bpp, ms_ssim, psnr
 from fiftyone_latent_inr.pixels import SWS_ACCURATE_RND, SWS_FULL_CHR_H_INP, SWS_FULL_CHR_H_INT
 
 # Counted into a codec's digest: raise it whenever the same codec and frames would be measured otherwise.

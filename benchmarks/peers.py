@@ -44,7 +44,7 @@ import torch
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr.devices import pick_device
 from fiftyone_latent_inr.fitting import PRESETS
-from fiftyone_latent_inr.metrics import psnr
+from fiftyone_latent_inr.frames.metrics import psnr
 from fiftyone_latent_inr.resources import NO_PRIOR
 
 from .architectures import at_most, in_words, number

@@ -33,14 +33,15 @@ import numpy as np
 import torch
 
 import fiftyone_latent_inr as linr
-from fiftyone_latent_inr import metrics, shapes, video
-from fiftyone_latent_inr.cuts import find_cuts
+from fiftyone_latent_inr import shapes, video
 from fiftyone_latent_inr.encode import fit_rates
 from fiftyone_latent_inr.fit_parts import measure, motion_between
 from fiftyone_latent_inr.fitting import PRESETS
 from fiftyone_latent_inr.fitting.loop import _Fit
 from fiftyone_latent_inr.fitting.pretraining import drawn_unseen
 from fiftyone_latent_inr.fitting.prior_start import prior_start
+from fiftyone_latent_inr.frames import metrics
+from fiftyone_latent_inr.frames.cuts import find_cuts
 from fiftyone_latent_inr.resources import NO_PRIOR
 from fiftyone_latent_inr.semantics.retrieval import centred_cosine, pool, recall_at_k
 

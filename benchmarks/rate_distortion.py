@@ -24,7 +24,7 @@ import torch
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import video
 from fiftyone_latent_inr.fitting import PRESETS
-from fiftyone_latent_inr.metrics import bpp
+from fiftyone_latent_inr.frames.metrics import bpp
 
 from . import rd_judge
 from .codecs import CODECS, Codec, measure_ladder, quality

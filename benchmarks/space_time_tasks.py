@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fiftyone_latent_inr.resize import area_resize
+from fiftyone_latent_inr.frames.resize import area_resize
 
 from . import baselines
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from fiftyone_latent_inr.resize import area_resize
+from fiftyone_latent_inr.frames.resize import area_resize
 
 from .records import machine
 from .space_time_tasks import Clip

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import metrics
 from .errors import InputError
+from .frames import metrics
 from .latent_video import load
 from .video import iter_frames, probe
 

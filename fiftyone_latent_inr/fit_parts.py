@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from . import metrics
 from .drawing import draw
 from .errors import InputError
 from .fitting import FitConfig
+from .frames import metrics
+from .frames.motion import LEAST_SIDE, Motion, optical_flow
 from .model import LatentINR
-from .motion import LEAST_SIDE, Motion, optical_flow
 from .progress import FitProgress, ProgressCallback
 from .resources import NO_PRIOR
 

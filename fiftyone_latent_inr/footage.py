@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from .errors import InputError
 from .files import fingerprint
-from .resize import area_resize
+from .frames.resize import area_resize
 
 Frame = npt.NDArray[np.uint8]
 Source = str | os.PathLike[str] | npt.NDArray[np.uint8]

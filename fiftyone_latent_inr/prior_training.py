@@ -33,10 +33,10 @@ from .fitting.pretraining import (
     drawn_unseen,
 )
 from .footage import Footage, Source
-from .metrics import psnr
+from .frames.metrics import psnr
+from .frames.resize import area_resize
 from .model.prior import PriorConfig, PriorNetworks
 from .progress import FitProgress, ProgressCallback, reporting
-from .resize import area_resize
 from .window_pool import Reel, WindowPool, name_of, named_reels
 
 if TYPE_CHECKING:

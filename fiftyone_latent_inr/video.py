@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import InputError
-from .resize import area_resize
+from .frames.resize import area_resize
 from .video_reader import VideoReader
 from .video_writer import write
 

@@ -16,8 +16,8 @@ from av.video.reformatter import VideoReformatter
 
 from .errors import InputError
 from .files import require_file
+from .frames.resize import area_resize
 from .pixels import UPRIGHT, hdr_transfer, orientation, to_rgb, turn
-from .resize import area_resize
 
 DEFAULT_FPS = 25.0  # for streams that do not say
 _MIN_FPS, _MAX_FPS = 0.01, 1000.0  # beyond, a time stamp is damaged

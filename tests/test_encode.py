@@ -14,7 +14,7 @@ import torch
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr.encode import estimate_seconds
 from fiftyone_latent_inr.fitting import PRESETS
-from fiftyone_latent_inr.metrics import ms_ssim, psnr
+from fiftyone_latent_inr.frames.metrics import ms_ssim, psnr
 
 QUICK = replace(PRESETS["fast"], steps=120, steps_growth=0.0, points_per_step=2048)
 

@@ -12,7 +12,7 @@ from scenes import scene
 
 from fiftyone_latent_inr import InputError
 from fiftyone_latent_inr.footage import Footage
-from fiftyone_latent_inr.resize import area_resize
+from fiftyone_latent_inr.frames.resize import area_resize
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,7 @@ def test_importing_the_package_is_cheap() -> None:
         ("fiftyone_latent_inr.cli", "torch numpy fiftyone open_clip av"),
         ("fiftyone_latent_inr.codec", "torch fiftyone open_clip av"),
         ("fiftyone_latent_inr.model", "fiftyone open_clip av"),
-        ("fiftyone_latent_inr.cuts", "torch fiftyone cv2 open_clip av"),
+        ("fiftyone_latent_inr.frames.cuts", "torch fiftyone cv2 open_clip av"),
         ("fiftyone_latent_inr.encode", "fiftyone cv2 open_clip av"),
         ("fiftyone_latent_inr.prior", "fiftyone open_clip av"),
         ("fiftyone_latent_inr.fitting.pretraining", "fiftyone open_clip av"),

@@ -19,8 +19,8 @@ import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import codec, encode, long_fit
 from fiftyone_latent_inr.fitting import PRESETS, FitConfig
 from fiftyone_latent_inr.footage import Footage
+from fiftyone_latent_inr.frames.metrics import ms_ssim, psnr
 from fiftyone_latent_inr.latent_video import LatentVideo
-from fiftyone_latent_inr.metrics import ms_ssim, psnr
 from fiftyone_latent_inr.semantics.teachers import Teacher
 
 QUICK = replace(PRESETS["fast"], steps=60, steps_growth=0.0, points_per_step=768, group_frames=8)

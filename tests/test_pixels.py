@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fiftyone_latent_inr import video
-from fiftyone_latent_inr.metrics import psnr
+from fiftyone_latent_inr.frames.metrics import psnr
 
 BT709, BT601 = 1, 6
 LIMITED, FULL = 1, 2

@@ -11,7 +11,7 @@ from scenes import scene
 
 from fiftyone_latent_inr import video
 from fiftyone_latent_inr.errors import InputError
-from fiftyone_latent_inr.resize import area_resize
+from fiftyone_latent_inr.frames.resize import area_resize
 from fiftyone_latent_inr.window_pool import (
     WINDOW_FRAMES,
     FootageReel,

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from ..codec.quantisation import FloatArray
+from ..frames.motion import Motion
 from ..model import SEMANTIC, LatentINR, ModelConfig
-from ..motion import Motion
 from ..progress import FitProgress
 from .config import FitConfig, Rate
 from .objective import Loss, Objective, compile_mode, fast_products, generator_on

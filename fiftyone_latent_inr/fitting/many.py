@@ -21,8 +21,8 @@ from torch.func import functional_call, vmap
 
 from ..codec.quantisation import FloatArray
 from ..errors import InputError
+from ..frames.motion import Motion
 from ..model import SEMANTIC, LatentINR, ModelConfig
-from ..motion import Motion
 from ..progress import FitProgress
 from .config import FitConfig
 from .loop import Fitted, Steps, fit_frames, initial_model, spread_of

@@ -8,8 +8,8 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
+from ..frames.motion import Motion
 from ..model.patch import places
-from ..motion import Motion
 from .sampling import cells_of, patches
 
 # Passes over the frames that are shuffled at a time.

@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from ..frames.motion import Motion
 from ..model.patch import middle, origin, places
-from ..motion import Motion
 
 
 class PixelSampler:

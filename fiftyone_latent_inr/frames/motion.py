@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .model import catmull_rom
+from ..model import catmull_rom
 
 # Smallest side, in pixels, of frames that motion can be seen in.
 LEAST_SIDE = 8

@@ -7,8 +7,8 @@ import pytest
 from media import moving_square
 
 from benchmarks import baselines
-from fiftyone_latent_inr.metrics import psnr
-from fiftyone_latent_inr.resize import area_resize
+from fiftyone_latent_inr.frames.metrics import psnr
+from fiftyone_latent_inr.frames.resize import area_resize
 
 
 def textured(num: int = 5, step: int = 4) -> np.ndarray:

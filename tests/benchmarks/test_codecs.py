@@ -14,7 +14,7 @@ from av.video.reformatter import VideoReformatter
 
 from benchmarks import codecs
 from benchmarks.codecs import CODECS, Codec, bare_size, bare_stream, decode, encode, measure, measure_ladder, to_rgb
-from fiftyone_latent_inr.metrics import psnr
+from fiftyone_latent_inr.frames.metrics import psnr
 
 
 def moving(num: int = 8, height: int = 64, width: int = 96) -> np.ndarray:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from benchmarks import peers, peers_hnerv, peers_siedd, records
 from benchmarks.peers_common import Found, Peer, PeerError, Runner, Task, cut, read_frames, write_frames
-from fiftyone_latent_inr.metrics import psnr
+from fiftyone_latent_inr.frames.metrics import psnr
 
 FRAMES = np.random.default_rng(0).integers(0, 255, (3, 16, 24, 3), np.uint8)
 HNERV_LOG = """\

@@ -15,7 +15,7 @@ from PIL import Image
 from benchmarks import space_time, space_time_crops
 from benchmarks.space_time import Options, Row, measure_ours, measure_trivial, pending, replace_rows
 from benchmarks.space_time_tasks import TASKS, Clip, Task, crop_tasks
-from fiftyone_latent_inr.resize import area_resize
+from fiftyone_latent_inr.frames.resize import area_resize
 
 FRAMES = moving_square(9, 48, 64)
 TRIAL = Options(steps=12, crops=False)

@@ -11,7 +11,7 @@ import pytest
 
 from fiftyone_latent_inr import InputError, interpolate, load, reconstruct, super_resolve, video
 from fiftyone_latent_inr.datasets import draw_job, runs
-from fiftyone_latent_inr.metrics import psnr
+from fiftyone_latent_inr.frames.metrics import psnr
 
 QUIET = {"progress": False, "device": "cpu"}
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fiftyone_latent_inr.fitting.many_sampling import JointMotion, JointPixels
-from fiftyone_latent_inr.motion import Motion
+from fiftyone_latent_inr.frames.motion import Motion
 
 COUNTS = [5, 3, 8]
 

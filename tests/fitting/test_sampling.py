@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from fiftyone_latent_inr.fitting.sampling import MotionSampler, PixelSampler
+from fiftyone_latent_inr.frames.motion import Motion
 from fiftyone_latent_inr.model.patch import middles
-from fiftyone_latent_inr.motion import Motion
 
 
 def sampler(frames: torch.Tensor, max_frames: int = 4, points: int = 64, seed: int = 0) -> PixelSampler:

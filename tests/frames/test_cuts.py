@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fiftyone_latent_inr import InputError, resources, video
-from fiftyone_latent_inr.cuts import MAX_FLASH, CutFinder, find_cuts
+from fiftyone_latent_inr.frames.cuts import MAX_FLASH, CutFinder, find_cuts
 
 CLIPS = Path(os.environ.get("LATENT_INR_CLIPS", Path(__file__).resolve().parents[2] / "shared" / "clips"))
 # Seen by eye. `mixed_scenes` has two pairs of scenes in turns of 1, 1, 2, 2, 3, 3, ... frames, started anew nine times.

@@ -11,15 +11,7 @@ import torch
 from torchmetrics.functional import image as reference
 
 from fiftyone_latent_inr.errors import InputError
-from fiftyone_latent_inr.metrics import (
-    MAX_PSNR,
-    SCALE_WEIGHTS,
-    bpp,
-    ms_ssim,
-    num_scales,
-    psnr,
-    psnr_per_frame,
-)
+from fiftyone_latent_inr.frames.metrics import MAX_PSNR, SCALE_WEIGHTS, bpp, ms_ssim, num_scales, psnr, psnr_per_frame
 
 RNG = np.random.default_rng(0)
 
@@ -121,7 +113,7 @@ def test_ms_ssim_of_the_opposite_is_not_negative() -> None:
 def test_chunks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     a, b = pair(7, 48, 64)
     whole = psnr(a, b), ms_ssim(a, b)
-    monkeypatch.setattr("fiftyone_latent_inr.metrics._CHUNK_BYTES", 2 * 4 * 48 * 64 * 3)
+    monkeypatch.setattr("fiftyone_latent_inr.frames.metrics._CHUNK_BYTES", 2 * 4 * 48 * 64 * 3)
     assert (psnr(a, b), ms_ssim(a, b)) == pytest.approx(whole, rel=1e-9)
 
 

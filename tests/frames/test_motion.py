@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from fiftyone_latent_inr import metrics
-from fiftyone_latent_inr.motion import Motion, optical_flow
+from fiftyone_latent_inr.frames import metrics
+from fiftyone_latent_inr.frames.motion import Motion, optical_flow
 
 HEIGHT, WIDTH = 48, 64
 

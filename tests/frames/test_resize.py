@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fiftyone_latent_inr.errors import InputError
-from fiftyone_latent_inr.resize import area_resize
+from fiftyone_latent_inr.frames.resize import area_resize
 
 RNG = np.random.default_rng(0)
 

@@ -1,0 +1,1 @@
+"""Decoded frames in; smaller frames, scene cuts, motion and distances out. Knows no files."""
