@@ -26,7 +26,7 @@ import numpy.typing as npt
 from av.video.reformatter import VideoReformatter
 
 from fiftyone_latent_inr.frames.metrics import bpp, ms_ssim, psnr
-from fiftyone_latent_inr.pixels import SWS_ACCURATE_RND, SWS_FULL_CHR_H_INP, SWS_FULL_CHR_H_INT
+from fiftyone_latent_inr.video.rgb import SWS_ACCURATE_RND, SWS_FULL_CHR_H_INP, SWS_FULL_CHR_H_INT
 
 # Counted into a codec's digest: raise it whenever the same codec and frames would be measured otherwise.
 PROTOCOL = 1

@@ -135,7 +135,7 @@ def _decode(args: argparse.Namespace) -> None:
         arg.check_output(args.output, source)
     from .latent_video import load
     from .rendering import frame_times, scaled_size
-    from .video import write
+    from .video.decode import write
 
     video = load(args.input, _prior(args))
     times = frame_times(video.num_frames, args.frames, args.fps_factor)

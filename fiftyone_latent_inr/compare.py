@@ -10,7 +10,7 @@ import numpy as np
 from .errors import InputError
 from .frames import metrics
 from .latent_video import load
-from .video import iter_frames, probe
+from .video.decode import iter_frames, probe
 
 if TYPE_CHECKING:
     from .prior import Prior

@@ -25,7 +25,6 @@ from .fit_parts import measure, motion_between, with_less_memory
 from .fitting import FitConfig, Fitted, fit_frames
 from .fitting.prior_start import prior_start
 from .fitting.start import Head, Start
-from .footage import Footage
 from .groups import Span
 from .latent_video import LatentVideo, from_bytes
 from .model import ModelConfig, model_views
@@ -34,6 +33,7 @@ from .progress import FitProgress, ProgressCallback, drive
 from .scan import Scan
 from .sections import decode_group, encode_group, encode_semantic, header
 from .stored import to_model
+from .video.footage import Footage
 
 if TYPE_CHECKING:
     from .prior import Prior

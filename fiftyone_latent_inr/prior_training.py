@@ -32,11 +32,11 @@ from .fitting.pretraining import (
     Views,
     drawn_unseen,
 )
-from .footage import Footage, Source
 from .frames.metrics import psnr
 from .frames.resize import area_resize
 from .model.prior import PriorConfig, PriorNetworks
 from .progress import FitProgress, ProgressCallback, reporting
+from .video.footage import Footage, Source
 from .window_pool import Reel, WindowPool, name_of, named_reels
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from .errors import InputError
 from .fitting import FitConfig
-from .footage import Footage
 from .groups import GroupPlanner, Plan, most_frames
 from .progress import FitProgress, ProgressCallback
+from .video.footage import Footage
 
 if TYPE_CHECKING:
     from .semantics.teachers import Teacher

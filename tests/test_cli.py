@@ -21,7 +21,7 @@ from command_line import FPS, H, T, W, fails, write_clip
 from fiftyone_latent_inr import __version__, load
 from fiftyone_latent_inr.cli import main
 from fiftyone_latent_inr.frames import metrics
-from fiftyone_latent_inr.video import read, write
+from fiftyone_latent_inr.video.decode import read, write
 
 
 @pytest.fixture(scope="module")

@@ -18,10 +18,10 @@ from scenes import scene, scenes
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import codec, encode, long_fit
 from fiftyone_latent_inr.fitting import PRESETS, FitConfig
-from fiftyone_latent_inr.footage import Footage
 from fiftyone_latent_inr.frames.metrics import ms_ssim, psnr
 from fiftyone_latent_inr.latent_video import LatentVideo
 from fiftyone_latent_inr.semantics.teachers import Teacher
+from fiftyone_latent_inr.video.footage import Footage
 
 QUICK = replace(PRESETS["fast"], steps=60, steps_growth=0.0, points_per_step=768, group_frames=8)
 TINY = replace(QUICK.architecture, planes=1, levels=QUICK.architecture.levels[:3])

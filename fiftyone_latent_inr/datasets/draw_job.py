@@ -13,8 +13,8 @@ from ..errors import InputError, LatentINRError
 from ..files import writable_folder
 from ..latent_video import LatentVideo, load
 from ..progress import FitProgress
-from ..video_reader import is_whole
-from ..video_writer import Frame, write
+from ..video.reader import is_whole
+from ..video.writer import Frame, write
 from .drawing import Drawing
 from .estimates import Load, estimate, seconds_per_pixel
 from .identity import fingerprint

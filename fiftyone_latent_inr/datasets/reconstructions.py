@@ -12,7 +12,7 @@ from fiftyone.core.collections import SampleCollection
 from ..devices import pick_device
 from ..errors import InputError
 from ..files import digest_of, writable_folder
-from ..video_writer import DEFAULT_CRF
+from ..video.writer import DEFAULT_CRF
 from . import runs
 from .draw_job import DrawJob
 from .drawing import Drawing

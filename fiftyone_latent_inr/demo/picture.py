@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from ..video import iter_frames
+from ..video.decode import iter_frames
 
 WIDTH, MARGIN, GAP = 1400, 28, 10
 INK, FAINT, PAPER, HIT = (28, 32, 38), (110, 116, 124), (255, 255, 255), (34, 139, 84)

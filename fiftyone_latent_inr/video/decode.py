@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from .errors import InputError
-from .frames.resize import area_resize
-from .video_reader import VideoReader
-from .video_writer import write
+from ..errors import InputError
+from ..frames.resize import area_resize
+from .reader import VideoReader
+from .writer import write
 
 __all__ = ["Frames", "VideoInfo", "area_resize", "iter_frames", "probe", "read", "write"]
 

@@ -11,9 +11,9 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from .errors import InputError
-from .files import fingerprint
-from .frames.resize import area_resize
+from ..errors import InputError
+from ..files import fingerprint
+from ..frames.resize import area_resize
 
 Frame = npt.NDArray[np.uint8]
 Source = str | os.PathLike[str] | npt.NDArray[np.uint8]
@@ -58,7 +58,7 @@ class Footage:
         if not isinstance(self.source, str | os.PathLike):
             count: int | None = len(self.source)
         else:
-            from .video import probe
+            from .decode import probe
 
             count = probe(self.source).num_frames
         return count if count is None or self.max_frames is None else min(count, self.max_frames)
@@ -106,7 +106,7 @@ class Footage:
         return np.stack(run)
 
     def _decoded(self, path: str | os.PathLike[str]) -> Iterator[Frame]:
-        from .video_reader import VideoReader  # PyAV is needed for files alone
+        from .reader import VideoReader  # PyAV is needed for files alone
 
         with VideoReader(path) as reader:
             yield from reader.frames(self.size, self.max_frames)

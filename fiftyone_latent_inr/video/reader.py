@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import VideoReformatter
 
-from .errors import InputError
-from .files import require_file
-from .frames.resize import area_resize
-from .pixels import UPRIGHT, hdr_transfer, orientation, to_rgb, turn
+from ..errors import InputError
+from ..files import require_file
+from ..frames.resize import area_resize
+from .rgb import UPRIGHT, hdr_transfer, orientation, to_rgb, turn
 
 DEFAULT_FPS = 25.0  # for streams that do not say
 _MIN_FPS, _MAX_FPS = 0.01, 1000.0  # beyond, a time stamp is damaged

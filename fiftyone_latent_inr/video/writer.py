@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import VideoReformatter
 
-from .errors import InputError
-from .files import atomic_target, reason
-from .pixels import SWS_ACCURATE_RND, SWS_BICUBIC, SWS_FULL_CHR_H_INP
-from .video_audio import Sound, open_sound
+from ..errors import InputError
+from ..files import atomic_target, reason
+from .audio import Sound, open_sound
+from .rgb import SWS_ACCURATE_RND, SWS_BICUBIC, SWS_FULL_CHR_H_INP
 
 # Visually lossless: about 45 dB on natural video. Lower is better and larger, 0 is nearly lossless.
 DEFAULT_CRF = 12

@@ -16,7 +16,7 @@ import pytest
 from fiftyone_latent_inr import video
 from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.frames.metrics import psnr
-from fiftyone_latent_inr.video_reader import VideoReader
+from fiftyone_latent_inr.video.reader import VideoReader
 
 # Formats and odd files
 

@@ -11,8 +11,8 @@ import pytest
 from scenes import scene
 
 from fiftyone_latent_inr import InputError
-from fiftyone_latent_inr.footage import Footage
 from fiftyone_latent_inr.frames.resize import area_resize
+from fiftyone_latent_inr.video.footage import Footage
 
 
 @pytest.fixture(scope="module")
