@@ -30,8 +30,8 @@ from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.files import atomic_target, writable_folder
 from fiftyone_latent_inr.fitting.augment import Augmentation
 from fiftyone_latent_inr.fitting.pretraining import PretrainConfig
-from fiftyone_latent_inr.model.prior import PriorConfig, PriorNetworks
 from fiftyone_latent_inr.prior_training import as_prior, prior_config, train_networks
+from fiftyone_latent_inr.priors.networks import PriorConfig, PriorNetworks
 from fiftyone_latent_inr.progress import FitProgress
 from fiftyone_latent_inr.semantics.retrieval import centred_cosine
 from fiftyone_latent_inr.video.footage import Source

@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     from .fitting.pretraining import PretrainConfig
     from .latent_video import LatentVideo, load
     from .many_fit import fit_many
-    from .prior import Prior, load_prior
+    from .priors.prior import Prior, load_prior
     from .progress import FitProgress
     from .semantics.teachers import load_teacher
 

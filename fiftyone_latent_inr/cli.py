@@ -27,7 +27,7 @@ from .errors import LatentINRError
 from .version import __version__
 
 if TYPE_CHECKING:
-    from .prior import Prior
+    from .priors.prior import Prior
 
 
 class _Parser(argparse.ArgumentParser):
@@ -155,7 +155,7 @@ def _add_prior(p: argparse.ArgumentParser) -> None:
 def _prior(args: argparse.Namespace) -> Prior | None:
     if args.prior is None:
         return None
-    from .prior import load_prior
+    from .priors.prior import load_prior
 
     return load_prior(args.prior)
 

@@ -13,7 +13,7 @@ from .latent_video import load
 from .video.decode import iter_frames, probe
 
 if TYPE_CHECKING:
-    from .prior import Prior
+    from .priors.prior import Prior
 
 
 def compare(

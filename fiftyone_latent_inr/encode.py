@@ -30,7 +30,7 @@ from .scan import Scan, scan
 from .video.footage import Footage, Source
 
 if TYPE_CHECKING:
-    from .prior import Prior
+    from .priors.prior import Prior
     from .semantics.teachers import Teacher
 
 # What the metrics, which are measured last, add to a file.

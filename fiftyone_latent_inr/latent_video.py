@@ -19,12 +19,12 @@ from .errors import BitstreamError, InputError
 from .files import atomic_target
 from .model import LatentINR
 from .model.tensors import SEMANTIC
-from .prior_reference import PriorReference
+from .priors.reference import PriorReference
 from .sections import FloatArray, Steps, header, to_sections
 from .stored import Stored
 
 if TYPE_CHECKING:
-    from .prior import Prior
+    from .priors.prior import Prior
 
 _MAX_SIDE = 16_384
 _COPIED = 1 << 24  # bytes that are copied at a time

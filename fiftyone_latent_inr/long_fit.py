@@ -28,7 +28,7 @@ from .fitting.start import Head, Start
 from .groups import Span
 from .latent_video import LatentVideo, from_bytes
 from .model import ModelConfig, model_views
-from .model.prior_tensors import prior_tensors
+from .priors.model_tensors import prior_tensors
 from .progress import FitProgress, ProgressCallback, drive
 from .scan import Scan
 from .sections import decode_group, encode_group, encode_semantic, header
@@ -36,7 +36,7 @@ from .stored import to_model
 from .video.footage import Footage
 
 if TYPE_CHECKING:
-    from .prior import Prior
+    from .priors.prior import Prior
 
 # Groups whose numbers are kept to start others from.
 _KEPT = 4

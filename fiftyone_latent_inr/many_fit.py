@@ -32,7 +32,7 @@ from .resources import NO_PRIOR
 from .video.footage import Source
 
 if TYPE_CHECKING:
-    from .prior import Prior
+    from .priors.prior import Prior
     from .semantics.teachers import Teacher
 
 # More networks than this at once gain nothing: a card has enough to do with each step.

@@ -27,7 +27,7 @@ from .scan import Scan, scan
 from .video.footage import Footage, Source
 
 if TYPE_CHECKING:
-    from .prior import Prior
+    from .priors.prior import Prior
     from .semantics.teachers import Teacher
 
 Frames = npt.NDArray[np.uint8]

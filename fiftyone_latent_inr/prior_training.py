@@ -34,13 +34,13 @@ from .fitting.pretraining import (
 )
 from .frames.metrics import psnr
 from .frames.resize import area_resize
-from .model.prior import PriorConfig, PriorNetworks
+from .priors.networks import PriorConfig, PriorNetworks
 from .progress import FitProgress, ProgressCallback, reporting
 from .video.footage import Footage, Source
 from .window_pool import Reel, WindowPool, name_of, named_reels
 
 if TYPE_CHECKING:
-    from .prior import Prior
+    from .priors.prior import Prior
     from .semantics.teachers import Teacher
 
 VIDEO_SUFFIXES = frozenset(
@@ -130,7 +130,7 @@ def pretrain(
 
 def as_prior(networks: PriorNetworks, notes: dict[str, Any]) -> Prior:
     """A prior of trained networks, on the CPU."""
-    from .prior import Prior
+    from .priors.prior import Prior
 
     return Prior(networks.config, notes, networks).to("cpu")
 

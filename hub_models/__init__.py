@@ -11,7 +11,7 @@ Others: `foz.load_zoo_model("latent-inr/teacher", directory="...")`,
 
 FiftyOne copies this folder alone into its model zoo, and loads it in processes that know nothing of the package: so
 it imports nothing from it. The vectors are the same as `fiftyone_latent_inr.semantics.teachers.Teacher`'s and
-`fiftyone_latent_inr.prior.Prior`'s.
+`fiftyone_latent_inr.priors.prior.Prior`'s.
 """
 
 from __future__ import annotations

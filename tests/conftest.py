@@ -213,8 +213,8 @@ def prior_folder(tmp_path_factory):
     """A prior for the `tiny` fits and the small teacher, from noise."""
     import torch
 
-    from fiftyone_latent_inr.prior import Prior
     from fiftyone_latent_inr.prior_training import prior_config
+    from fiftyone_latent_inr.priors.prior import Prior
     from fiftyone_latent_inr.semantics.teachers import load_teacher
 
     folder = tmp_path_factory.mktemp("priors") / "noise"

@@ -19,10 +19,11 @@ from fiftyone_latent_inr.errors import BitstreamError, InputError
 from fiftyone_latent_inr.fitting import PRESETS, FitConfig
 from fiftyone_latent_inr.fitting.augment import Augmentation
 from fiftyone_latent_inr.latent_video import from_bytes
-from fiftyone_latent_inr.model import Architecture, Level, PriorConfig
-from fiftyone_latent_inr.prior import Prior
-from fiftyone_latent_inr.prior_reference import PriorReference
+from fiftyone_latent_inr.model import Architecture, Level
 from fiftyone_latent_inr.prior_training import as_prior, train_networks
+from fiftyone_latent_inr.priors.networks import PriorConfig
+from fiftyone_latent_inr.priors.prior import Prior
+from fiftyone_latent_inr.priors.reference import PriorReference
 from fiftyone_latent_inr.window_pool import named_reels
 
 ARCHITECTURE = Architecture(
@@ -119,7 +120,7 @@ def test_another_prior_of_the_same_name_is_not_taken(
     named, other = priors.make(prior.config), priors.make(prior.config, seed=9)
     named.name, named.revision = "someone/their-prior", "a" * 40
     fit(scene(77, 8, 0.4), prior=named, residual=True).save(tmp_path / "clip.linr")
-    monkeypatch.setattr("fiftyone_latent_inr.prior.load_prior", lambda *_, **__: other)
+    monkeypatch.setattr("fiftyone_latent_inr.priors.prior.load_prior", lambda *_, **__: other)
     with pytest.raises(InputError, match=rf"clip.linr: .*{named.id}.* is {other.id} here"):
         linr.load(tmp_path / "clip.linr").render([0])
 

@@ -15,8 +15,8 @@ import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import video
 from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.fitting.pretraining import PretrainConfig
-from fiftyone_latent_inr.model.prior import PriorNetworks
 from fiftyone_latent_inr.prior_training import STATE_FILE, _split, list_sources, prior_config, train_networks
+from fiftyone_latent_inr.priors.networks import PriorNetworks
 from fiftyone_latent_inr.progress import FitProgress
 from fiftyone_latent_inr.window_pool import named_reels
 

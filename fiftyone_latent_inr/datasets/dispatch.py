@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..prior import Prior
+    from ..priors.prior import Prior
 
 
 def pretrain(sources: Any, **options: Any) -> Prior:

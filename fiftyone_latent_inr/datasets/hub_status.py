@@ -7,8 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..errors import InputError
-from ..prior_files import CONFIG, WEIGHTS
-from ..prior_source import RepositoryInfo, describe_repository, find_prior
+from ..priors.files import CONFIG, WEIGHTS
+from ..priors.find import RepositoryInfo, describe_repository, find_prior
 from .priors import in_words
 
 _SECONDS = 30

@@ -18,8 +18,8 @@ from fiftyone.core.collections import SampleCollection
 from ..errors import InputError
 from ..files import digest_of, fingerprint, writable_folder
 from ..fitting.pretraining import PretrainConfig
-from ..prior import Prior, load_prior
 from ..prior_training import pretrain
+from ..priors.prior import Prior, load_prior
 from ..progress import FitProgress
 from . import runs
 from .job import free_memory

@@ -14,10 +14,10 @@ import fiftyone as fo
 
 from ..errors import InputError, PriorUnavailableError
 from ..files import atomic_target, writable_folder
-from ..model.prior import PriorConfig
-from ..prior import Prior, load_prior
-from ..prior_files import CONFIG, WEIGHTS
-from ..prior_source import bundled_priors, find_prior
+from ..priors.files import CONFIG, WEIGHTS
+from ..priors.find import bundled_priors, find_prior
+from ..priors.networks import PriorConfig
+from ..priors.prior import Prior, load_prior
 from .reporter import Reporter
 
 _FETCHED = "fetched.json"

@@ -11,7 +11,7 @@ from fiftyone import ViewField as F
 from fiftyone.core.collections import SampleCollection
 
 from ..errors import InputError
-from ..prior_source import bundled_priors
+from ..priors.find import bundled_priors
 from ..resources import NO_PRIOR
 from . import index, runs
 from .fields import FieldNames, check_fields

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from ..model import pixel_grid
-from ..model.prior import PriorNetworks
+from ..priors.networks import PriorNetworks
 from ..progress import FitProgress
 from .augment import Augmentation, Frames, cut_clip, finish
 from .loop import spread_of

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from ..codec.quantisation import FloatArray
-from ..model import ModelConfig, PriorNetworks, model_views
-from ..model.prior_tensors import check_shape, grid_rows, prior_tensors, spread
+from ..model import ModelConfig, model_views
+from ..priors.model_tensors import check_shape, grid_rows, prior_tensors, spread
+from ..priors.networks import PriorNetworks
 from .start import Start, random_model
 
 # Spread of a latent over its video, as of one that starts from noise.

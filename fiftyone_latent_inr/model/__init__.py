@@ -2,7 +2,6 @@
 
 from .config import Architecture, GridLevel, Level, ModelConfig
 from .inr import LatentINR, catmull_rom, pixel_grid
-from .prior import PriorConfig, PriorNetworks
 from .tensors import SEMANTIC, TensorSpec, model_views, tensor_specs, tensor_views
 
 __all__ = [
@@ -12,8 +11,6 @@ __all__ = [
     "LatentINR",
     "Level",
     "ModelConfig",
-    "PriorConfig",
-    "PriorNetworks",
     "TensorSpec",
     "catmull_rom",
     "model_views",

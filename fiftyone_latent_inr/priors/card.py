@@ -9,7 +9,7 @@ from typing import Any
 from huggingface_hub import ModelCardData
 
 from .hub import LIBRARY
-from .model.prior import PriorConfig
+from .networks import PriorConfig
 
 LICENSE = "apache-2.0"
 TAGS = ["latent-inr", "implicit-neural-representation", "hypernetwork", "video", "video-compression", "fiftyone"]

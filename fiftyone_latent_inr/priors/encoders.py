@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .config import ModelConfig
+from ..model.config import ModelConfig
 from .key_frames import FINEST, likeness, motion_to, nearness
 from .pictures import cells_at_nodes, moved, pooled, read_at_pixels
 

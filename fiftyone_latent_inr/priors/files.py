@@ -22,11 +22,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from .errors import InputError
-from .files import atomic_target, reason
+from ..errors import InputError
+from ..files import atomic_target, reason
+from ..model.config import MAX_PARAMETERS
 from .hub import LIBRARY
-from .model.config import MAX_PARAMETERS
-from .model.prior import PriorConfig, PriorNetworks
+from .networks import PriorConfig, PriorNetworks
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"

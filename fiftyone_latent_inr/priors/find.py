@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..errors import InputError, PriorUnavailableError
+from ..resources import hub_models_dir
 from . import hub
-from .errors import InputError, PriorUnavailableError
-from .model.prior import PriorConfig
-from .prior_files import CONFIG, MAX_CONFIG_BYTES, WEIGHTS, inside, missing, most_bytes, read_config
-from .resources import hub_models_dir
+from .files import CONFIG, MAX_CONFIG_BYTES, WEIGHTS, inside, missing, most_bytes, read_config
+from .networks import PriorConfig
 
 # A repository and a revision of it in one name.
 _AT = re.compile(r"([^/@\s]+/[^/@\s]+)@(\S+)")

@@ -24,9 +24,9 @@ from huggingface_hub.utils import (
     validate_repo_id,
 )
 
-from .errors import InputError, PriorUnavailableError
-from .files import reason
-from .version import __version__
+from ..errors import InputError, PriorUnavailableError
+from ..files import reason
+from ..version import __version__
 
 LIBRARY = "fiftyone-latent-inr"
 _COMMIT = re.compile(r"[0-9a-f]{40}")

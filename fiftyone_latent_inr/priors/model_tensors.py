@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from .config import ModelConfig
-from .prior import PriorNetworks
+from ..model.config import ModelConfig
+from .networks import PriorNetworks
 
 FloatArray = npt.NDArray[np.float32]
 

@@ -19,16 +19,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import InputError
-from .config import MAX_PARAMETERS, Architecture, ModelConfig
-from .encoder import (
-    GridEncoder,
-    LatentEncoder,
-    LevelEncoder,
-    SemanticEncoder,
-    semantic_view,
-)
-from .field import Field
-from .hypernetwork import Hypernetwork
+from ..model.config import MAX_PARAMETERS, Architecture, ModelConfig
+from ..model.field import Field
+from ..model.hypernetwork import Hypernetwork
+from .encoders import GridEncoder, LatentEncoder, LevelEncoder, SemanticEncoder, semantic_view
 from .key_frames import choose_keys, differences, thumbnails
 
 # Of each text in a configuration; they are names, and are shown in messages.

@@ -22,13 +22,14 @@ from huggingface_hub import ModelCard, PyTorchModelHubMixin
 from numpy.typing import NDArray
 from torch import nn
 
-from . import hub, prior_files
-from .errors import InputError
-from .files import atomic_target, writable_folder
-from .model.config import Architecture
-from .model.prior import PriorConfig, PriorNetworks
-from .prior_card import GENERATED, LICENSE, TAGS, card_text
-from .prior_source import bundled_priors, describe_repository, find_prior
+from ..errors import InputError
+from ..files import atomic_target, writable_folder
+from ..model.config import Architecture
+from . import files as prior_files
+from . import hub
+from .card import GENERATED, LICENSE, TAGS, card_text
+from .find import bundled_priors, describe_repository, find_prior
+from .networks import PriorConfig, PriorNetworks
 
 __all__ = ["Prior", "bundled_priors", "describe_repository", "load_prior"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .errors import BitstreamError, InputError
+from ..errors import BitstreamError, InputError
 
 if TYPE_CHECKING:
     from .prior import Prior

@@ -13,8 +13,8 @@ from benchmarks import pretrain
 from benchmarks.leaves import LeavesReel, leaves
 from benchmarks.pretrain import TEST, TRAINING, ShapesReel, SmallWorldViews
 from fiftyone_latent_inr import shapes
-from fiftyone_latent_inr.model.prior import PriorConfig, PriorNetworks
 from fiftyone_latent_inr.prior_training import prior_config
+from fiftyone_latent_inr.priors.networks import PriorConfig, PriorNetworks
 from fiftyone_latent_inr.window_pool import WindowPool, named_reels
 
 

@@ -19,7 +19,7 @@ from fiftyone_latent_inr.fitting.pretraining import (
     grid_cost,
 )
 from fiftyone_latent_inr.frames.metrics import psnr
-from fiftyone_latent_inr.model.prior import PriorConfig, PriorNetworks
+from fiftyone_latent_inr.priors.networks import PriorConfig, PriorNetworks
 
 PLAIN = Augmentation(most_zoom=1.0, most_stride=1, frozen=0.0, camera=0.0, cut=0.0, mirror=False, colours=False)
 SMALL = PretrainConfig(

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from fiftyone_latent_inr.model import Architecture, Level
-from fiftyone_latent_inr.model.prior import PriorConfig
-from fiftyone_latent_inr.prior import Prior
+from fiftyone_latent_inr.priors.networks import PriorConfig
+from fiftyone_latent_inr.priors.prior import Prior
 
 ARCHITECTURE = Architecture(
     levels=(Level(8, 2, 2), Level(3, 2)), latent_dim=4, semantic_dim=3, bottleneck=4, hidden=6, warp_rows=2, warp_cols=3

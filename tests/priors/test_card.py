@@ -10,7 +10,7 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
-from fiftyone_latent_inr.prior_card import LICENSE, TAGS, card_text, plain
+from fiftyone_latent_inr.priors.card import LICENSE, TAGS, card_text, plain
 
 PLAIN = replace(priors.CONFIG, teacher=None, teacher_id=None, embedding_dim=0, semantic_dim=0)
 

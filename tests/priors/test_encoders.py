@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from scenes import cloud
 
-from fiftyone_latent_inr.model.encoder import GridEncoder, LatentEncoder, SemanticEncoder
-from fiftyone_latent_inr.model.key_frames import nearness
+from fiftyone_latent_inr.priors.encoders import GridEncoder, LatentEncoder, SemanticEncoder
+from fiftyone_latent_inr.priors.key_frames import nearness
 
 SHAPE = priors.CONFIG.shape(1, 16, 16)
 

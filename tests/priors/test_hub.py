@@ -15,9 +15,10 @@ import pytest
 from hub_server import HubServer, set_endpoint, set_in_client
 from huggingface_hub import constants
 
-from fiftyone_latent_inr import hub, prior_files
 from fiftyone_latent_inr.errors import InputError, PriorUnavailableError
-from fiftyone_latent_inr.prior import Prior, describe_repository, load_prior
+from fiftyone_latent_inr.priors import files as prior_files
+from fiftyone_latent_inr.priors import hub
+from fiftyone_latent_inr.priors.prior import Prior, describe_repository, load_prior
 
 REPO = "owner/tiny-prior"
 WEIGHTS = "model.safetensors"

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from scenes import cloud
 
-from fiftyone_latent_inr.model.key_frames import choose_keys, differences, motion_to, nearness
+from fiftyone_latent_inr.priors.key_frames import choose_keys, differences, motion_to, nearness
 
 
 @pytest.mark.parametrize("shift", [(0.0, 0.0), (0.08, 0.0), (0.0, -0.1), (-0.12, 0.07)])

@@ -13,7 +13,7 @@ import torch
 from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.fitting import PRESETS
 from fiftyone_latent_inr.model import Architecture, Level, pixel_grid
-from fiftyone_latent_inr.model.prior import PriorConfig, PriorNetworks, pictures_of
+from fiftyone_latent_inr.priors.networks import PriorConfig, PriorNetworks, pictures_of
 
 PLAIN = PriorConfig("tiny", priors.ARCHITECTURE, width=4, hidden=8)
 WITHOUT_WARPS = PriorConfig(

@@ -6,7 +6,7 @@ import torch
 
 from fiftyone_latent_inr.model.field import bilinear
 from fiftyone_latent_inr.model.inr import pixel_grid
-from fiftyone_latent_inr.model.pictures import cells_at_nodes, read_at_pixels
+from fiftyone_latent_inr.priors.pictures import cells_at_nodes, read_at_pixels
 
 
 def test_nodes_see_the_four_pixels_around_them() -> None:

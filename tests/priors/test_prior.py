@@ -18,10 +18,11 @@ import pytest
 import torch
 
 import fiftyone_latent_inr as linr
-from fiftyone_latent_inr import prior_files, prior_source
 from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.model import Level
-from fiftyone_latent_inr.prior import Prior, bundled_priors, load_prior
+from fiftyone_latent_inr.priors import files as prior_files
+from fiftyone_latent_inr.priors import find as prior_source
+from fiftyone_latent_inr.priors.prior import Prior, bundled_priors, load_prior
 
 
 @pytest.fixture
@@ -191,7 +192,7 @@ def test_bundled_ones_have_names(saved: Path, tmp_path: Path, monkeypatch: pytes
 
 @pytest.mark.parametrize("name", ["", "nothing", "/no/such/folder", "./no", "a/b/c", Path("owner/name"), "~nobody/x"])
 def test_unknown_names_ask_nobody(name: str | Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fiftyone_latent_inr.hub.look_up", None)
+    monkeypatch.setattr("fiftyone_latent_inr.priors.hub.look_up", None)
     assert "unknown prior" in refusal(name)
 
 
