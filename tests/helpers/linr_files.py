@@ -35,7 +35,7 @@ def networks(frames: int = 6, teacher: bool = True, seed: int = 0) -> LatentINR:
 
 
 def golden_model() -> tuple[LatentINR, dict[str, np.ndarray]]:
-    """What `golden/version2.linr` was made of: smooth grids, dead rows, outliers, latents that move slowly; and its steps."""
+    """What `golden/version2.linr` was made of: smooth grids, dead rows, outliers, slow latents; and its steps."""
     rng = np.random.default_rng(7)
     levels = (Level(8, 2, 2), Level(1.5, 1))
     architecture = Architecture(levels=levels, latent_dim=6, semantic_dim=4, bottleneck=5, hidden=8)
