@@ -19,9 +19,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fiftyone_latent_inr.drawing import draw
 from fiftyone_latent_inr.fitting import PRESETS
-from fiftyone_latent_inr.model import LatentINR, frames, pixel_grid
+from fiftyone_latent_inr.model import LatentINR, pixel_grid
+from fiftyone_latent_inr.rendering import row_blocks as frames
+from fiftyone_latent_inr.rendering.draw import draw
 
 from .records import machine, show_table
 

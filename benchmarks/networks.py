@@ -20,12 +20,12 @@ import numpy as np
 import torch
 
 from fiftyone_latent_inr import video
-from fiftyone_latent_inr.drawing import draw
 from fiftyone_latent_inr.fitting import PRESETS, FitConfig, Fitted, fit_frames
 from fiftyone_latent_inr.frames.metrics import psnr
 from fiftyone_latent_inr.latent_video import from_bytes, to_bytes
 from fiftyone_latent_inr.model import Architecture, LatentINR, Level
 from fiftyone_latent_inr.model.patch import origin
+from fiftyone_latent_inr.rendering.draw import draw
 
 from .records import CLIPS, keep, read_record, show_table, write_record
 

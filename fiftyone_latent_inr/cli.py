@@ -134,7 +134,7 @@ def _decode(args: argparse.Namespace) -> None:
     for source in filter(None, (args.input, args.audio)):
         arg.check_output(args.output, source)
     from .latent_video import load
-    from .rendering import frame_times, scaled_size
+    from .rendering.timeline import frame_times, scaled_size
     from .video.decode import write
 
     video = load(args.input, _prior(args))

@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .drawing import draw
 from .errors import InputError
 from .fitting import FitConfig
 from .frames import metrics
 from .frames.motion import LEAST_SIDE, Motion, optical_flow
 from .model import LatentINR
 from .progress import FitProgress, ProgressCallback
+from .rendering.draw import draw
 from .resources import NO_PRIOR
 
 if TYPE_CHECKING:

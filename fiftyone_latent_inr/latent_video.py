@@ -14,12 +14,12 @@ import torch
 
 from . import codec
 from .devices import pick_device
-from .drawing import Frame, draw, follow, join
 from .errors import BitstreamError, InputError
 from .files import atomic_target
 from .model import LatentINR
 from .model.tensors import SEMANTIC
 from .priors.reference import PriorReference
+from .rendering.draw import Frame, draw, follow, join
 from .sections import FloatArray, Steps, header, to_sections
 from .stored import Stored
 

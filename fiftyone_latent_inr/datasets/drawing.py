@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from ..files import digest_of
-from ..rendering import play_times, scaled_size
+from ..rendering.timeline import play_times, scaled_size
 from ..video.writer import DEFAULT_CRF
 
 MAX_SCALE, MAX_FACTOR = 16, 64

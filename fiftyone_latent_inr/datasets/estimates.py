@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from ..devices import pick_device
 from ..latent_video import LatentVideo, load
-from ..rendering import scaled_size
+from ..rendering.timeline import scaled_size
 from ..video.writer import DEFAULT_CRF
 from .drawing import Drawing
 from .reporter import duration

@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .errors import InputError
-from .frames.motion import LEAST_SIDE, Motion, optical_flow
-from .model import LatentINR, pixel_grid
-from .model.frames import POINTS_GPU, draw_frames, is_point_field, to_bytes
+from ..errors import InputError
+from ..frames.motion import LEAST_SIDE, Motion, optical_flow
+from ..model import LatentINR, pixel_grid
+from .row_blocks import POINTS_GPU, draw_frames, is_point_field, to_bytes
 
 # Pixels of the frames drawn in one go: on a CPU enough for all its threads, on a GPU enough to hide the copies.
 _TOGETHER_CPU = 262_144

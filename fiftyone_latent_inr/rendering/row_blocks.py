@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import workers
-from .field import Field, bilinear
-from .inr import LatentINR
+from ..model.field import Field, bilinear
+from ..model.inr import LatentINR
+from . import threads as workers
 
 # Of a block on a CPU: at most so many points, fewer where a point takes many numbers (in all, 4 bytes each, at once).
 _MOST_POINTS_CPU = 8192
@@ -236,7 +236,7 @@ def _by_kernel(model: LatentINR, latents: Tensor, size: tuple[int, int], as_byte
     """The frames as the GPU's kernel draws them; None where it cannot be used."""
     global _kernel_works
     try:
-        from . import kernels
+        from . import triton_kernel as kernels
 
         networks = frame_networks(model, latents)
         return kernels.draw(networks, size, as_bytes) if kernels.can_draw(networks, size) else None

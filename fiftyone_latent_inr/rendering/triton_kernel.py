@@ -18,7 +18,7 @@ import triton.language as tl
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from .frames import FrameNetworks
+    from .row_blocks import FrameNetworks
 
 # Pixels that a program draws, and its warps of threads. With four warps numbers spill from the registers.
 _BLOCK = 128

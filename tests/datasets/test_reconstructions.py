@@ -61,7 +61,7 @@ def test_sizes_rates_durations_and_sound(fitted_dataset, call, options, field, s
 
 
 def test_which_frame_is_which(fitted_dataset):
-    from fiftyone_latent_inr.rendering import drawn_frame_number
+    from fiftyone_latent_inr.rendering.timeline import drawn_frame_number
 
     view = fitted_dataset.limit(1)
     interpolate(view, 3, crf=0, **QUIET)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fiftyone_latent_inr.model import Architecture, LatentINR, Level
-from fiftyone_latent_inr.model.frames import is_point_field
+from fiftyone_latent_inr.rendering.row_blocks import is_point_field
 
 FOURIER = Architecture(
     levels=(),

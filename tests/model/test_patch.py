@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fiftyone_latent_inr.drawing import _colours
 from fiftyone_latent_inr.model import Architecture, LatentINR, Level, pixel_grid
 from fiftyone_latent_inr.model.patch import middles, origin, places
+from fiftyone_latent_inr.rendering.draw import _colours
 
 ARCHITECTURE = Architecture(levels=(Level(8, 4, 3), Level(3, 2)), latent_dim=6, bottleneck=5, hidden=12)
 

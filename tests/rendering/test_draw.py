@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from fiftyone_latent_inr import InputError, drawing
-from fiftyone_latent_inr.drawing import area_weights, draw, follow
+from fiftyone_latent_inr import InputError
 from fiftyone_latent_inr.fitting.config import PRESETS
 from fiftyone_latent_inr.frames import metrics
 from fiftyone_latent_inr.frames.resize import area_resize
 from fiftyone_latent_inr.model import LatentINR
+from fiftyone_latent_inr.rendering import draw as drawing
+from fiftyone_latent_inr.rendering.draw import area_weights, draw, follow
 
 SIZE = (24, 40)
 

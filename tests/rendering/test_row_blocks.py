@@ -13,8 +13,9 @@ from field_models import ARCHITECTURES, field_model
 from torch import Tensor
 
 from fiftyone_latent_inr import model as package
-from fiftyone_latent_inr.model import LatentINR, frames, pixel_grid
-from fiftyone_latent_inr.model.frames import draw_frames, is_point_field, to_bytes
+from fiftyone_latent_inr.model import LatentINR, pixel_grid
+from fiftyone_latent_inr.rendering import row_blocks as frames
+from fiftyone_latent_inr.rendering.row_blocks import draw_frames, is_point_field, to_bytes
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 import torch
 
-from fiftyone_latent_inr.model.workers import run_all
+from fiftyone_latent_inr.rendering.threads import run_all
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fiftyone_latent_inr import InputError
-from fiftyone_latent_inr.rendering import drawn_frame_number, frame_times, play_times, scaled_size
+from fiftyone_latent_inr.rendering.timeline import drawn_frame_number, frame_times, play_times, scaled_size
 
 
 def test_every_frame_by_default() -> None:

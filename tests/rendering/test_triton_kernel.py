@@ -22,7 +22,8 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 def check(name: str, device: str, sizes: tuple[tuple[int, int], ...]) -> None:
     """The kernel's drawings of a model are those of torch."""
-    from fiftyone_latent_inr.model import frames, kernels
+    from fiftyone_latent_inr.rendering import row_blocks as frames
+    from fiftyone_latent_inr.rendering import triton_kernel as kernels
 
     model = field_model(name)
     for size in sizes:
@@ -48,7 +49,8 @@ def test_the_interpreted_kernel_draws_the_same() -> None:
 
 
 def test_wide_models_are_left_to_torch() -> None:
-    from fiftyone_latent_inr.model import frames, kernels
+    from fiftyone_latent_inr.rendering import row_blocks as frames
+    from fiftyone_latent_inr.rendering import triton_kernel as kernels
 
     model = field_model("copies")
     networks = frames.frame_networks(model, model.latents)
@@ -68,7 +70,7 @@ def test_the_kernel_draws_the_same_on_a_card(name: str) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_on_a_card_are_within_half_a_level(preset: str) -> None:
-    from fiftyone_latent_inr.model import frames
+    from fiftyone_latent_inr.rendering import row_blocks as frames
 
     torch.manual_seed(0)
     model = LatentINR(PRESETS[preset].architecture.for_video(8, 180, 320)).requires_grad_(False)
