@@ -24,7 +24,7 @@ import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import resources, video
 from fiftyone_latent_inr.fitting import PRESETS, fit_frames
 from fiftyone_latent_inr.frames.metrics import psnr
-from fiftyone_latent_inr.latent_video import from_bytes, to_bytes
+from fiftyone_latent_inr.latent_video.video import from_bytes, to_bytes
 from fiftyone_latent_inr.rendering.draw import draw
 from fiftyone_latent_inr.resources import NO_PRIOR
 from fiftyone_latent_inr.semantics.retrieval import centred_cosine

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from fiftyone_latent_inr import BitstreamError
-from fiftyone_latent_inr.latent_video import from_bytes
+from fiftyone_latent_inr.latent_video.video import from_bytes
 
 from .mutations import BLIND, KNOWING, corpus
 from .records import show_table, write_record

@@ -27,10 +27,10 @@ from fiftyone_latent_inr.fit_parts import measure
 from fiftyone_latent_inr.fitting import PRESETS, FitConfig, Fitted, fit_frames
 from fiftyone_latent_inr.fitting.start import Start
 from fiftyone_latent_inr.groups import Plan, Span, fingerprint
+from fiftyone_latent_inr.latent_video.sections import decode_group, encode_group
+from fiftyone_latent_inr.latent_video.stored import to_model
 from fiftyone_latent_inr.model import ModelConfig
 from fiftyone_latent_inr.progress import drive
-from fiftyone_latent_inr.sections import decode_group, encode_group
-from fiftyone_latent_inr.stored import to_model
 
 from .jobs import run_jobs
 from .records import CLIPS, keep, read_record, show_table, write_record

@@ -22,7 +22,7 @@ import torch
 from fiftyone_latent_inr import video
 from fiftyone_latent_inr.fitting import PRESETS, FitConfig, Fitted, fit_frames
 from fiftyone_latent_inr.frames.metrics import psnr
-from fiftyone_latent_inr.latent_video import from_bytes, to_bytes
+from fiftyone_latent_inr.latent_video.video import from_bytes, to_bytes
 from fiftyone_latent_inr.model import Architecture, LatentINR, Level
 from fiftyone_latent_inr.model.patch import origin
 from fiftyone_latent_inr.rendering.draw import draw

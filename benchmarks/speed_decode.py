@@ -14,7 +14,7 @@ import torch
 
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr.fitting import PRESETS
-from fiftyone_latent_inr.latent_video import from_bytes, to_bytes
+from fiftyone_latent_inr.latent_video.video import from_bytes, to_bytes
 from fiftyone_latent_inr.model import LatentINR
 
 from .speed_common import Row, clip_frames, size_in_words

@@ -72,7 +72,7 @@ if TYPE_CHECKING:
     from .encode import fit, fit_rates
     from .errors import BitstreamError, InputError, PriorUnavailableError, TeacherUnavailableError
     from .fitting.pretraining import PretrainConfig
-    from .latent_video import LatentVideo, load
+    from .latent_video.video import LatentVideo, load
     from .many_fit import fit_many
     from .priors.prior import Prior, load_prior
     from .progress import FitProgress

@@ -133,7 +133,7 @@ def _add_decode(commands: Any) -> None:
 def _decode(args: argparse.Namespace) -> None:
     for source in filter(None, (args.input, args.audio)):
         arg.check_output(args.output, source)
-    from .latent_video import load
+    from .latent_video.video import load
     from .rendering.timeline import frame_times, scaled_size
     from .video.decode import write
 
@@ -171,7 +171,7 @@ def _add_info(commands: Any) -> None:
 
 
 def _info(args: argparse.Namespace) -> None:
-    from .latent_video import load
+    from .latent_video.video import load
 
     video = load(args.input)
     height, width = video.size

@@ -11,7 +11,7 @@ from . import cli_arguments as arg
 from .cli_arguments import PROG
 
 if TYPE_CHECKING:
-    from .latent_video import LatentVideo
+    from .latent_video.video import LatentVideo
 
 PRESETS = ("fast", "balanced", "best")
 

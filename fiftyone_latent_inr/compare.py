@@ -9,7 +9,7 @@ import numpy as np
 
 from .errors import InputError
 from .frames import metrics
-from .latent_video import load
+from .latent_video.video import load
 from .video.decode import iter_frames, probe
 
 if TYPE_CHECKING:

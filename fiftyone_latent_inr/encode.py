@@ -23,7 +23,7 @@ from .files import digest_of
 from .fit_parts import measure, motion_between, prior_for, with_less_memory
 from .fitting import FitConfig, Fitted, fit_frames, resolve
 from .fitting.prior_start import prior_start
-from .latent_video import LatentVideo, from_bytes, to_bytes
+from .latent_video.video import LatentVideo, from_bytes, to_bytes
 from .long_fit import fit_long
 from .progress import FitProgress, ProgressCallback, drive, reporting
 from .scan import Scan, scan

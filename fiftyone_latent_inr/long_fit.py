@@ -26,13 +26,13 @@ from .fitting import FitConfig, Fitted, fit_frames
 from .fitting.prior_start import prior_start
 from .fitting.start import Head, Start
 from .groups import Span
-from .latent_video import LatentVideo, from_bytes
+from .latent_video.sections import decode_group, encode_group, encode_semantic, header
+from .latent_video.stored import to_model
+from .latent_video.video import LatentVideo, from_bytes
 from .model import ModelConfig, model_views
 from .priors.model_tensors import prior_tensors
 from .progress import FitProgress, ProgressCallback, drive
 from .scan import Scan
-from .sections import decode_group, encode_group, encode_semantic, header
-from .stored import to_model
 from .video.footage import Footage
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from .fitting import FitConfig, Fitted
 from .fitting.many import Task
 from .fitting.prior_start import prior_start
 from .fitting.start import Start
-from .latent_video import LatentVideo, from_bytes, to_bytes
+from .latent_video.video import LatentVideo, from_bytes, to_bytes
 from .long_fit import Tensors, _LongFit
 from .progress import FitProgress
 from .scan import Scan, scan

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from benchmarks import fuzz, mutations
-from fiftyone_latent_inr import codec, sections
+from fiftyone_latent_inr import codec
 from fiftyone_latent_inr.codec import grids
 from fiftyone_latent_inr.errors import BitstreamError
-from fiftyone_latent_inr.latent_video import from_bytes
+from fiftyone_latent_inr.latent_video import sections
+from fiftyone_latent_inr.latent_video.video import from_bytes
 from fiftyone_latent_inr.model import ModelConfig
 
 

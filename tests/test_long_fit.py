@@ -19,7 +19,7 @@ import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import codec, encode, long_fit
 from fiftyone_latent_inr.fitting import PRESETS, FitConfig
 from fiftyone_latent_inr.frames.metrics import ms_ssim, psnr
-from fiftyone_latent_inr.latent_video import LatentVideo
+from fiftyone_latent_inr.latent_video.video import LatentVideo
 from fiftyone_latent_inr.semantics.teachers import Teacher
 from fiftyone_latent_inr.video.footage import Footage
 

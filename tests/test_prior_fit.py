@@ -18,7 +18,7 @@ from fiftyone_latent_inr.codec.source import MemorySource
 from fiftyone_latent_inr.errors import BitstreamError, InputError
 from fiftyone_latent_inr.fitting import PRESETS, FitConfig
 from fiftyone_latent_inr.fitting.augment import Augmentation
-from fiftyone_latent_inr.latent_video import from_bytes
+from fiftyone_latent_inr.latent_video.video import from_bytes
 from fiftyone_latent_inr.model import Architecture, Level
 from fiftyone_latent_inr.prior_training import as_prior, train_networks
 from fiftyone_latent_inr.priors.networks import PriorConfig

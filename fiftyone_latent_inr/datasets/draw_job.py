@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import InputError, LatentINRError
 from ..files import writable_folder
-from ..latent_video import LatentVideo, load
+from ..latent_video.video import LatentVideo, load
 from ..progress import FitProgress
 from ..video.reader import is_whole
 from ..video.writer import Frame, write

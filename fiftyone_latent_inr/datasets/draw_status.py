@@ -10,7 +10,7 @@ from fiftyone.core.collections import SampleCollection
 
 from ..devices import pick_device
 from ..errors import InputError, LatentINRError
-from ..latent_video import load
+from ..latent_video.video import load
 from . import runs
 from .drawing import Drawing
 from .estimates import Estimate, Load, estimate, seconds_per_pixel

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ..devices import pick_device
-from ..latent_video import LatentVideo, load
+from ..latent_video.video import LatentVideo, load
 from ..rendering.timeline import scaled_size
 from ..video.writer import DEFAULT_CRF
 from .drawing import Drawing

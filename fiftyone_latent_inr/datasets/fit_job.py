@@ -85,7 +85,7 @@ class FitJob(Job):
 
     def _adopt(self, target: Target, path: Path) -> Any:
         """Loads the finished file, if it is there: at the path to be, or where the sample says."""
-        from ..latent_video import load
+        from ..latent_video.video import load
 
         candidates = [str(path)] if not self.overwrite or str(path) in self._written else []
         if not self.overwrite and target.stored and Path(target.stored).name == path.name:

@@ -113,7 +113,7 @@ def choose_queries(rows: list[dict[str, Any]]) -> list[str]:
 
 def read_rows(dataset: Any) -> list[dict[str, Any]]:
     """One dict a clip, from the sample's fields and its stored file."""
-    from ..latent_video import load
+    from ..latent_video.video import load
 
     rows = []
     for sample in dataset.iter_samples():

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from . import codec
-from .errors import BitstreamError, InputError
-from .model import LatentINR, ModelConfig
-from .model.tensors import SEMANTIC, TensorSpec, is_shared, model_views, tensor_specs
-from .priors.model_tensors import prior_tensors
-from .priors.networks import PriorNetworks
-from .priors.reference import PriorReference
+from .. import codec
+from ..errors import BitstreamError, InputError
+from ..model import LatentINR, ModelConfig
+from ..model.tensors import SEMANTIC, TensorSpec, is_shared, model_views, tensor_specs
+from ..priors.model_tensors import prior_tensors
+from ..priors.networks import PriorNetworks
+from ..priors.reference import PriorReference
 
 if TYPE_CHECKING:
-    from .priors.prior import Prior
+    from ..priors.prior import Prior
 
 FloatArray = npt.NDArray[np.float32]
 Steps = Mapping[str, npt.ArrayLike]

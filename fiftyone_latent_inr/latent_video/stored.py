@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from . import codec
-from .errors import BitstreamError, InputError
-from .model import LatentINR, ModelConfig
-from .model.tensors import model_parameters
-from .priors.model_tensors import check_shape, prior_tensors
-from .priors.reference import PriorReference
+from .. import codec
+from ..errors import BitstreamError, InputError
+from ..model import LatentINR, ModelConfig
+from ..model.tensors import model_parameters
+from ..priors.model_tensors import check_shape, prior_tensors
+from ..priors.reference import PriorReference
 from .sections import (
     FloatArray,
     check_groups,
@@ -34,7 +34,7 @@ from .sections import (
 )
 
 if TYPE_CHECKING:
-    from .priors.prior import Prior
+    from ..priors.prior import Prior
 
 # Numbers of decoded sections that are kept for the next frame, beyond the one in hand: some groups of a usual video.
 _KEPT = 24_000_000

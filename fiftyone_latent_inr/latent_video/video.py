@@ -12,19 +12,19 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from . import codec
-from .devices import pick_device
-from .errors import BitstreamError, InputError
-from .files import atomic_target
-from .model import LatentINR
-from .model.tensors import SEMANTIC
-from .priors.reference import PriorReference
-from .rendering.draw import Frame, draw, follow, join
+from .. import codec
+from ..devices import pick_device
+from ..errors import BitstreamError, InputError
+from ..files import atomic_target
+from ..model import LatentINR
+from ..model.tensors import SEMANTIC
+from ..priors.reference import PriorReference
+from ..rendering.draw import Frame, draw, follow, join
 from .sections import FloatArray, Steps, header, to_sections
 from .stored import Stored
 
 if TYPE_CHECKING:
-    from .priors.prior import Prior
+    from ..priors.prior import Prior
 
 _MAX_SIDE = 16_384
 _COPIED = 1 << 24  # bytes that are copied at a time

@@ -15,7 +15,7 @@ from benchmarks.codecs import CODECS
 from benchmarks.rate import CASES, Limits, packed_sizes, reached, round_plainly
 from benchmarks.rate_distortion import Row, measure_file, our_digest, pending, replace_rows
 from fiftyone_latent_inr.frames.metrics import psnr
-from fiftyone_latent_inr.latent_video import from_bytes, to_bytes
+from fiftyone_latent_inr.latent_video.video import from_bytes, to_bytes
 from fiftyone_latent_inr.model import Architecture, LatentINR, Level
 from fiftyone_latent_inr.model.tensors import model_views
 

@@ -137,7 +137,7 @@ def test_read_only_output_directory(dataset, fit):
 
 
 def test_a_full_disk_stops_the_job_and_keeps_what_is_done(dataset, fit, monkeypatch):
-    from fiftyone_latent_inr.latent_video import LatentVideo
+    from fiftyone_latent_inr.latent_video.video import LatentVideo
 
     saved, save = [], LatentVideo.save
 

@@ -14,11 +14,11 @@ from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.fitting import PRESETS, fit_frames
 from fiftyone_latent_inr.fitting.prior_start import prior_start
 from fiftyone_latent_inr.fitting.start import Start
+from fiftyone_latent_inr.latent_video.sections import decode_group, encode_group
 from fiftyone_latent_inr.model import LatentINR, ModelConfig, model_views, pixel_grid
 from fiftyone_latent_inr.priors.model_tensors import prior_tensors
 from fiftyone_latent_inr.priors.networks import PriorNetworks
 from fiftyone_latent_inr.progress import drive
-from fiftyone_latent_inr.sections import decode_group, encode_group
 
 SIZE = (24, 32)
 

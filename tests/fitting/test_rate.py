@@ -13,7 +13,7 @@ from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.fitting import PRESETS, FitConfig, Fitted, Rate, fit_frames, resolve
 from fiftyone_latent_inr.fitting.rate import RateTerm, laplace_bits, stored_steps
 from fiftyone_latent_inr.frames.metrics import psnr
-from fiftyone_latent_inr.latent_video import from_bytes, to_bytes
+from fiftyone_latent_inr.latent_video.video import from_bytes, to_bytes
 from fiftyone_latent_inr.model import LatentINR, model_views, tensor_specs
 
 QUICK = replace(PRESETS["fast"], steps=400, steps_growth=0.0, points_per_step=1024, rate_start=0.3)

@@ -15,10 +15,10 @@ from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.fitting import PRESETS, FitConfig, Fitted, Rate, fit_frames
 from fiftyone_latent_inr.fitting.rate import RateTerm
 from fiftyone_latent_inr.fitting.start import Head, Start
+from fiftyone_latent_inr.latent_video.sections import decode_group, encode_group
 from fiftyone_latent_inr.model import LatentINR, model_views
 from fiftyone_latent_inr.model.tensors import SEMANTIC, tensor_specs
 from fiftyone_latent_inr.progress import drive
-from fiftyone_latent_inr.sections import decode_group, encode_group
 
 TINY = replace(PRESETS["fast"].architecture, planes=1, levels=PRESETS["fast"].architecture.levels[:3])
 QUICK = replace(PRESETS["fast"], architecture=TINY, steps=60, steps_growth=0.0, points_per_step=512, between=0.0)
