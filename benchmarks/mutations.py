@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from fiftyone_latent_inr import codec
-from fiftyone_latent_inr.codec import bitstream
+from fiftyone_latent_inr.codec import container as bitstream
 from fiftyone_latent_inr.latent_video.sections import group_specs, semantic_specs
 from fiftyone_latent_inr.latent_video.video import to_bytes
 from fiftyone_latent_inr.model import Architecture, LatentINR, Level, ModelConfig

@@ -14,7 +14,7 @@ from scenes import scene, scenes
 
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import PretrainConfig, codec
-from fiftyone_latent_inr.codec.source import MemorySource
+from fiftyone_latent_inr.codec.byte_source import MemorySource
 from fiftyone_latent_inr.errors import BitstreamError, InputError
 from fiftyone_latent_inr.fitting import PRESETS, FitConfig
 from fiftyone_latent_inr.fitting.augment import Augmentation

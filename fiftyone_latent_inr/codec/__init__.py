@@ -14,10 +14,10 @@ Needs numpy, constriction and the standard library only, so that a `.linr` file 
 
 from __future__ import annotations
 
-from .bitstream import GROUP, MAX_DEPTH, PRIOR, SEMANTIC, Entry, Section, assemble, head, parse, read_section
+from .byte_source import FileSource, MemorySource, Source
+from .container import GROUP, MAX_DEPTH, PRIOR, SEMANTIC, Entry, Section, assemble, head, parse, read_section
 from .payload import Layout, Quantised, decode, encode, measure
 from .quantisation import dequantise, peak_steps, quantise, round_steps
-from .source import FileSource, MemorySource, Source
 from .version import VERSION
 
 __all__ = [

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import side
-from .coder import Coder, IntArray
+from . import side_info as side
 from .quantisation import FloatArray, step_of_index
+from .range_coder import Coder, IntArray
 
 MIN_STEP = 8  # the smallest normal float32
 MAX_STEP = (127 + 84) * 8  # a code times a step stays below 2 ** 99

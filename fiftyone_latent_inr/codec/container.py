@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from ..errors import BitstreamError
-from .source import Source
+from .byte_source import Source
 from .version import OLDEST, VERSION
 
 MAGIC = b"LINR"

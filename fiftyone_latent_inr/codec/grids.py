@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from . import blocks, side
-from .coder import Coder, IntArray, Meter
+from . import side_info as side
+from . import zero_blocks as blocks
 from .distributions import SHAPES
 from .lattice import MAX_WEIGHT, FloatArray, Pass, Plane, num_weights, passes, weight_class
+from .range_coder import Coder, IntArray, Meter
 from .version import VERSION
 
 Codes = npt.NDArray[np.int16]

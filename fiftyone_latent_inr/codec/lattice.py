@@ -23,9 +23,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .blocks import Flags
-from .coder import Coder, IntArray
 from .distributions import LEVELS
+from .range_coder import Coder, IntArray
+from .zero_blocks import Flags
 
 FloatArray = npt.NDArray[np.float64]
 Picked = npt.NDArray[np.intp]  # flat indices of nodes

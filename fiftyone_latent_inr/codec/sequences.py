@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from . import side
-from .coder import Coder, IntArray
+from . import side_info as side
 from .distributions import LEVELS, NUM_LEVELS
+from .range_coder import Coder, IntArray
 
 Codes = npt.NDArray[np.int16]
 FloatArray = npt.NDArray[np.float64]

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import BitstreamError
-from .coder import Coder, IntArray
 from .distributions import LEVELS
+from .range_coder import Coder, IntArray
 
 MAX_LEVEL = 76  # the expected distance of the largest codes; even, as all levels that are sent
 

@@ -15,8 +15,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from . import side
-from .coder import CHANCES, Coder, IntArray, flag_chance
+from . import side_info as side
+from .range_coder import CHANCES, Coder, IntArray, flag_chance
 
 Flags = npt.NDArray[np.bool_]
 

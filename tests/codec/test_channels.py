@@ -6,7 +6,7 @@ import numpy as np
 
 from fiftyone_latent_inr.codec import channels
 from fiftyone_latent_inr.codec.channels import Side
-from fiftyone_latent_inr.codec.coder import Decoder, Encoder
+from fiftyone_latent_inr.codec.range_coder import Decoder, Encoder
 
 RNG = np.random.default_rng(0)
 

@@ -13,17 +13,8 @@ from typing import Any
 import pytest
 from linr_files import CountingSource, sections
 
-from fiftyone_latent_inr.codec import (
-    GROUP,
-    MAX_DEPTH,
-    SEMANTIC,
-    MemorySource,
-    Section,
-    assemble,
-    bitstream,
-    parse,
-    read_section,
-)
+from fiftyone_latent_inr.codec import GROUP, MAX_DEPTH, SEMANTIC, MemorySource, Section, assemble, parse, read_section
+from fiftyone_latent_inr.codec import container as bitstream
 from fiftyone_latent_inr.errors import BitstreamError
 
 DOCUMENT: dict[str, Any] = {"fps": 25.0, "name": "видео ü", "none": None, "list": [1, [2, {"a": True}]], "big": 2**60}

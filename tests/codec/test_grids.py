@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fiftyone_latent_inr.codec import grids, side
-from fiftyone_latent_inr.codec.coder import Decoder, Encoder
+from fiftyone_latent_inr.codec import grids
+from fiftyone_latent_inr.codec import side_info as side
 from fiftyone_latent_inr.codec.grids import Plan
+from fiftyone_latent_inr.codec.range_coder import Decoder, Encoder
 from fiftyone_latent_inr.codec.version import VERSION
 from fiftyone_latent_inr.errors import BitstreamError
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from fiftyone_latent_inr.codec import lattice
-from fiftyone_latent_inr.codec.coder import IntArray
 from fiftyone_latent_inr.codec.distributions import LEVELS
 from fiftyone_latent_inr.codec.lattice import Plane, coarsest, num_weights, passes, weight_class
+from fiftyone_latent_inr.codec.range_coder import IntArray
 
 SIZES = [(1, 1), (1, 9), (2, 2), (3, 50), (16, 28), (17, 33), (46, 81), (181, 64)]
 

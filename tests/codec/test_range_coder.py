@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fiftyone_latent_inr.codec.coder import MAX_CODE, Decoder, Encoder, Meter, flag_chance
+from fiftyone_latent_inr.codec.range_coder import MAX_CODE, Decoder, Encoder, Meter, flag_chance
 from fiftyone_latent_inr.errors import BitstreamError
 
 RNG = np.random.default_rng(0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fiftyone_latent_inr.codec import sequences
-from fiftyone_latent_inr.codec.coder import Decoder, Encoder, Meter
+from fiftyone_latent_inr.codec.range_coder import Decoder, Encoder, Meter
 from fiftyone_latent_inr.codec.sequences import Plan
 
 RNG = np.random.default_rng(0)

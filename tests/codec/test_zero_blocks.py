@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fiftyone_latent_inr.codec import blocks, side
-from fiftyone_latent_inr.codec.coder import CHANCES, Decoder, Encoder, Meter, flag_chance
+from fiftyone_latent_inr.codec import side_info as side
+from fiftyone_latent_inr.codec import zero_blocks as blocks
+from fiftyone_latent_inr.codec.range_coder import CHANCES, Decoder, Encoder, Meter, flag_chance
 from fiftyone_latent_inr.errors import BitstreamError
 
 RNG = np.random.default_rng(0)

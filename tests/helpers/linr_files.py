@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from fiftyone_latent_inr.codec import Layout, Quantised, Section, assemble, encode
-from fiftyone_latent_inr.codec.source import MemorySource
+from fiftyone_latent_inr.codec.byte_source import MemorySource
 from fiftyone_latent_inr.model import Architecture, LatentINR, Level
 from fiftyone_latent_inr.model.tensors import model_views, tensor_specs
 
