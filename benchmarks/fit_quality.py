@@ -27,7 +27,7 @@ from fiftyone_latent_inr.frames.metrics import psnr
 from fiftyone_latent_inr.latent_video.video import from_bytes, to_bytes
 from fiftyone_latent_inr.rendering.draw import draw
 from fiftyone_latent_inr.resources import NO_PRIOR
-from fiftyone_latent_inr.semantics.retrieval import centred_cosine
+from fiftyone_latent_inr.semantics.scores import centred_cosine
 from fiftyone_latent_inr.semantics.teachers import load_teacher
 
 from .bjontegaard import quality_at

@@ -33,7 +33,7 @@ from fiftyone_latent_inr.fitting.pretraining import PretrainConfig
 from fiftyone_latent_inr.prior_training import as_prior, prior_config, train_networks
 from fiftyone_latent_inr.priors.networks import PriorConfig, PriorNetworks
 from fiftyone_latent_inr.progress import FitProgress
-from fiftyone_latent_inr.semantics.retrieval import centred_cosine
+from fiftyone_latent_inr.semantics.scores import centred_cosine
 from fiftyone_latent_inr.video.footage import Source
 from fiftyone_latent_inr.window_pool import Embedder, Pool, Reel, WindowPool, named_reels, view_of
 

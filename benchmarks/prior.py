@@ -43,7 +43,7 @@ from fiftyone_latent_inr.fitting.prior_start import prior_start
 from fiftyone_latent_inr.frames import metrics
 from fiftyone_latent_inr.frames.cuts import find_cuts
 from fiftyone_latent_inr.resources import NO_PRIOR
-from fiftyone_latent_inr.semantics.retrieval import centred_cosine, pool, recall_at_k
+from fiftyone_latent_inr.semantics.scores import centred_cosine, pool, recall_at_k
 
 from .jobs import Job, run_jobs
 from .pretrain import TEST

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from fiftyone_latent_inr import shapes
-from fiftyone_latent_inr.semantics.retrieval import pool, recall_at_k
+from fiftyone_latent_inr.semantics.scores import pool, recall_at_k
 from fiftyone_latent_inr.semantics.teachers import Teacher, load_teacher
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -335,7 +335,7 @@ def _measure(
         measured["psnr_unquantised"] = measure(fitted.model, frames)[0] / count
     embeddings = stored.embeddings
     if targets is not None and embeddings is not None and count > 1:
-        from .semantics.retrieval import centred_cosine
+        from .semantics.scores import centred_cosine
 
         measured["alignment"] = float(centred_cosine(embeddings, targets.numpy()))
     return measured

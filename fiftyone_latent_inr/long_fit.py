@@ -263,7 +263,7 @@ class _LongFit:
 
     def _alignment(self, latents: codec.Quantised) -> float:
         """Mean centred cosine of the stored embeddings with the teacher's."""
-        from .semantics.retrieval import centred_cosine
+        from .semantics.scores import centred_cosine
 
         tensors, targets = self._semantic_tensors(latents.codes), self.scan.embeddings
         assert targets is not None

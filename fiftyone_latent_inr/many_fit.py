@@ -23,7 +23,7 @@ from .encode import _teacher, fit
 from .errors import InputError
 from .fit_parts import prior_for, with_less_memory
 from .fitting import FitConfig, Fitted, resolve
-from .fitting.many import Task, fit_together
+from .fitting.batch import Task, fit_together
 from .latent_video.video import LatentVideo
 from .many_videos import TooLongError, Video, open_video
 from .model import ModelConfig

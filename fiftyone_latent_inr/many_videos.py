@@ -17,7 +17,7 @@ from .encode import _METRICS_BYTES, _measure
 from .errors import InputError
 from .fit_parts import motion_between
 from .fitting import FitConfig, Fitted
-from .fitting.many import Task
+from .fitting.batch import Task
 from .fitting.prior_start import prior_start
 from .fitting.start import Start
 from .latent_video.video import LatentVideo, from_bytes, to_bytes

@@ -176,7 +176,7 @@ class Validation:
         each = self.psnr(networks)
         measured = {"psnr": round(float(np.mean(list(each.values()))), 3)}
         if self.targets is not None and len(self.targets) > 1 and networks.config.embedding_dim:
-            from .semantics.retrieval import centred_cosine
+            from .semantics.scores import centred_cosine
 
             embeddings = np.concatenate([networks.embed_frames(clip) for clip in self.clips.values()])
             measured["alignment"] = round(float(centred_cosine(embeddings, self.targets)), 4)

@@ -133,7 +133,8 @@ def check_teacher(name: str) -> None:
     """Raises:
     InputError: there is no teacher of this name.
     """
-    from ..semantics import sources, teachers
+    from ..semantics import teacher_files as sources
+    from ..semantics import teachers
 
     # The usual names need no look at OpenCLIP's list, whose import takes seconds
     if name not in (teachers.DEFAULT_TEACHER, teachers.SMALL):

@@ -24,10 +24,10 @@ from ..errors import InputError
 from ..frames.motion import Motion
 from ..model import SEMANTIC, LatentINR, ModelConfig
 from ..progress import FitProgress
+from .batch_rate import RateTerms
+from .batch_sampling import Draw, JointMotion, JointPixels, side_by_side
 from .config import FitConfig
 from .loop import Fitted, Steps, fit_frames, initial_model, spread_of
-from .many_rate import RateTerms
-from .many_sampling import Draw, JointMotion, JointPixels, side_by_side
 from .objective import Loss, Objective, compile_mode, fast_products, generator_on
 from .rate import SizeOf
 from .sampling import MotionSampler, PixelSampler

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import InputError
-from .sources import SMALL, Source, fetch, find_source, offline_if_unreachable, unavailable
+from .teacher_files import SMALL, Source, fetch, find_source, offline_if_unreachable, unavailable
 
 __all__ = ["DEFAULT_TEACHER", "SMALL", "Teacher", "load_teacher"]
 

@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from fiftyone_latent_inr import video
 from fiftyone_latent_inr.priors.prior import Prior
 from fiftyone_latent_inr.resources import hub_models_dir
-from fiftyone_latent_inr.semantics.retrieval import pool
+from fiftyone_latent_inr.semantics.scores import pool
 from fiftyone_latent_inr.semantics.teachers import load_teacher
 
 FFMPEG = pytest.mark.skipif(shutil.which("ffprobe") is None, reason="FiftyOne reads videos with ffmpeg")

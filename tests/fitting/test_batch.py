@@ -11,8 +11,9 @@ import torch
 
 from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.fit_parts import motion_between
-from fiftyone_latent_inr.fitting import PRESETS, FitConfig, Fitted, fit_frames, loop, many
-from fiftyone_latent_inr.fitting.many import Task, fit_together
+from fiftyone_latent_inr.fitting import PRESETS, FitConfig, Fitted, fit_frames, loop
+from fiftyone_latent_inr.fitting import batch as many
+from fiftyone_latent_inr.fitting.batch import Task, fit_together
 from fiftyone_latent_inr.fitting.soap import SOAP
 from fiftyone_latent_inr.fitting.start import Start
 from fiftyone_latent_inr.model import model_views, pixel_grid

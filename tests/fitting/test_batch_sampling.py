@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fiftyone_latent_inr.fitting.many_sampling import JointMotion, JointPixels
+from fiftyone_latent_inr.fitting.batch_sampling import JointMotion, JointPixels
 from fiftyone_latent_inr.frames.motion import Motion
 
 COUNTS = [5, 3, 8]

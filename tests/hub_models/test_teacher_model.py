@@ -10,7 +10,7 @@ import pytest
 
 from fiftyone_latent_inr import shapes
 from fiftyone_latent_inr.resources import hub_models_dir
-from fiftyone_latent_inr.semantics.retrieval import pool
+from fiftyone_latent_inr.semantics.scores import pool
 from fiftyone_latent_inr.semantics.teachers import load_teacher
 
 

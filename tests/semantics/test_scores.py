@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fiftyone_latent_inr.errors import InputError
-from fiftyone_latent_inr.semantics.retrieval import centred_cosine, pool, recall_at_k
+from fiftyone_latent_inr.semantics.scores import centred_cosine, pool, recall_at_k
 
 
 def test_pool_is_the_direction_of_the_mean():
