@@ -28,14 +28,14 @@ from safetensors.torch import save_file
 from fiftyone_latent_inr import load_prior, shapes
 from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.files import atomic_target, writable_folder
-from fiftyone_latent_inr.fitting.augment import Augmentation
-from fiftyone_latent_inr.fitting.pretraining import PretrainConfig
-from fiftyone_latent_inr.prior_training import as_prior, prior_config, train_networks
+from fiftyone_latent_inr.pretraining.augment import Augmentation
+from fiftyone_latent_inr.pretraining.pretrain import as_prior, prior_config, train_networks
+from fiftyone_latent_inr.pretraining.trainer import PretrainConfig
+from fiftyone_latent_inr.pretraining.windows import Embedder, Pool, Reel, WindowPool, named_reels, view_of
 from fiftyone_latent_inr.priors.networks import PriorConfig, PriorNetworks
 from fiftyone_latent_inr.progress import FitProgress
 from fiftyone_latent_inr.semantics.scores import centred_cosine
 from fiftyone_latent_inr.video.footage import Source
-from fiftyone_latent_inr.window_pool import Embedder, Pool, Reel, WindowPool, named_reels, view_of
 
 from .leaves import LeavesReel
 from .records import CLIPS

@@ -38,10 +38,10 @@ from fiftyone_latent_inr.encode import fit_rates
 from fiftyone_latent_inr.fit_parts import measure, motion_between
 from fiftyone_latent_inr.fitting import PRESETS
 from fiftyone_latent_inr.fitting.loop import _Fit
-from fiftyone_latent_inr.fitting.pretraining import drawn_unseen
 from fiftyone_latent_inr.fitting.prior_start import prior_start
 from fiftyone_latent_inr.frames import metrics
 from fiftyone_latent_inr.frames.cuts import find_cuts
+from fiftyone_latent_inr.pretraining.trainer import drawn_unseen
 from fiftyone_latent_inr.resources import NO_PRIOR
 from fiftyone_latent_inr.semantics.scores import centred_cosine, pool, recall_at_k
 

@@ -71,9 +71,9 @@ if TYPE_CHECKING:
     from .datasets.reconstructions import interpolate, reconstruct, super_resolve
     from .encode import fit, fit_rates
     from .errors import BitstreamError, InputError, PriorUnavailableError, TeacherUnavailableError
-    from .fitting.pretraining import PretrainConfig
     from .latent_video.video import LatentVideo, load
     from .many_fit import fit_many
+    from .pretraining.trainer import PretrainConfig
     from .priors.prior import Prior, load_prior
     from .progress import FitProgress
     from .semantics.teachers import load_teacher

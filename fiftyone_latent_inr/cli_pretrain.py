@@ -38,8 +38,8 @@ def add_pretrain(commands: Any) -> None:
 
 
 def _pretrain(args: argparse.Namespace) -> None:
-    from .fitting.pretraining import PretrainConfig
-    from .prior_training import pretrain
+    from .pretraining.pretrain import pretrain
+    from .pretraining.trainer import PretrainConfig
 
     config = PretrainConfig()
     prior = pretrain(

@@ -213,7 +213,7 @@ def prior_folder(tmp_path_factory):
     """A prior for the `tiny` fits and the small teacher, from noise."""
     import torch
 
-    from fiftyone_latent_inr.prior_training import prior_config
+    from fiftyone_latent_inr.pretraining.pretrain import prior_config
     from fiftyone_latent_inr.priors.prior import Prior
     from fiftyone_latent_inr.semantics.teachers import load_teacher
 

@@ -47,8 +47,8 @@ def test_importing_the_package_is_cheap() -> None:
         ("fiftyone_latent_inr.frames.cuts", "torch fiftyone cv2 open_clip av"),
         ("fiftyone_latent_inr.encode", "fiftyone cv2 open_clip av"),
         ("fiftyone_latent_inr.priors.prior", "fiftyone open_clip av"),
-        ("fiftyone_latent_inr.fitting.pretraining", "fiftyone open_clip av"),
-        ("fiftyone_latent_inr.prior_training", "fiftyone cv2 open_clip av"),
+        ("fiftyone_latent_inr.pretraining.trainer", "fiftyone open_clip av"),
+        ("fiftyone_latent_inr.pretraining.pretrain", "fiftyone cv2 open_clip av"),
         ("fiftyone_latent_inr.shapes", "torch fiftyone open_clip av"),
     ],
 )

@@ -17,14 +17,14 @@ from fiftyone_latent_inr import PretrainConfig, codec
 from fiftyone_latent_inr.codec.byte_source import MemorySource
 from fiftyone_latent_inr.errors import BitstreamError, InputError
 from fiftyone_latent_inr.fitting import PRESETS, FitConfig
-from fiftyone_latent_inr.fitting.augment import Augmentation
 from fiftyone_latent_inr.latent_video.video import from_bytes
 from fiftyone_latent_inr.model import Architecture, Level
-from fiftyone_latent_inr.prior_training import as_prior, train_networks
+from fiftyone_latent_inr.pretraining.augment import Augmentation
+from fiftyone_latent_inr.pretraining.pretrain import as_prior, train_networks
+from fiftyone_latent_inr.pretraining.windows import named_reels
 from fiftyone_latent_inr.priors.networks import PriorConfig
 from fiftyone_latent_inr.priors.prior import Prior
 from fiftyone_latent_inr.priors.reference import PriorReference
-from fiftyone_latent_inr.window_pool import named_reels
 
 ARCHITECTURE = Architecture(
     levels=(Level(8, 4, 2), Level(4, 4), Level(2, 2)),

@@ -35,6 +35,6 @@ def pretrain(sources: Any, **options: Any) -> Prior:
         from .pretrain import pretrain_dataset
 
         return pretrain_dataset(sources, **options)
-    from ..prior_training import pretrain as pretrain_files
+    from ..pretraining.pretrain import pretrain as pretrain_files
 
     return pretrain_files(sources, **options)

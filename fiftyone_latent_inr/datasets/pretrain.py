@@ -17,8 +17,8 @@ from fiftyone.core.collections import SampleCollection
 
 from ..errors import InputError
 from ..files import digest_of, fingerprint, writable_folder
-from ..fitting.pretraining import PretrainConfig
-from ..prior_training import pretrain
+from ..pretraining.pretrain import pretrain
+from ..pretraining.trainer import PretrainConfig
 from ..priors.prior import Prior, load_prior
 from ..progress import FitProgress
 from . import runs

@@ -8,7 +8,7 @@ from fiftyone.core.collections import SampleCollection
 
 from ..devices import pick_device
 from ..errors import InputError
-from ..fitting.pretraining import PretrainConfig
+from ..pretraining.trainer import PretrainConfig
 from .pretrain import prior_name
 from .priors import local_priors, priors_dir
 from .reporter import duration

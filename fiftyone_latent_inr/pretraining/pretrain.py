@@ -20,28 +20,22 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from .devices import describe_device, one_thread, pick_device
-from .encode import _teacher
-from .errors import InputError
-from .files import atomic_target, writable_folder
-from .fitting import resolve
-from .fitting.pretraining import (
-    Frames,
-    PretrainConfig,
-    Pretraining,
-    Views,
-    drawn_unseen,
-)
-from .frames.metrics import psnr
-from .frames.resize import area_resize
-from .priors.networks import PriorConfig, PriorNetworks
-from .progress import FitProgress, ProgressCallback, reporting
-from .video.footage import Footage, Source
-from .window_pool import Reel, WindowPool, name_of, named_reels
+from ..devices import describe_device, one_thread, pick_device
+from ..encode import _teacher
+from ..errors import InputError
+from ..files import atomic_target, writable_folder
+from ..fitting import resolve
+from ..frames.metrics import psnr
+from ..frames.resize import area_resize
+from ..priors.networks import PriorConfig, PriorNetworks
+from ..progress import FitProgress, ProgressCallback, reporting
+from ..video.footage import Footage, Source
+from .trainer import Frames, PretrainConfig, Pretraining, Views, drawn_unseen
+from .windows import Reel, WindowPool, name_of, named_reels
 
 if TYPE_CHECKING:
-    from .priors.prior import Prior
-    from .semantics.teachers import Teacher
+    from ..priors.prior import Prior
+    from ..semantics.teachers import Teacher
 
 VIDEO_SUFFIXES = frozenset(
     [".avi", ".flv", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".ts", ".webm", ".wmv"]
@@ -130,7 +124,7 @@ def pretrain(
 
 def as_prior(networks: PriorNetworks, notes: dict[str, Any]) -> Prior:
     """A prior of trained networks, on the CPU."""
-    from .priors.prior import Prior
+    from ..priors.prior import Prior
 
     return Prior(networks.config, notes, networks).to("cpu")
 
@@ -176,7 +170,7 @@ class Validation:
         each = self.psnr(networks)
         measured = {"psnr": round(float(np.mean(list(each.values()))), 3)}
         if self.targets is not None and len(self.targets) > 1 and networks.config.embedding_dim:
-            from .semantics.scores import centred_cosine
+            from ..semantics.scores import centred_cosine
 
             embeddings = np.concatenate([networks.embed_frames(clip) for clip in self.clips.values()])
             measured["alignment"] = round(float(centred_cosine(embeddings, self.targets)), 4)

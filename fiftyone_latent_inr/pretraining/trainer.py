@@ -24,15 +24,15 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
+from ..fitting.loop import spread_of
+from ..fitting.losses import alignment_loss
+from ..fitting.objective import fast_products, generator_on
+from ..fitting.sampling import cells_of, patches
+from ..fitting.soap import SOAP
 from ..model import pixel_grid
 from ..priors.networks import PriorNetworks
 from ..progress import FitProgress
 from .augment import Augmentation, Frames, cut_clip, finish
-from .loop import spread_of
-from .losses import alignment_loss
-from .objective import fast_products, generator_on
-from .sampling import cells_of, patches
-from .soap import SOAP
 
 # Counted into `PretrainConfig.digest`: raise it whenever the same settings and seed would give other networks.
 PRETRAIN_VERSION = 4

@@ -22,8 +22,8 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from .errors import InputError
-from .video.footage import Footage, Source
+from ..errors import InputError
+from ..video.footage import Footage, Source
 
 Frames = npt.NDArray[np.uint8]
 Embeddings = npt.NDArray[np.float32]
@@ -99,7 +99,7 @@ class FootageReel:
             self.num_frames = len(frames)
             start = int(place * (max(0, len(frames) - WINDOW_FRAMES) + 1))
             return _boxed(iter(frames[start : start + WINDOW_FRAMES]), pick)
-        from .video.reader import VideoReader  # PyAV is needed for files alone
+        from ..video.reader import VideoReader  # PyAV is needed for files alone
 
         for begin in (place, 0.0):  # a damaged or wrongly declared end must not cost the whole file
             with VideoReader(self.source) as reader:

@@ -10,7 +10,7 @@ import pytest
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import InputError
 from fiftyone_latent_inr.datasets import runs
-from fiftyone_latent_inr.fitting.pretraining import PretrainConfig
+from fiftyone_latent_inr.pretraining.trainer import PretrainConfig
 
 TINY = PretrainConfig(
     steps=20, clips_per_step=1, window=4, frames_per_step=2, points_per_frame=64, sizes=((16, 16),), semantic_frames=4
@@ -86,7 +86,7 @@ def test_done_again_nothing_is_trained(dataset, monkeypatch):
 
 
 def test_a_stopped_run_is_recorded_and_goes_on(dataset, home, monkeypatch):
-    monkeypatch.setattr("fiftyone_latent_inr.prior_training._STORE_EVERY", 20)
+    monkeypatch.setattr("fiftyone_latent_inr.pretraining.pretrain._STORE_EVERY", 20)
     config = replace(TINY, steps=60)
 
     def stop(fraction, label):

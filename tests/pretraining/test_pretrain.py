@@ -14,11 +14,11 @@ from scenes import scene
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import video
 from fiftyone_latent_inr.errors import InputError
-from fiftyone_latent_inr.fitting.pretraining import PretrainConfig
-from fiftyone_latent_inr.prior_training import STATE_FILE, _split, list_sources, prior_config, train_networks
+from fiftyone_latent_inr.pretraining.pretrain import STATE_FILE, _split, list_sources, prior_config, train_networks
+from fiftyone_latent_inr.pretraining.trainer import PretrainConfig
+from fiftyone_latent_inr.pretraining.windows import named_reels
 from fiftyone_latent_inr.priors.networks import PriorNetworks
 from fiftyone_latent_inr.progress import FitProgress
-from fiftyone_latent_inr.window_pool import named_reels
 
 TINY = PretrainConfig(
     steps=20, clips_per_step=2, window=6, frames_per_step=3, points_per_frame=96, sizes=((16, 24),), semantic_frames=8
@@ -82,7 +82,7 @@ def test_pretrain_gives_a_prior_and_stores_it(tmp_path: Path, monkeypatch: pytes
         made.append(notes)
         return Stored()
 
-    monkeypatch.setattr("fiftyone_latent_inr.prior_training.as_prior", as_prior)
+    monkeypatch.setattr("fiftyone_latent_inr.pretraining.pretrain.as_prior", as_prior)
     sources = [scene(k, 12, 1.0, 32, 48) for k in range(3)]
     prior = linr.pretrain(
         sources, config=TINY, validation=sources[:1], output_dir=tmp_path / "prior", width=6, progress=False
@@ -95,7 +95,7 @@ def test_pretrain_gives_a_prior_and_stores_it(tmp_path: Path, monkeypatch: pytes
 def test_a_stopped_run_goes_on_to_the_same_networks(
     clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fiftyone_latent_inr.prior_training._STORE_EVERY", 20)
+    monkeypatch.setattr("fiftyone_latent_inr.pretraining.pretrain._STORE_EVERY", 20)
     config = PretrainConfig(**{**vars(TINY), "steps": 40})
     shape = prior_config("fast", 6)
 

@@ -11,14 +11,9 @@ from scenes import scene
 
 from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.fitting import PRESETS
-from fiftyone_latent_inr.fitting.augment import Augmentation, cut_clip, finish
-from fiftyone_latent_inr.fitting.pretraining import (
-    PretrainConfig,
-    Pretraining,
-    drawn_unseen,
-    grid_cost,
-)
 from fiftyone_latent_inr.frames.metrics import psnr
+from fiftyone_latent_inr.pretraining.augment import Augmentation, cut_clip, finish
+from fiftyone_latent_inr.pretraining.trainer import PretrainConfig, Pretraining, drawn_unseen, grid_cost
 from fiftyone_latent_inr.priors.networks import PriorConfig, PriorNetworks
 
 PLAIN = Augmentation(most_zoom=1.0, most_stride=1, frozen=0.0, camera=0.0, cut=0.0, mirror=False, colours=False)

@@ -12,7 +12,7 @@ from scenes import scene
 from fiftyone_latent_inr import video
 from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.frames.resize import area_resize
-from fiftyone_latent_inr.window_pool import (
+from fiftyone_latent_inr.pretraining.windows import (
     WINDOW_FRAMES,
     FootageReel,
     Pool,

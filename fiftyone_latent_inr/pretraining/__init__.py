@@ -1,0 +1,1 @@
+"""Many videos in, a `Prior` out."""
