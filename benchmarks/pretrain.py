@@ -25,7 +25,7 @@ import numpy.typing as npt
 import torch
 from safetensors.torch import save_file
 
-from fiftyone_latent_inr import load_prior, shapes
+from fiftyone_latent_inr import load_prior
 from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.files import atomic_target, writable_folder
 from fiftyone_latent_inr.pretraining.augment import Augmentation
@@ -35,6 +35,7 @@ from fiftyone_latent_inr.pretraining.windows import Embedder, Pool, Reel, Window
 from fiftyone_latent_inr.priors.networks import PriorConfig, PriorNetworks
 from fiftyone_latent_inr.progress import FitProgress
 from fiftyone_latent_inr.semantics.scores import centred_cosine
+from fiftyone_latent_inr.small_world import world as shapes
 from fiftyone_latent_inr.video.footage import Source
 
 from .leaves import LeavesReel

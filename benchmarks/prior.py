@@ -33,7 +33,7 @@ import numpy as np
 import torch
 
 import fiftyone_latent_inr as linr
-from fiftyone_latent_inr import shapes, video
+from fiftyone_latent_inr import video
 from fiftyone_latent_inr.encode import fit_rates
 from fiftyone_latent_inr.fit_parts import measure, motion_between
 from fiftyone_latent_inr.fitting import PRESETS
@@ -44,6 +44,7 @@ from fiftyone_latent_inr.frames.cuts import find_cuts
 from fiftyone_latent_inr.pretraining.trainer import drawn_unseen
 from fiftyone_latent_inr.resources import NO_PRIOR
 from fiftyone_latent_inr.semantics.scores import centred_cosine, pool, recall_at_k
+from fiftyone_latent_inr.small_world import world as shapes
 
 from .jobs import Job, run_jobs
 from .pretrain import TEST

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fiftyone_latent_inr import shapes
 from fiftyone_latent_inr.semantics.scores import pool, recall_at_k
 from fiftyone_latent_inr.semantics.teachers import Teacher, load_teacher
+from fiftyone_latent_inr.small_world import world as shapes
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))

@@ -58,8 +58,9 @@ def measure(root: Path, count: int, preset: str) -> dict[str, Any]:
     import numpy as np
 
     import fiftyone_latent_inr as linr
-    from fiftyone_latent_inr import shapes, video
+    from fiftyone_latent_inr import video
     from fiftyone_latent_inr.semantics.scores import pool, recall_at_k
+    from fiftyone_latent_inr.small_world import world as shapes
 
     clips = shapes.write_clips(root / "clips", count, SEED, size=SIZE, num_frames=FRAMES, held_out=True)
     captions = [str(clip["caption"]) for clip in clips]

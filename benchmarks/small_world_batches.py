@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fiftyone_latent_inr import shape_geometry, shapes
+from fiftyone_latent_inr.small_world import geometry as shape_geometry
+from fiftyone_latent_inr.small_world import world as shapes
 
 COLOURS = tuple(shapes.COLOURS)
 COLOUR_INDEX = {name: index for index, name in enumerate(COLOURS)}

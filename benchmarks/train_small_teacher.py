@@ -35,7 +35,7 @@ from small_world_batches import (
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fiftyone_latent_inr import shapes
+from fiftyone_latent_inr.small_world import world as shapes
 
 CONFIG: dict[str, Any] = {
     "model_cfg": {

@@ -102,7 +102,8 @@ def clips(tmp_path_factory):
     """Three labelled clips, 48x48, 6 frames."""
     import numpy as np
 
-    from fiftyone_latent_inr import shapes, video
+    from fiftyone_latent_inr import video
+    from fiftyone_latent_inr.small_world import world as shapes
 
     folder = tmp_path_factory.mktemp("clips")
     paths, rng = {}, np.random.default_rng(1)

@@ -11,7 +11,7 @@ from fiftyone_latent_inr.demo import choose_queries, format_table
 from fiftyone_latent_inr.demo.clips import NUM_GENERATED, prepare_clips
 from fiftyone_latent_inr.demo.picture import draw_picture
 from fiftyone_latent_inr.errors import InputError
-from fiftyone_latent_inr.shapes import is_held_out
+from fiftyone_latent_inr.small_world.world import is_held_out
 from fiftyone_latent_inr.video.decode import read
 
 

@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import InputError
-from .shape_geometry import gaussian_blur, signed_distance
+from ..errors import InputError
+from .geometry import gaussian_blur, signed_distance
 
 # Each name covers the segments between its anchors: "shades vary". Names that people disagree about
 # (a dark red that others call brown) are kept apart on purpose.
@@ -321,7 +321,7 @@ def write_clips(
         One entry a clip, as in the manifest: `file` (name in the directory), `caption`, `captions`, `shapes`
         (kind, colour and motion of each), `background`, `held_out`.
     """
-    from . import video
+    from .. import video
 
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)

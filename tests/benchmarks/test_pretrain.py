@@ -12,10 +12,10 @@ from safetensors.torch import load_file
 from benchmarks import pretrain
 from benchmarks.leaves import LeavesReel, leaves
 from benchmarks.pretrain import TEST, TRAINING, ShapesReel, SmallWorldViews
-from fiftyone_latent_inr import shapes
 from fiftyone_latent_inr.pretraining.pretrain import prior_config
 from fiftyone_latent_inr.pretraining.windows import WindowPool, named_reels
 from fiftyone_latent_inr.priors.networks import PriorConfig, PriorNetworks
+from fiftyone_latent_inr.small_world import world as shapes
 
 
 def test_leaves_move_and_are_the_same_for_a_seed() -> None:

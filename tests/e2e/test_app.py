@@ -70,7 +70,8 @@ def screenshots(tmp_path_factory):
 def _clip(folder, colour, kind, ground):
     import numpy as np
 
-    from fiftyone_latent_inr import shapes, video
+    from fiftyone_latent_inr import video
+    from fiftyone_latent_inr.small_world import world as shapes
 
     path = folder / f"{colour}_{kind}.mp4"
     spec = shapes.random_spec(np.random.default_rng(0), (colour, kind, ground), motion="right", aspect=1)

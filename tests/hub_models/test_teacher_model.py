@@ -8,10 +8,10 @@ import sys
 import numpy as np
 import pytest
 
-from fiftyone_latent_inr import shapes
 from fiftyone_latent_inr.resources import hub_models_dir
 from fiftyone_latent_inr.semantics.scores import pool
 from fiftyone_latent_inr.semantics.teachers import load_teacher
+from fiftyone_latent_inr.small_world import world as shapes
 
 
 @pytest.fixture(scope="module")

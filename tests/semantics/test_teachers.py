@@ -14,11 +14,11 @@ from foreign_shapes import clips as foreign_clips
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from fiftyone_latent_inr import shapes
 from fiftyone_latent_inr.errors import InputError, TeacherUnavailableError
 from fiftyone_latent_inr.resources import hub_models_dir
 from fiftyone_latent_inr.semantics.scores import pool, recall_at_k
 from fiftyone_latent_inr.semantics.teachers import DEFAULT_TEACHER, load_teacher
+from fiftyone_latent_inr.small_world import world as shapes
 
 SMALL_DIR = hub_models_dir() / "small-teacher"
 

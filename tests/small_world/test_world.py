@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from fiftyone_latent_inr import shapes, video
+from fiftyone_latent_inr import video
 from fiftyone_latent_inr.errors import InputError
+from fiftyone_latent_inr.small_world import world as shapes
 
 
 def clean(kind="circle", colour="red", ground="white", motion="still", **changes):

@@ -1,0 +1,1 @@
+"""A seed in, drawn clips of coloured shapes with captions out."""
