@@ -23,10 +23,10 @@ import numpy as np
 import torch
 
 from fiftyone_latent_inr import video
-from fiftyone_latent_inr.fit_parts import measure
+from fiftyone_latent_inr.encoding.fit_parts import measure
+from fiftyone_latent_inr.encoding.plan import Plan, Span, fingerprint
 from fiftyone_latent_inr.fitting import PRESETS, FitConfig, Fitted, fit_frames
 from fiftyone_latent_inr.fitting.start import Start
-from fiftyone_latent_inr.groups import Plan, Span, fingerprint
 from fiftyone_latent_inr.latent_video.sections import decode_group, encode_group
 from fiftyone_latent_inr.latent_video.stored import to_model
 from fiftyone_latent_inr.model import ModelConfig

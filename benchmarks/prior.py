@@ -34,8 +34,8 @@ import torch
 
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import video
-from fiftyone_latent_inr.encode import fit_rates
-from fiftyone_latent_inr.fit_parts import measure, motion_between
+from fiftyone_latent_inr.encoding.fit import fit_rates
+from fiftyone_latent_inr.encoding.fit_parts import measure, motion_between
 from fiftyone_latent_inr.fitting import PRESETS
 from fiftyone_latent_inr.fitting.loop import _Fit
 from fiftyone_latent_inr.fitting.prior_start import prior_start

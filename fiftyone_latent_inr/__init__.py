@@ -69,10 +69,10 @@ if TYPE_CHECKING:
     from .datasets.fit import fit_dataset
     from .datasets.grouped import to_grouped_dataset
     from .datasets.reconstructions import interpolate, reconstruct, super_resolve
-    from .encode import fit, fit_rates
+    from .encoding.fit import fit, fit_rates
+    from .encoding.many import fit_many
     from .errors import BitstreamError, InputError, PriorUnavailableError, TeacherUnavailableError
     from .latent_video.video import LatentVideo, load
-    from .many_fit import fit_many
     from .pretraining.trainer import PretrainConfig
     from .priors.prior import Prior, load_prior
     from .progress import FitProgress

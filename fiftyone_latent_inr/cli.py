@@ -212,7 +212,7 @@ def _add_compare(commands: Any) -> None:
 
 
 def _compare(args: argparse.Namespace) -> None:
-    from .compare import compare
+    from .encoding.measure import compare
 
     measured = compare(args.original, args.input, device=args.device, prior=_prior(args))
     _report({"original": str(args.original), "file": str(args.input), **measured}, args.json)

@@ -51,7 +51,7 @@ def add_encode(commands: Any) -> None:
 def _encode(args: argparse.Namespace) -> None:
     # Before a fit of minutes begins: can its result be stored?
     arg.check_output(args.output, args.input)
-    from .checkpoint import discard, has_checkpoint
+    from .encoding.checkpoint import discard, has_checkpoint
 
     parts = args.output.with_name(f"{args.output.name}.parts")
 
@@ -71,7 +71,7 @@ def _encode(args: argparse.Namespace) -> None:
 
 
 def _fit_file(args: argparse.Namespace, parts: Path) -> LatentVideo:
-    from .encode import fit
+    from .encoding.fit import fit
 
     return fit(
         args.input,

@@ -45,7 +45,7 @@ def test_importing_the_package_is_cheap() -> None:
         ("fiftyone_latent_inr.codec", "torch fiftyone open_clip av"),
         ("fiftyone_latent_inr.model", "fiftyone open_clip av"),
         ("fiftyone_latent_inr.frames.cuts", "torch fiftyone cv2 open_clip av"),
-        ("fiftyone_latent_inr.encode", "fiftyone cv2 open_clip av"),
+        ("fiftyone_latent_inr.encoding.fit", "fiftyone cv2 open_clip av"),
         ("fiftyone_latent_inr.priors.prior", "fiftyone open_clip av"),
         ("fiftyone_latent_inr.pretraining.trainer", "fiftyone open_clip av"),
         ("fiftyone_latent_inr.pretraining.pretrain", "fiftyone cv2 open_clip av"),

@@ -169,7 +169,7 @@ def default_output_dir(dataset: fo.Dataset) -> Path:
 
 
 def _check_options(options: dict[str, Any]) -> None:
-    from ..encode import fit
+    from ..encoding.fit import fit
 
     taken = {"source", "preset", "teacher", "prior", "progress", "fps", "metadata", "checkpoint"}
     known = [name for name in inspect.signature(fit).parameters if name not in taken]
@@ -189,7 +189,7 @@ def _load_teacher(teacher: Any, device: Any) -> Any:
 
 def _load_prior(prior: Any, preset: str, teacher: Any, options: dict[str, Any]) -> Any:
     """Loaded once for the run; whether the fits can start from it is known before the first."""
-    from ..fit_parts import default_prior, resolve_prior
+    from ..encoding.fit_parts import default_prior, resolve_prior
     from .priors import is_found_again
 
     config = Settings.config(preset, options)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..checkpoint import discard
+from ..encoding.checkpoint import discard
 from ..errors import BitstreamError, InputError
 from ..progress import FitProgress
 from . import index
@@ -103,7 +103,7 @@ class FitJob(Job):
         return None
 
     def _fit(self, target: Target, print_: str, parts: Path) -> Any:
-        from ..encode import fit
+        from ..encoding.fit import fit
 
         def listen(event: FitProgress) -> None:
             if event.message and event.message not in self._said:

@@ -164,7 +164,8 @@ def _same_prior(record: dict[str, Any], prior: str | None, preset: str) -> bool:
 
 def _seconds_each(samples: SampleCollection, options: dict[str, Any]) -> float | None:
     """Estimates one video from the mean of the metadata, or from the first file where there are none."""
-    from .. import encode, video
+    from .. import video
+    from ..encoding import fit as encode
 
     frames, height, width = samples.mean(
         ["metadata.total_frame_count", "metadata.frame_height", "metadata.frame_width"]

@@ -17,10 +17,10 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from . import codec
-from .errors import BitstreamError, InputError
-from .files import atomic_target, writable_folder
-from .groups import Plan, Span
+from .. import codec
+from ..errors import BitstreamError, InputError
+from ..files import atomic_target, writable_folder
+from .plan import Plan, Span
 from .scan import Scan
 
 _SCAN, _EMBEDDINGS = "plan.json", "arrays.npz"

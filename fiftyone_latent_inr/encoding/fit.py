@@ -16,22 +16,22 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..devices import describe_device, one_thread, pick_device
+from ..errors import InputError
+from ..files import digest_of
+from ..fitting import FitConfig, Fitted, fit_frames, resolve
+from ..fitting.prior_start import prior_start
+from ..latent_video.video import LatentVideo, from_bytes, to_bytes
+from ..progress import FitProgress, ProgressCallback, drive, reporting
+from ..video.footage import Footage, Source
 from .checkpoint import Checkpoint
-from .devices import describe_device, one_thread, pick_device
-from .errors import InputError
-from .files import digest_of
 from .fit_parts import measure, motion_between, prior_for, with_less_memory
-from .fitting import FitConfig, Fitted, fit_frames, resolve
-from .fitting.prior_start import prior_start
-from .latent_video.video import LatentVideo, from_bytes, to_bytes
-from .long_fit import fit_long
-from .progress import FitProgress, ProgressCallback, drive, reporting
 from .scan import Scan, scan
-from .video.footage import Footage, Source
+from .video_fit import fit_long
 
 if TYPE_CHECKING:
-    from .priors.prior import Prior
-    from .semantics.teachers import Teacher
+    from ..priors.prior import Prior
+    from ..semantics.teachers import Teacher
 
 # What the metrics, which are measured last, add to a file.
 _METRICS_BYTES = 120
@@ -312,7 +312,7 @@ def estimate_seconds(
 def _teacher(teacher: str | Teacher | None, device: torch.device) -> Teacher | None:
     if not isinstance(teacher, str):
         return teacher
-    from .semantics.teachers import load_teacher
+    from ..semantics.teachers import load_teacher
 
     return load_teacher(teacher, device=str(device))
 
@@ -335,7 +335,7 @@ def _measure(
         measured["psnr_unquantised"] = measure(fitted.model, frames)[0] / count
     embeddings = stored.embeddings
     if targets is not None and embeddings is not None and count > 1:
-        from .semantics.scores import centred_cosine
+        from ..semantics.scores import centred_cosine
 
         measured["alignment"] = float(centred_cosine(embeddings, targets.numpy()))
     return measured

@@ -12,18 +12,18 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .errors import InputError
-from .fitting import FitConfig
-from .frames import metrics
-from .frames.motion import LEAST_SIDE, Motion, optical_flow
-from .model import LatentINR
-from .progress import FitProgress, ProgressCallback
-from .rendering.draw import draw
-from .resources import NO_PRIOR
+from ..errors import InputError
+from ..fitting import FitConfig
+from ..frames import metrics
+from ..frames.motion import LEAST_SIDE, Motion, optical_flow
+from ..model import LatentINR
+from ..progress import FitProgress, ProgressCallback
+from ..rendering.draw import draw
+from ..resources import NO_PRIOR
 
 if TYPE_CHECKING:
-    from .priors.prior import Prior
-    from .semantics.teachers import Teacher
+    from ..priors.prior import Prior
+    from ..semantics.teachers import Teacher
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ def resolve_prior(prior: str | os.PathLike[str] | Prior | None) -> Prior | None:
         return prior
     if os.fspath(prior).strip() == NO_PRIOR:
         return None
-    from .priors.prior import load_prior
+    from ..priors.prior import load_prior
 
     return load_prior(os.fspath(prior))
 
@@ -105,7 +105,7 @@ def default_prior(settings: FitConfig) -> Prior | None:
     if settings.prior is None:
         return None
     try:
-        from .priors.prior import bundled_priors, load_prior
+        from ..priors.prior import bundled_priors, load_prior
     except ImportError as error:  # of the Hub's client
         log.warning("the fit starts from noise, not from %s: %s", settings.prior, error)
         return None

@@ -18,22 +18,22 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from .devices import describe_device, one_thread, pick_device
-from .encode import _teacher, fit
-from .errors import InputError
+from ..devices import describe_device, one_thread, pick_device
+from ..errors import InputError
+from ..fitting import FitConfig, Fitted, resolve
+from ..fitting.batch import Task, fit_together
+from ..latent_video.video import LatentVideo
+from ..model import ModelConfig
+from ..progress import FitProgress, ProgressCallback, drive, reporting
+from ..resources import NO_PRIOR
+from ..video.footage import Source
+from .fit import _teacher, fit
 from .fit_parts import prior_for, with_less_memory
-from .fitting import FitConfig, Fitted, resolve
-from .fitting.batch import Task, fit_together
-from .latent_video.video import LatentVideo
 from .many_videos import TooLongError, Video, open_video
-from .model import ModelConfig
-from .progress import FitProgress, ProgressCallback, drive, reporting
-from .resources import NO_PRIOR
-from .video.footage import Source
 
 if TYPE_CHECKING:
-    from .priors.prior import Prior
-    from .semantics.teachers import Teacher
+    from ..priors.prior import Prior
+    from ..semantics.teachers import Teacher
 
 # More networks than this at once gain nothing: a card has enough to do with each step.
 _MOST_TOGETHER = 64

@@ -12,23 +12,23 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..errors import InputError
+from ..fitting import FitConfig, Fitted
+from ..fitting.batch import Task
+from ..fitting.prior_start import prior_start
+from ..fitting.start import Start
+from ..latent_video.video import LatentVideo, from_bytes, to_bytes
+from ..progress import FitProgress
+from ..video.footage import Footage, Source
 from .checkpoint import Checkpoint
-from .encode import _METRICS_BYTES, _measure
-from .errors import InputError
+from .fit import _METRICS_BYTES, _measure
 from .fit_parts import motion_between
-from .fitting import FitConfig, Fitted
-from .fitting.batch import Task
-from .fitting.prior_start import prior_start
-from .fitting.start import Start
-from .latent_video.video import LatentVideo, from_bytes, to_bytes
-from .long_fit import Tensors, _LongFit
-from .progress import FitProgress
 from .scan import Scan, scan
-from .video.footage import Footage, Source
+from .video_fit import Tensors, _LongFit
 
 if TYPE_CHECKING:
-    from .priors.prior import Prior
-    from .semantics.teachers import Teacher
+    from ..priors.prior import Prior
+    from ..semantics.teachers import Teacher
 
 Frames = npt.NDArray[np.uint8]
 

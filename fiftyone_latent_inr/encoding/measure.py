@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import InputError
-from .frames import metrics
-from .latent_video.video import load
-from .video.decode import iter_frames, probe
+from ..errors import InputError
+from ..frames import metrics
+from ..latent_video.video import load
+from ..video.decode import iter_frames, probe
 
 if TYPE_CHECKING:
-    from .priors.prior import Prior
+    from ..priors.prior import Prior
 
 
 def compare(

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .frames.cuts import MAX_FLASH, CutFinder
+from ..frames.cuts import MAX_FLASH, CutFinder
 
 Frame = npt.NDArray[np.uint8]
 Print = npt.NDArray[np.uint8]

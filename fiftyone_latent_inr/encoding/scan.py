@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from .errors import InputError
-from .fitting import FitConfig
-from .groups import GroupPlanner, Plan, most_frames
-from .progress import FitProgress, ProgressCallback
-from .video.footage import Footage
+from ..errors import InputError
+from ..fitting import FitConfig
+from ..progress import FitProgress, ProgressCallback
+from ..video.footage import Footage
+from .plan import GroupPlanner, Plan, most_frames
 
 if TYPE_CHECKING:
-    from .semantics.teachers import Teacher
+    from ..semantics.teachers import Teacher
 
 # Frames that are shown to the teacher at a time, and between two progress events.
 _TOGETHER = 32

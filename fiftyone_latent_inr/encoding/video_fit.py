@@ -17,26 +17,26 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from . import codec
+from .. import codec
+from ..codec.quantisation import FloatArray
+from ..errors import InputError
+from ..fitting import FitConfig, Fitted, fit_frames
+from ..fitting.prior_start import prior_start
+from ..fitting.start import Head, Start
+from ..latent_video.sections import decode_group, encode_group, encode_semantic, header
+from ..latent_video.stored import to_model
+from ..latent_video.video import LatentVideo, from_bytes
+from ..model import ModelConfig, model_views
+from ..priors.model_tensors import prior_tensors
+from ..progress import FitProgress, ProgressCallback, drive
+from ..video.footage import Footage
 from .checkpoint import Checkpoint, Finished
-from .codec.quantisation import FloatArray
-from .errors import InputError
 from .fit_parts import measure, motion_between, with_less_memory
-from .fitting import FitConfig, Fitted, fit_frames
-from .fitting.prior_start import prior_start
-from .fitting.start import Head, Start
-from .groups import Span
-from .latent_video.sections import decode_group, encode_group, encode_semantic, header
-from .latent_video.stored import to_model
-from .latent_video.video import LatentVideo, from_bytes
-from .model import ModelConfig, model_views
-from .priors.model_tensors import prior_tensors
-from .progress import FitProgress, ProgressCallback, drive
+from .plan import Span
 from .scan import Scan
-from .video.footage import Footage
 
 if TYPE_CHECKING:
-    from .priors.prior import Prior
+    from ..priors.prior import Prior
 
 # Groups whose numbers are kept to start others from.
 _KEPT = 4
@@ -263,7 +263,7 @@ class _LongFit:
 
     def _alignment(self, latents: codec.Quantised) -> float:
         """Mean centred cosine of the stored embeddings with the teacher's."""
-        from .semantics.scores import centred_cosine
+        from ..semantics.scores import centred_cosine
 
         tensors, targets = self._semantic_tensors(latents.codes), self.scan.embeddings
         assert targets is not None

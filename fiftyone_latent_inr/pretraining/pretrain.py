@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from ..devices import describe_device, one_thread, pick_device
-from ..encode import _teacher
+from ..encoding.fit import _teacher
 from ..errors import InputError
 from ..files import atomic_target, writable_folder
 from ..fitting import resolve

@@ -11,14 +11,14 @@ from fiftyone_latent_inr import InputError, PriorUnavailableError, load, load_pr
 from fiftyone_latent_inr.datasets import runs, status
 from fiftyone_latent_inr.datasets.priors import check_prior, fetch_prior, known_priors
 from fiftyone_latent_inr.datasets.settings import Settings
-from fiftyone_latent_inr.fit_parts import resolve_prior
+from fiftyone_latent_inr.encoding.fit_parts import resolve_prior
 from fiftyone_latent_inr.fitting import PRESETS
 
 
 @pytest.fixture
 def fits(monkeypatch):
     """The priors that the fits were given."""
-    from fiftyone_latent_inr import encode
+    from fiftyone_latent_inr.encoding import fit as encode
 
     given, original = [], encode.fit
 

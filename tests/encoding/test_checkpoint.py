@@ -10,8 +10,8 @@ import pytest
 from scenes import scenes
 
 from fiftyone_latent_inr import InputError
-from fiftyone_latent_inr.checkpoint import Checkpoint, Finished, Scan, discard, has_checkpoint
-from fiftyone_latent_inr.groups import plan_groups
+from fiftyone_latent_inr.encoding.checkpoint import Checkpoint, Finished, Scan, discard, has_checkpoint
+from fiftyone_latent_inr.encoding.plan import plan_groups
 
 KEY = "0123456789"
 

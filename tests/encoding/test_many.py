@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import fiftyone_latent_inr as linr
-from fiftyone_latent_inr import many_fit
+from fiftyone_latent_inr.encoding import many as many_fit
 from fiftyone_latent_inr.fitting import PRESETS
 
 QUICK = replace(PRESETS["fast"], steps=60, steps_growth=0.0, points_per_step=1024)
@@ -125,7 +125,7 @@ def test_where_one_does_not_fit_either_it_alone_is_given_up(monkeypatch: pytest.
 
 
 def test_videos_too_long_to_be_held_are_fitted_as_fit_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fiftyone_latent_inr.many_videos._MOST_BYTES", 15_000)
+    monkeypatch.setattr("fiftyone_latent_inr.encoding.many_videos._MOST_BYTES", 15_000)
     short, long = clips(2)
     config = replace(QUICK, steps=5)
     videos = run([long, short[:4]], config)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scenes import scene, scenes
 
-from fiftyone_latent_inr.groups import GroupPlanner, Plan, fingerprint, most_frames, plan_groups
+from fiftyone_latent_inr.encoding.plan import GroupPlanner, Plan, fingerprint, most_frames, plan_groups
 
 
 def counts(plan: Plan) -> list[int]:

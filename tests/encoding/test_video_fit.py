@@ -16,7 +16,9 @@ import torch
 from scenes import scene, scenes
 
 import fiftyone_latent_inr as linr
-from fiftyone_latent_inr import codec, encode, long_fit
+from fiftyone_latent_inr import codec
+from fiftyone_latent_inr.encoding import fit as encode
+from fiftyone_latent_inr.encoding import video_fit as long_fit
 from fiftyone_latent_inr.fitting import PRESETS, FitConfig
 from fiftyone_latent_inr.frames.metrics import ms_ssim, psnr
 from fiftyone_latent_inr.latent_video.video import LatentVideo

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from fiftyone_latent_inr.encoding.fit_parts import motion_between
 from fiftyone_latent_inr.errors import InputError
-from fiftyone_latent_inr.fit_parts import motion_between
 from fiftyone_latent_inr.fitting import PRESETS, FitConfig, Fitted, fit_frames, loop
 from fiftyone_latent_inr.fitting import batch as many
 from fiftyone_latent_inr.fitting.batch import Task, fit_together

@@ -1,0 +1,1 @@
+"""A video in, a `LatentVideo` out: the whole of a fit, for one video or many."""
