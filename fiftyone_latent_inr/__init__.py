@@ -65,10 +65,10 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from .datasets.dispatch import pretrain
-    from .datasets.fit import fit_dataset
-    from .datasets.grouped import to_grouped_dataset
-    from .datasets.reconstructions import interpolate, reconstruct, super_resolve
+    from .datasets.drawings.draw_dataset import interpolate, reconstruct, super_resolve
+    from .datasets.drawings.grouped import to_grouped_dataset
+    from .datasets.fit.fit_dataset import fit_dataset
+    from .datasets.priors.pretrain import pretrain
     from .encoding.fit import fit, fit_rates
     from .encoding.many import fit_many
     from .errors import BitstreamError, InputError, PriorUnavailableError, TeacherUnavailableError

@@ -233,7 +233,7 @@ def _add_search(commands: Any) -> None:
 
 def _search(args: argparse.Namespace) -> None:
     _quiet_fiftyone()
-    from .datasets.search import search
+    from .datasets.search.search import search
 
     for rank, hit in enumerate(search(args.dataset, args.text, k=args.k), 1):
         print(f"{rank:3d}  {hit.similarity:6.3f}  {hit.filepath}")
@@ -269,8 +269,8 @@ def _add_install_plugin(commands: Any) -> None:
 
 def _install_plugin(args: argparse.Namespace) -> None:
     _quiet_fiftyone()
-    from .datasets.plugin import install_plugin
-    from .datasets.zoo_source import register_zoo_source
+    from .datasets.app.install import install_plugin
+    from .datasets.search.zoo_source import register_zoo_source
 
     done = install_plugin(args.plugins_dir)
     zoo = register_zoo_source()

@@ -38,8 +38,8 @@ def build_form(ctx, inputs, own, describe):
         own: the numbers and switches that this operator asks for, with their defaults.
         describe: name -> (label, description) of each.
     """
-    from fiftyone_latent_inr.datasets.draw_status import draw_status, problems
-    from fiftyone_latent_inr.datasets.drawing import Drawing
+    from fiftyone_latent_inr.datasets.drawings.drawing import Drawing
+    from fiftyone_latent_inr.datasets.drawings.preview import draw_status, problems
 
     inputs.view_target(ctx, action_description="Draw")
     fields = {}

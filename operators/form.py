@@ -64,7 +64,7 @@ def add_teacher(inputs, description):
 
 def _add_prior(inputs):
     """Adds the choice of what fits start from."""
-    from fiftyone_latent_inr.datasets.priors import known_priors
+    from fiftyone_latent_inr.datasets.priors.known_priors import known_priors
 
     names = types.AutocompleteView(allow_user_input=True)
     for known, label in ({DEFAULT_PRIOR: DEFAULT_PRIOR, NO_PRIOR: NO_PRIOR} | known_priors()).items():
@@ -95,7 +95,7 @@ def target(ctx):
 
 def build_form(ctx, inputs):
     """Adds the fields, with what is wrong marked at the field, and a line about what is to be done."""
-    from fiftyone_latent_inr.datasets.status import fit_status, problems
+    from fiftyone_latent_inr.datasets.fit.preview import fit_status, problems
 
     inputs.view_target(ctx, action_description="Fit")
     choices(inputs, "preset", PRESETS, "balanced", "Preset", "How much time to spend on quality")

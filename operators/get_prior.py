@@ -24,13 +24,13 @@ class GetPrior(HubOperator):
         )
 
     def call(self, **options):
-        from fiftyone_latent_inr.datasets.priors import fetch_prior
+        from fiftyone_latent_inr.datasets.priors.known_priors import fetch_prior
 
         return fetch_prior(**options)
 
     def build_form(self, ctx, inputs):
         from fiftyone_latent_inr import InputError
-        from fiftyone_latent_inr.datasets.hub_status import describe
+        from fiftyone_latent_inr.datasets.priors.hub_preview import describe
 
         repo = add_repository(ctx, inputs, "OWNER/NAME of the Hugging Face Hub")
         revision = inputs.str("revision", label="Revision", description="Branch, tag or commit; empty: main")

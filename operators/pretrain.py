@@ -32,12 +32,12 @@ class Pretrain(VideoOperator):
         )
 
     def call(self, samples, **options):
-        from fiftyone_latent_inr.datasets.pretrain import pretrain_dataset, summarise
+        from fiftyone_latent_inr.datasets.priors.pretrain_dataset import pretrain_dataset, summarise
 
         return summarise(pretrain_dataset(samples, **options))
 
     def build_form(self, ctx, inputs):
-        from fiftyone_latent_inr.datasets.pretrain_status import pretrain_status, problems
+        from fiftyone_latent_inr.datasets.priors.preview import pretrain_status, problems
 
         inputs.view_target(ctx, action_description="Pretrain on")
         choices(inputs, "preset", PRESETS, "fast", "Preset", "Of the fits that are to start from the result")
@@ -74,7 +74,7 @@ class Pretrain(VideoOperator):
             say(inputs, "status", pretrain_status(samples, options))
 
     def work(self, ctx, progress):
-        from fiftyone_latent_inr.datasets.pretrain_status import read_steps
+        from fiftyone_latent_inr.datasets.priors.preview import read_steps
 
         samples, options = self._read(ctx)
         return self.call(samples, progress=progress, config=read_steps(options.pop("steps")), **options)

@@ -26,14 +26,14 @@ class PublishPrior(HubOperator):
         )
 
     def call(self, **options):
-        from fiftyone_latent_inr.datasets.priors import publish_prior
+        from fiftyone_latent_inr.datasets.priors.known_priors import publish_prior
 
         return publish_prior(**options)
 
     def build_form(self, ctx, inputs):
         from fiftyone_latent_inr import InputError
-        from fiftyone_latent_inr.datasets.hub_status import describe_upload
-        from fiftyone_latent_inr.datasets.priors import publishable_priors
+        from fiftyone_latent_inr.datasets.priors.hub_preview import describe_upload
+        from fiftyone_latent_inr.datasets.priors.known_priors import publishable_priors
 
         names = publishable_priors()
         if not names:

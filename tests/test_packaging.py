@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from fiftyone_latent_inr import InputError, __version__
-from fiftyone_latent_inr.datasets.plugin import FOLDER, install_plugin, stub_manifest
+from fiftyone_latent_inr.datasets.app.install import FOLDER, install_plugin, stub_manifest
 from fiftyone_latent_inr.resources import bundled_clips, manifest_version, plugin_manifest
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -15,8 +15,8 @@ import fiftyone as fo
 
 from ..errors import InputError, LatentINRError
 from . import runs
-from .reporter import Reporter
-from .targets import Target
+from .progress import Reporter
+from .samples import Target
 
 logger = logging.getLogger(__name__)
 

@@ -69,7 +69,7 @@ def _make_folder(folder: Path) -> Path:
 
 def _fit(dataset: Any, teacher: Any, folder: Path, device: str | None) -> None:
     """Fits the real clips with the preset, and the plain generated ones with a fraction of its steps."""
-    from ..datasets.fit import fit_dataset
+    from ..datasets.fit.fit_dataset import fit_dataset
     from ..fitting import PRESETS
 
     preset = PRESETS[PRESET]
@@ -85,7 +85,7 @@ def _fit(dataset: Any, teacher: Any, folder: Path, device: str | None) -> None:
 
 def _show(dataset: Any, picture: Path) -> None:
     """Prints the table and the searches, and draws both."""
-    from ..datasets.search import search
+    from ..datasets.search.search import search
     from .picture import draw_picture
 
     rows = read_rows(dataset)

@@ -11,8 +11,8 @@ import priors
 import pytest
 
 from fiftyone_latent_inr import load_prior
-from fiftyone_latent_inr.datasets import hub_status
-from fiftyone_latent_inr.datasets.priors import fetched_priors, local_priors
+from fiftyone_latent_inr.datasets.priors import hub_preview as hub_status
+from fiftyone_latent_inr.datasets.priors.known_priors import fetched_priors, local_priors
 
 URI = "@latent-inr/latent_inr/"
 
@@ -91,7 +91,7 @@ def test_pretrain_form_refuses_images(make_dataset):
 @pytest.fixture
 def quick_training(monkeypatch):
     """Steps of a hundredth of the work."""
-    from fiftyone_latent_inr.datasets import pretrain_status
+    from fiftyone_latent_inr.datasets.priors import preview as pretrain_status
 
     small = {"clips_per_step": 1, "window": 4, "frames_per_step": 2, "points_per_frame": 64, "sizes": ((16, 16),)}
     read = pretrain_status.read_steps

@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import InputError
-from ..resources import manifest_version, plugin_manifest
-from ..version import __version__
+from ...errors import InputError
+from ...resources import manifest_version, plugin_manifest
+from ...version import __version__
 
 FOLDER = "latent-inr"
 _MARK = "Written by `latent-inr install-plugin`"

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ..devices import pick_device
-from ..latent_video.video import LatentVideo, load
-from ..rendering.timeline import scaled_size
-from ..video.writer import DEFAULT_CRF
+from ...devices import pick_device
+from ...latent_video.video import LatentVideo, load
+from ...rendering.timeline import scaled_size
+from ...video.writer import DEFAULT_CRF
+from ..progress import duration
 from .drawing import Drawing
-from .reporter import duration
 
 # Processor seconds that x264 takes for a pixel, wherever it is drawn.
 _WRITING = 8e-8

@@ -9,18 +9,18 @@ from typing import Any
 
 from fiftyone.core.collections import SampleCollection
 
-from ..devices import pick_device
-from ..errors import InputError
-from ..files import digest_of, writable_folder
-from ..video.writer import DEFAULT_CRF
-from . import runs
-from .draw_job import DrawJob
+from ...devices import pick_device
+from ...errors import InputError
+from ...files import digest_of, writable_folder
+from ...video.writer import DEFAULT_CRF
+from .. import runs
+from ..fields import FieldNames, all_videos
+from ..job import Failure
+from ..progress import Reporter, duration
+from ..samples import dataset_of, list_targets
 from .drawing import Drawing
-from .fields import FieldNames, all_videos
-from .job import Failure
+from .job import DrawJob
 from .media_fields import check_media_field
-from .reporter import Reporter, duration
-from .targets import dataset_of, list_targets
 
 
 @dataclass(frozen=True)

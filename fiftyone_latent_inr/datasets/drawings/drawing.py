@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError
-from ..files import digest_of
-from ..rendering.timeline import play_times, scaled_size
-from ..video.writer import DEFAULT_CRF
+from ...errors import InputError
+from ...files import digest_of
+from ...rendering.timeline import play_times, scaled_size
+from ...video.writer import DEFAULT_CRF
 
 MAX_SCALE, MAX_FACTOR = 16, 64
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
-from ..errors import InputError
-from .fields import FieldNames, all_videos
+from ...errors import InputError
+from ..fields import FieldNames, all_videos
+from ..samples import dataset_of
 from .media_fields import drawn_fields
-from .targets import dataset_of
 
 ORIGINAL = "original"
 GROUP, SOURCE_ID = "group", "source_id"

@@ -9,18 +9,18 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, LatentINRError
-from ..files import writable_folder
-from ..latent_video.video import LatentVideo, load
-from ..progress import FitProgress
-from ..video.reader import is_whole
-from ..video.writer import Frame, write
+from ...errors import InputError, LatentINRError
+from ...files import writable_folder
+from ...latent_video.video import LatentVideo, load
+from ...progress import FitProgress
+from ...video.reader import is_whole
+from ...video.writer import Frame, write
+from ..file_names import fingerprint
+from ..job import Fatal, Item, Job, Made
+from ..samples import Target
+from .cost import Load, estimate, seconds_per_pixel
 from .drawing import Drawing
-from .estimates import Load, estimate, seconds_per_pixel
-from .identity import fingerprint
-from .job import Fatal, Item, Job, Made
 from .media_fields import ensure_media_field
-from .targets import Target
 
 # Seconds between two reports of progress: on a GPU frames come by the hundred
 _TICK = 0.2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fiftyone as fo
 
-from ..errors import InputError
+from ...errors import InputError
 from .drawing import SUFFIX
 
 

@@ -8,15 +8,15 @@ from typing import Any
 import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
-from ..devices import pick_device
-from ..errors import InputError, LatentINRError
-from ..latent_video.video import load
-from . import runs
+from ...devices import pick_device
+from ...errors import InputError, LatentINRError
+from ...latent_video.video import load
+from .. import runs
+from ..fields import FieldNames
+from ..samples import dataset_of
+from .cost import Estimate, Load, estimate, seconds_per_pixel
 from .drawing import Drawing
-from .estimates import Estimate, Load, estimate, seconds_per_pixel
-from .fields import FieldNames
 from .media_fields import check_media_field
-from .targets import dataset_of
 
 # Files whose headers are read for an estimate
 _LOOKED_AT = 12

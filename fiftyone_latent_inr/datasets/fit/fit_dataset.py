@@ -12,17 +12,18 @@ from typing import Any
 import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
-from ..errors import InputError
-from ..files import writable_folder
-from ..resources import NO_PRIOR
-from . import index, runs
-from .fields import FieldNames, check_fields
-from .fit_job import FitJob
-from .job import Failure
-from .reporter import Reporter, duration
+from ...errors import InputError
+from ...files import writable_folder
+from ...resources import NO_PRIOR
+from .. import runs
+from ..fields import FieldNames, check_fields
+from ..job import Failure
+from ..progress import Reporter, duration
+from ..samples import dataset_of, list_targets
+from ..search import index
+from .job import FitJob
 from .settings import Settings
-from .space import check_space
-from .targets import dataset_of, list_targets
+from .teacher_space import check_space
 
 DEFAULT_TEACHER = "default"
 
@@ -169,7 +170,7 @@ def default_output_dir(dataset: fo.Dataset) -> Path:
 
 
 def _check_options(options: dict[str, Any]) -> None:
-    from ..encoding.fit import fit
+    from ...encoding.fit import fit
 
     taken = {"source", "preset", "teacher", "prior", "progress", "fps", "metadata", "checkpoint"}
     known = [name for name in inspect.signature(fit).parameters if name not in taken]
@@ -181,7 +182,7 @@ def _check_options(options: dict[str, Any]) -> None:
 def _load_teacher(teacher: Any, device: Any) -> Any:
     if teacher is None or not isinstance(teacher, str | os.PathLike):
         return teacher
-    from ..semantics import teachers
+    from ...semantics import teachers
 
     name = teachers.DEFAULT_TEACHER if teacher == DEFAULT_TEACHER else os.fspath(teacher)
     return teachers.load_teacher(name, device=device)
@@ -189,8 +190,8 @@ def _load_teacher(teacher: Any, device: Any) -> Any:
 
 def _load_prior(prior: Any, preset: str, teacher: Any, options: dict[str, Any]) -> Any:
     """Loaded once for the run; whether the fits can start from it is known before the first."""
-    from ..encoding.fit_parts import default_prior, resolve_prior
-    from .priors import is_found_again
+    from ...encoding.fit_parts import default_prior, resolve_prior
+    from ..priors.known_priors import is_found_again
 
     config = Settings.config(preset, options)
     if prior is None:

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..encoding.checkpoint import discard
-from ..errors import BitstreamError, InputError
-from ..progress import FitProgress
-from . import index
-from .fields import FieldNames, ensure_fields, store, with_embedding
-from .identity import file_name, fingerprint, is_current
-from .job import Fatal, Item, Job, Made
+from ...encoding.checkpoint import discard
+from ...errors import BitstreamError, InputError
+from ...progress import FitProgress
+from ..fields import FieldNames, ensure_fields, store, with_embedding
+from ..file_names import file_name, fingerprint, is_current
+from ..job import Fatal, Item, Job, Made
+from ..samples import Target
+from ..search import index
 from .settings import Settings
-from .space import clear_space
-from .targets import Target
+from .teacher_space import clear_space
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class FitJob(Job):
 
     def _adopt(self, target: Target, path: Path) -> Any:
         """Loads the finished file, if it is there: at the path to be, or where the sample says."""
-        from ..latent_video.video import load
+        from ...latent_video.video import load
 
         candidates = [str(path)] if not self.overwrite or str(path) in self._written else []
         if not self.overwrite and target.stored and Path(target.stored).name == path.name:
@@ -103,7 +103,7 @@ class FitJob(Job):
         return None
 
     def _fit(self, target: Target, print_: str, parts: Path) -> Any:
-        from ..encoding.fit import fit
+        from ...encoding.fit import fit
 
         def listen(event: FitProgress) -> None:
             if event.message and event.message not in self._said:

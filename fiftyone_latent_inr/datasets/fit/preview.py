@@ -10,17 +10,18 @@ import fiftyone as fo
 from fiftyone import ViewField as F
 from fiftyone.core.collections import SampleCollection
 
-from ..errors import InputError
-from ..priors.find import bundled_priors
-from ..resources import NO_PRIOR
-from . import index, runs
-from .fields import FieldNames, check_fields
-from .fit import DEFAULT_TEACHER
-from .identity import settings_suffix
-from .priors import check_prior
-from .reporter import duration
+from ...errors import InputError
+from ...priors.find import bundled_priors
+from ...resources import NO_PRIOR
+from .. import runs
+from ..fields import FieldNames, check_fields
+from ..file_names import settings_suffix
+from ..priors.known_priors import check_prior
+from ..progress import duration
+from ..samples import dataset_of
+from ..search import index
+from .fit_dataset import DEFAULT_TEACHER
 from .settings import Settings
-from .targets import dataset_of
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def fit_status(samples: SampleCollection, options: dict[str, Any]) -> FitStatus:
 
 def teacher_name(teacher: Any) -> str:
     """The teacher's name, with the default's in place of `default`."""
-    from ..semantics import teachers
+    from ...semantics import teachers
 
     return teachers.DEFAULT_TEACHER if teacher == DEFAULT_TEACHER else str(teacher)
 
@@ -133,8 +134,8 @@ def check_teacher(name: str) -> None:
     """Raises:
     InputError: there is no teacher of this name.
     """
-    from ..semantics import teacher_files as sources
-    from ..semantics import teachers
+    from ...semantics import teacher_files as sources
+    from ...semantics import teachers
 
     # The usual names need no look at OpenCLIP's list, whose import takes seconds
     if name not in (teachers.DEFAULT_TEACHER, teachers.SMALL):
@@ -164,8 +165,8 @@ def _same_prior(record: dict[str, Any], prior: str | None, preset: str) -> bool:
 
 def _seconds_each(samples: SampleCollection, options: dict[str, Any]) -> float | None:
     """Estimates one video from the mean of the metadata, or from the first file where there are none."""
-    from .. import video
-    from ..encoding import fit as encode
+    from ... import video
+    from ...encoding import fit as encode
 
     frames, height, width = samples.mean(
         ["metadata.total_frame_count", "metadata.frame_height", "metadata.frame_width"]

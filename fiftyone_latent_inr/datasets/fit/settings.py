@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..files import digest_of
+from ...files import digest_of
 
 # What is on record for people; `config`, `teacher_id` and `prior` say the same and decide.
 _SAID_BY_OTHERS = ("preset", "quality", "bpp", "teacher", "prior_name", "prior_revision")
@@ -62,7 +62,7 @@ class Settings:
     @staticmethod
     def config(preset: str, options: dict[str, Any]) -> Any:
         """The configuration that a preset, or `config` in its place, is at a quality or rate."""
-        from ..fitting.config import resolve
+        from ...fitting.config import resolve
 
         return resolve(preset, *(options.get(name) for name in ("config", "quality", "bpp")))
 

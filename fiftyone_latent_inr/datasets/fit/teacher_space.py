@@ -6,8 +6,8 @@ from typing import Any
 
 import fiftyone as fo
 
-from ..errors import BitstreamError, InputError
-from .fields import FieldNames, all_videos, with_embedding
+from ...errors import BitstreamError, InputError
+from ..fields import FieldNames, all_videos, with_embedding
 
 
 def check_space(
@@ -78,7 +78,7 @@ def _teacher_on_record(
     if record is not None and record.get("teacher_id"):
         return str(record["teacher_id"])
     if names.path in dataset.get_field_schema():
-        from ..latent_video.video import load
+        from ...latent_video.video import load
 
         paths = all_videos(dataset).select(holders).values(names.path)
         for path in [p for p in paths if p][:20]:

@@ -6,10 +6,10 @@ import time
 from functools import lru_cache
 from pathlib import Path
 
-from ..errors import InputError
-from ..priors.files import CONFIG, WEIGHTS
-from ..priors.find import RepositoryInfo, describe_repository, find_prior
-from .priors import in_words
+from ...errors import InputError
+from ...priors.files import CONFIG, WEIGHTS
+from ...priors.find import RepositoryInfo, describe_repository, find_prior
+from .known_priors import in_words
 
 _SECONDS = 30
 

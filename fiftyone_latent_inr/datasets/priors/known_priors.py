@@ -12,13 +12,13 @@ from typing import Any
 
 import fiftyone as fo
 
-from ..errors import InputError, PriorUnavailableError
-from ..files import atomic_target, writable_folder
-from ..priors.files import CONFIG, WEIGHTS
-from ..priors.find import bundled_priors, find_prior
-from ..priors.networks import PriorConfig
-from ..priors.prior import Prior, load_prior
-from .reporter import Reporter
+from ...errors import InputError, PriorUnavailableError
+from ...files import atomic_target, writable_folder
+from ...priors.files import CONFIG, WEIGHTS
+from ...priors.find import bundled_priors, find_prior
+from ...priors.networks import PriorConfig
+from ...priors.prior import Prior, load_prior
+from ..progress import Reporter
 
 _FETCHED = "fetched.json"
 

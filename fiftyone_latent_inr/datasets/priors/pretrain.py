@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..priors.prior import Prior
+    from ...priors.prior import Prior
 
 
 def pretrain(sources: Any, **options: Any) -> Prior:
@@ -32,9 +32,9 @@ def pretrain(sources: Any, **options: Any) -> Prior:
     # There is no collection where FiftyOne has not been imported, which takes seconds
     collections = sys.modules.get("fiftyone.core.collections")
     if collections is not None and isinstance(sources, collections.SampleCollection):
-        from .pretrain import pretrain_dataset
+        from .pretrain_dataset import pretrain_dataset
 
         return pretrain_dataset(sources, **options)
-    from ..pretraining.pretrain import pretrain as pretrain_files
+    from ...pretraining.pretrain import pretrain as pretrain_files
 
     return pretrain_files(sources, **options)

@@ -15,17 +15,17 @@ from typing import Any
 import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
-from ..errors import InputError
-from ..files import digest_of, fingerprint, writable_folder
-from ..pretraining.pretrain import pretrain
-from ..pretraining.trainer import PretrainConfig
-from ..priors.prior import Prior, load_prior
-from ..progress import FitProgress
-from . import runs
-from .job import free_memory
-from .priors import PriorSummary, priors_dir
-from .reporter import Reporter, duration
-from .targets import dataset_of
+from ...errors import InputError
+from ...files import digest_of, fingerprint, writable_folder
+from ...pretraining.pretrain import pretrain
+from ...pretraining.trainer import PretrainConfig
+from ...priors.prior import Prior, load_prior
+from ...progress import FitProgress
+from .. import runs
+from ..job import free_memory
+from ..progress import Reporter, duration
+from ..samples import dataset_of
+from .known_priors import PriorSummary, priors_dir
 
 _KEY = "latent_inr_prior"
 
@@ -264,6 +264,6 @@ def _load_teacher(teacher: Any, device: str | None) -> Any:
     """Loaded first: whether it can be had is known before anything is recorded."""
     if not isinstance(teacher, str | os.PathLike):
         return teacher
-    from ..semantics.teachers import DEFAULT_TEACHER, load_teacher
+    from ...semantics.teachers import DEFAULT_TEACHER, load_teacher
 
     return load_teacher(DEFAULT_TEACHER if teacher == "default" else os.fspath(teacher), device=device)

@@ -6,14 +6,14 @@ from typing import Any
 
 from fiftyone.core.collections import SampleCollection
 
-from ..devices import pick_device
-from ..errors import InputError
-from ..pretraining.trainer import PretrainConfig
-from .pretrain import prior_name
-from .priors import local_priors, priors_dir
-from .reporter import duration
-from .status import check_teacher, teacher_name
-from .targets import dataset_of
+from ...devices import pick_device
+from ...errors import InputError
+from ...pretraining.trainer import PretrainConfig
+from ..fit.preview import check_teacher, teacher_name
+from ..progress import duration
+from ..samples import dataset_of
+from .known_priors import local_priors, priors_dir
+from .pretrain_dataset import prior_name
 
 # Seconds of a step of the default settings, of what draws and of what embeds: see "about half an hour of one core" in
 # `prior_training.pretrain`.

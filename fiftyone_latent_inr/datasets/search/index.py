@@ -9,8 +9,8 @@ import fiftyone as fo
 import fiftyone.brain as fob
 import numpy as np
 
-from ..errors import InputError
-from .fields import FieldNames, all_videos, check_name, with_embedding
+from ...errors import InputError
+from ..fields import FieldNames, all_videos, check_name, with_embedding
 from .zoo_source import register_zoo_source
 
 logger = logging.getLogger(__name__)

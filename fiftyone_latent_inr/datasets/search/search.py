@@ -10,7 +10,7 @@ import fiftyone as fo
 import numpy as np
 from fiftyone.core.collections import SampleCollection
 
-from ..errors import InputError
+from ...errors import InputError
 
 
 @dataclass(frozen=True)

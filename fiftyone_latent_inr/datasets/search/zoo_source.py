@@ -19,9 +19,9 @@ from typing import Any
 
 import fiftyone as fo
 
-from ..errors import InputError
-from ..resources import hub_models_dir
-from ..version import __version__
+from ...errors import InputError
+from ...resources import hub_models_dir
+from ...version import __version__
 
 logger = logging.getLogger(__name__)
 

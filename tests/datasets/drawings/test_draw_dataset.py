@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from fiftyone_latent_inr import InputError, interpolate, load, reconstruct, super_resolve, video
-from fiftyone_latent_inr.datasets import draw_job, runs
+from fiftyone_latent_inr.datasets import runs
+from fiftyone_latent_inr.datasets.drawings import job as draw_job
 from fiftyone_latent_inr.frames.metrics import psnr
 
 QUIET = {"progress": False, "device": "cpu"}
@@ -244,8 +245,8 @@ def test_progress_and_estimate(fitted_dataset, capsys):
 
 
 def test_estimates_add_up(fitted_dataset):
-    from fiftyone_latent_inr.datasets.drawing import Drawing
-    from fiftyone_latent_inr.datasets.estimates import Load, estimate
+    from fiftyone_latent_inr.datasets.drawings.cost import Load, estimate
+    from fiftyone_latent_inr.datasets.drawings.drawing import Drawing
 
     for drawing in (Drawing(), Drawing(scale=2), Drawing(factor=2), Drawing(crf=24)):
         loads = [Load.of(load(path), drawing) for path in fitted_dataset.values("latent_inr_path")]

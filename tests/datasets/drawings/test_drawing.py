@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fiftyone_latent_inr import InputError
-from fiftyone_latent_inr.datasets.drawing import SUFFIX, Drawing
+from fiftyone_latent_inr.datasets.drawings.drawing import SUFFIX, Drawing
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from fiftyone_latent_inr import InputError, load
-from fiftyone_latent_inr.datasets import fit_job as jobs
 from fiftyone_latent_inr.datasets import runs
+from fiftyone_latent_inr.datasets.fit import job as jobs
 
 TEXTS = ("red circle", "blue square", "green star")
 

@@ -8,9 +8,10 @@ import priors
 import pytest
 
 from fiftyone_latent_inr import InputError, PriorUnavailableError, load, load_prior
-from fiftyone_latent_inr.datasets import runs, status
-from fiftyone_latent_inr.datasets.priors import check_prior, fetch_prior, known_priors
-from fiftyone_latent_inr.datasets.settings import Settings
+from fiftyone_latent_inr.datasets import runs
+from fiftyone_latent_inr.datasets.fit import preview as status
+from fiftyone_latent_inr.datasets.fit.settings import Settings
+from fiftyone_latent_inr.datasets.priors.known_priors import check_prior, fetch_prior, known_priors
 from fiftyone_latent_inr.encoding.fit_parts import resolve_prior
 from fiftyone_latent_inr.fitting import PRESETS
 

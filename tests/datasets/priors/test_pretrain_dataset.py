@@ -67,7 +67,7 @@ def test_a_view_and_a_second_dataset_to_measure_on(dataset, home):
 
 
 def test_done_again_nothing_is_trained(dataset, monkeypatch):
-    from fiftyone_latent_inr.datasets import pretrain as module
+    from fiftyone_latent_inr.datasets.priors import pretrain_dataset as module
 
     first = pretrain(dataset)
 

@@ -1,0 +1,1 @@
+"""The installed package in, a plugin that the App finds out."""

@@ -1,0 +1,1 @@
+"""Fitted samples in, drawn videos and the fields that show them out."""

@@ -1,0 +1,1 @@
+"""Samples of videos in, fitted samples out: files, fields, index and record."""

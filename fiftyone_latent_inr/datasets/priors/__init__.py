@@ -1,0 +1,1 @@
+"""Samples, folders and Hub repositories in, priors at hand out."""

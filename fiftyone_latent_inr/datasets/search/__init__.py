@@ -1,0 +1,1 @@
+"""A text in, the samples that it describes out."""
