@@ -18,7 +18,7 @@ from .speed_common import Row
 _SHORTENED = (
     "import sys; from dataclasses import replace; from fiftyone_latent_inr.fitting import PRESETS as p; "
     "n, share = sys.argv[1], float(sys.argv[2]); p[n] = replace(p[n], steps=max(1, round(p[n].steps * share))); "
-    "from fiftyone_latent_inr.cli import main; sys.exit(main(sys.argv[3:]))"
+    "from fiftyone_latent_inr.cli.main import main; sys.exit(main(sys.argv[3:]))"
 )
 
 # A process is counted as at least as large as the one that it was forked from: a small one has to stand between.

@@ -41,7 +41,7 @@ def test_importing_the_package_is_cheap() -> None:
     ("module", "forbidden"),
     [
         ("fiftyone_latent_inr", "torch numpy fiftyone open_clip av"),
-        ("fiftyone_latent_inr.cli", "torch numpy fiftyone open_clip av"),
+        ("fiftyone_latent_inr.cli.main", "torch numpy fiftyone open_clip av"),
         ("fiftyone_latent_inr.codec", "torch fiftyone open_clip av"),
         ("fiftyone_latent_inr.model", "fiftyone open_clip av"),
         ("fiftyone_latent_inr.frames.cuts", "torch fiftyone cv2 open_clip av"),

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import cli_arguments as arg
-from .cli_arguments import PROG
+from . import types as arg
+from .types import PROG
 
 if TYPE_CHECKING:
-    from .latent_video.video import LatentVideo
+    from ..latent_video.video import LatentVideo
 
 PRESETS = ("fast", "balanced", "best")
 
@@ -51,7 +51,7 @@ def add_encode(commands: Any) -> None:
 def _encode(args: argparse.Namespace) -> None:
     # Before a fit of minutes begins: can its result be stored?
     arg.check_output(args.output, args.input)
-    from .encoding.checkpoint import discard, has_checkpoint
+    from ..encoding.checkpoint import discard, has_checkpoint
 
     parts = args.output.with_name(f"{args.output.name}.parts")
 
@@ -71,7 +71,7 @@ def _encode(args: argparse.Namespace) -> None:
 
 
 def _fit_file(args: argparse.Namespace, parts: Path) -> LatentVideo:
-    from .encoding.fit import fit
+    from ..encoding.fit import fit
 
     return fit(
         args.input,

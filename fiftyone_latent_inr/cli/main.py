@@ -19,15 +19,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from . import cli_arguments as arg
-from .cli_arguments import PROG
-from .cli_encode import add_encode
-from .cli_pretrain import add_pretrain
-from .errors import LatentINRError
-from .version import __version__
+from ..errors import LatentINRError
+from ..version import __version__
+from . import types as arg
+from .encode import add_encode
+from .pretrain import add_pretrain
+from .types import PROG
 
 if TYPE_CHECKING:
-    from .priors.prior import Prior
+    from ..priors.prior import Prior
 
 
 class _Parser(argparse.ArgumentParser):
@@ -133,9 +133,9 @@ def _add_decode(commands: Any) -> None:
 def _decode(args: argparse.Namespace) -> None:
     for source in filter(None, (args.input, args.audio)):
         arg.check_output(args.output, source)
-    from .latent_video.video import load
-    from .rendering.timeline import frame_times, scaled_size
-    from .video.decode import write
+    from ..latent_video.video import load
+    from ..rendering.timeline import frame_times, scaled_size
+    from ..video.decode import write
 
     video = load(args.input, _prior(args))
     times = frame_times(video.num_frames, args.frames, args.fps_factor)
@@ -155,7 +155,7 @@ def _add_prior(p: argparse.ArgumentParser) -> None:
 def _prior(args: argparse.Namespace) -> Prior | None:
     if args.prior is None:
         return None
-    from .priors.prior import load_prior
+    from ..priors.prior import load_prior
 
     return load_prior(args.prior)
 
@@ -171,7 +171,7 @@ def _add_info(commands: Any) -> None:
 
 
 def _info(args: argparse.Namespace) -> None:
-    from .latent_video.video import load
+    from ..latent_video.video import load
 
     video = load(args.input)
     height, width = video.size
@@ -212,7 +212,7 @@ def _add_compare(commands: Any) -> None:
 
 
 def _compare(args: argparse.Namespace) -> None:
-    from .encoding.measure import compare
+    from ..encoding.measure import compare
 
     measured = compare(args.original, args.input, device=args.device, prior=_prior(args))
     _report({"original": str(args.original), "file": str(args.input), **measured}, args.json)
@@ -233,7 +233,7 @@ def _add_search(commands: Any) -> None:
 
 def _search(args: argparse.Namespace) -> None:
     _quiet_fiftyone()
-    from .datasets.search.search import search
+    from ..datasets.search.search import search
 
     for rank, hit in enumerate(search(args.dataset, args.text, k=args.k), 1):
         print(f"{rank:3d}  {hit.similarity:6.3f}  {hit.filepath}")
@@ -251,7 +251,7 @@ DEMO = "Build the dataset `latent-inr-demo` of small clips, fit it, search it by
 
 
 def _demo(args: argparse.Namespace) -> None:
-    from .demo import run
+    from ..demo.run import run
 
     run(args.output, app=args.app, device=args.device)
 
@@ -269,8 +269,8 @@ def _add_install_plugin(commands: Any) -> None:
 
 def _install_plugin(args: argparse.Namespace) -> None:
     _quiet_fiftyone()
-    from .datasets.app.install import install_plugin
-    from .datasets.search.zoo_source import register_zoo_source
+    from ..datasets.app.install import install_plugin
+    from ..datasets.search.zoo_source import register_zoo_source
 
     done = install_plugin(args.plugins_dir)
     zoo = register_zoo_source()

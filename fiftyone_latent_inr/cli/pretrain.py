@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import cli_arguments as arg
+from . import types as arg
 
 _WHAT = (
     "Train hypernetwork, field and encoders over many videos; `encode --prior DIR` then starts from them. Stopped, the "
@@ -38,8 +38,8 @@ def add_pretrain(commands: Any) -> None:
 
 
 def _pretrain(args: argparse.Namespace) -> None:
-    from .pretraining.pretrain import pretrain
-    from .pretraining.trainer import PretrainConfig
+    from ..pretraining.pretrain import pretrain
+    from ..pretraining.trainer import PretrainConfig
 
     config = PretrainConfig()
     prior = pretrain(

@@ -6,8 +6,8 @@ import argparse
 import os
 from pathlib import Path
 
-from .errors import InputError
-from .files import reason
+from ..errors import InputError
+from ..files import reason
 
 PROG = "latent-inr"
 

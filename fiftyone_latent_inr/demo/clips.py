@@ -6,8 +6,8 @@ import json
 import shutil
 from pathlib import Path
 
-from ..datasets.demo import Clip
 from ..resources import bundled_clips
+from .dataset import Clip
 
 NUM_GENERATED = 12
 SIZE = (72, 96)

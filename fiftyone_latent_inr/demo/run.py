@@ -35,9 +35,9 @@ def run(output: str | Path = "demo_output", *, app: bool = False, device: str | 
     """
     folder = _make_folder(Path(output))
     start = time.monotonic()
-    from ..datasets.demo import find_dataset, make_dataset, open_app
     from ..semantics.teachers import load_teacher
     from .clips import prepare_clips
+    from .dataset import find_dataset, make_dataset, open_app
 
     picture = folder / "demo.png"
     if not (app and picture.exists() and find_dataset() is not None):

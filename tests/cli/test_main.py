@@ -19,7 +19,7 @@ import pytest
 from command_line import FPS, H, T, W, fails, write_clip
 
 from fiftyone_latent_inr import __version__, load
-from fiftyone_latent_inr.cli import main
+from fiftyone_latent_inr.cli.main import main
 from fiftyone_latent_inr.frames import metrics
 from fiftyone_latent_inr.video.decode import read, write
 
@@ -149,7 +149,7 @@ def test_decode_takes_sound_along(stored: Path, tmp_path: Path, capsys: pytest.C
 
 def test_help_and_version_load_nothing_heavy() -> None:
     code = (
-        "import sys\nfrom fiftyone_latent_inr.cli import main\n"
+        "import sys\nfrom fiftyone_latent_inr.cli.main import main\n"
         "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
         "print(sorted({'torch', 'numpy', 'fiftyone', 'open_clip', 'av', 'tqdm'} & set(sys.modules)))"
     )

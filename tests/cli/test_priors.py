@@ -11,7 +11,7 @@ import pytest
 from command_line import fails, status_of, write_clip
 
 from fiftyone_latent_inr import load, load_prior
-from fiftyone_latent_inr.cli import main
+from fiftyone_latent_inr.cli.main import main
 
 
 @pytest.fixture(scope="module")

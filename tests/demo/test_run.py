@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fiftyone_latent_inr.datasets.demo import Clip, find_dataset, make_dataset
-from fiftyone_latent_inr.demo import choose_queries, format_table
 from fiftyone_latent_inr.demo.clips import NUM_GENERATED, prepare_clips
+from fiftyone_latent_inr.demo.dataset import Clip, find_dataset, make_dataset
 from fiftyone_latent_inr.demo.picture import draw_picture
+from fiftyone_latent_inr.demo.run import choose_queries, format_table
 from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.small_world.world import is_held_out
 from fiftyone_latent_inr.video.decode import read

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fiftyone_latent_inr.cli import main
+from fiftyone_latent_inr.cli.main import main
 from fiftyone_latent_inr.small_world.world import random_specs, render
 from fiftyone_latent_inr.video.decode import write
 

@@ -1,0 +1,1 @@
+"""Arguments of `latent-inr` in, lines and an exit status out: one command a file."""

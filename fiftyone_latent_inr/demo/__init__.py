@@ -1,0 +1,1 @@
+"""Bundled and generated clips in, a searchable dataset and one picture out."""
