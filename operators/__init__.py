@@ -4,10 +4,10 @@ The App imports this to list its operators, so nothing here imports torch, the z
 before an operator is used.
 """
 
+from .base import WorkOperator
 from .fit import FitLatentINR
 from .get_prior import GetPrior
 from .interpolate import Interpolate
-from .operator import WorkOperator
 from .pretrain import Pretrain
 from .publish_prior import PublishPrior
 from .reconstruct import Reconstruct

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fiftyone.operators import types
 
-from .form import add_device, read_device, target
+from .widgets import add_device, read_device, target
 
 _CRF = 12
 

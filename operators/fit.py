@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .form import build_form, read_form
-from .operator import VideoOperator, video_config
+from .base import VideoOperator, video_config
+from .widgets import build_form, read_form
 
 
 class FitLatentINR(VideoOperator):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fiftyone.operators import types
 
-from .form import PRESETS, add_device, add_teacher, choices, read_device, read_teacher, target
-from .operator import VideoOperator, video_config
+from .base import VideoOperator, video_config
 from .priors_form import refuse, say
+from .widgets import PRESETS, add_device, add_teacher, choices, read_device, read_teacher, target
 
 _STEPS = 15_000
 

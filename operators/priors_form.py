@@ -7,7 +7,7 @@ import re
 import fiftyone.operators as foo
 from fiftyone.operators import types
 
-from .operator import WorkOperator
+from .base import WorkOperator
 
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 

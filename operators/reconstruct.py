@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from .base import VideoOperator, video_config
 from .draw_form import build_form, read_form
-from .operator import VideoOperator, video_config
 
 
 class Reconstruct(VideoOperator):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .operator import video_config
+from .base import video_config
 from .reconstruct import Reconstruct
 
 
