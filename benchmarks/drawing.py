@@ -24,7 +24,7 @@ from fiftyone_latent_inr.model import LatentINR, pixel_grid
 from fiftyone_latent_inr.rendering import row_blocks as frames
 from fiftyone_latent_inr.rendering.draw import draw
 
-from .records import machine, show_table
+from .shared.records import machine, show_table
 
 Ways = dict[str, tuple[int, Callable[[], object]]]  # frames that a call draws, and the call
 

@@ -30,8 +30,8 @@ from fiftyone_latent_inr.resources import NO_PRIOR
 from fiftyone_latent_inr.semantics.scores import centred_cosine
 from fiftyone_latent_inr.semantics.teachers import load_teacher
 
-from .bjontegaard import quality_at
-from .records import CLIPS, keep, read_record, show_table, write_record
+from .shared.bjontegaard import quality_at
+from .shared.records import CLIPS, keep, read_record, show_table, write_record
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,8 @@ from fiftyone_latent_inr.latent_video.stored import to_model
 from fiftyone_latent_inr.model import ModelConfig
 from fiftyone_latent_inr.progress import drive
 
-from .jobs import run_jobs
-from .records import CLIPS, keep, read_record, show_table, write_record
+from .shared.jobs import run_jobs
+from .shared.records import CLIPS, keep, read_record, show_table, write_record
 
 RECORD = "groups"
 SIZE = (90, 160)

@@ -27,7 +27,7 @@ from fiftyone_latent_inr.model import Architecture, LatentINR, Level
 from fiftyone_latent_inr.model.patch import origin
 from fiftyone_latent_inr.rendering.draw import draw
 
-from .records import CLIPS, keep, read_record, show_table, write_record
+from .shared.records import CLIPS, keep, read_record, show_table, write_record
 
 # (clip, (H, W), frames)
 CASES = [

@@ -39,9 +39,9 @@ from fiftyone_latent_inr.small_world import world as shapes
 from fiftyone_latent_inr.video.footage import Source
 
 from .leaves import LeavesReel
-from .records import CLIPS
+from .shared.clocks import clip_frames
+from .shared.records import CLIPS
 from .small_world_batches import draw, scenes
-from .speed_common import clip_frames
 
 Frames = npt.NDArray[np.uint8]
 

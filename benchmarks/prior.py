@@ -46,11 +46,11 @@ from fiftyone_latent_inr.resources import NO_PRIOR
 from fiftyone_latent_inr.semantics.scores import centred_cosine, pool, recall_at_k
 from fiftyone_latent_inr.small_world import world as shapes
 
-from .jobs import Job, run_jobs
 from .pretrain import TEST
-from .records import CLIPS, insert, keep, read_record, show_table, signed, title, write_record
-from .space_time_tasks import Task
-from .speed_common import clip_frames
+from .shared.clocks import clip_frames
+from .shared.jobs import Job, run_jobs
+from .shared.records import CLIPS, insert, keep, read_record, show_table, signed, title, write_record
+from .space_time.tasks import Task
 
 RECORD = "prior"
 README = Path(__file__).resolve().parents[1] / "README.md"

@@ -38,10 +38,10 @@ from fiftyone_latent_inr.model.tensors import model_views, tensor_specs
 from fiftyone_latent_inr.rendering.draw import draw
 from fiftyone_latent_inr.resources import NO_PRIOR
 
-from .bjontegaard import quality_at, rate_at
-from .codecs import CODECS, measure_ladder
-from .rate_distortion import measure_file
-from .records import CLIPS, keep, read_record, show_table, write_record
+from .rate_distortion.run import measure_file
+from .shared.bjontegaard import quality_at, rate_at
+from .shared.codecs import CODECS, measure_ladder
+from .shared.records import CLIPS, keep, read_record, show_table, write_record
 
 if sys.version_info >= (3, 14):
     from compression import zstd

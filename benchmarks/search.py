@@ -46,7 +46,7 @@ def main() -> None:
         os.environ["FIFTYONE_DEFAULT_DATASET_DIR"] = str(root / "datasets")
         os.environ["FIFTYONE_MODEL_ZOO_DIR"] = str(root / "zoo")
         record = measure(root, arguments.clips, arguments.preset)
-    from .records import show_table, write_record
+    from .shared.records import show_table, write_record
 
     show_table([record])
     write_record("search", record)

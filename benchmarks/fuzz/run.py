@@ -23,8 +23,8 @@ import torch
 from fiftyone_latent_inr import BitstreamError
 from fiftyone_latent_inr.latent_video.video import from_bytes
 
+from ..shared.records import show_table, write_record
 from .mutations import BLIND, KNOWING, corpus
-from .records import show_table, write_record
 
 MAX_SECONDS = 4.0  # 15 million numbers, the most of a small section
 MAX_MEMORY = 200 << 20  # their float32 are 60 MiB

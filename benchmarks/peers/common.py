@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from .space_time_tasks import Clip
+from ..space_time.tasks import Clip
 
 Video = npt.NDArray[np.uint8]
 _TAIL = 12  # lines of a log that say why it ended

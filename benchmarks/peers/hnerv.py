@@ -14,7 +14,7 @@ import csv
 import re
 from pathlib import Path
 
-from .peers_common import Found, Peer, PeerError, Task, last_lines, read_decoded
+from .common import Found, Peer, PeerError, Task, last_lines, read_decoded
 
 _STRIDES = (5, 4, 4, 2, 2)
 _SIDE = 320  # their product

@@ -47,11 +47,11 @@ from fiftyone_latent_inr.fitting import PRESETS
 from fiftyone_latent_inr.frames.metrics import psnr
 from fiftyone_latent_inr.resources import NO_PRIOR
 
-from .architectures import at_most, in_words, number
-from .peers_common import Found, Peer, PeerError, Runner, Task, Video, read_frames, write_frames
-from .peers_hnerv import HNERV
-from .peers_siedd import SIEDD
-from .records import CLIPS, keep, read_record, show_table, write_record
+from ..shared.records import CLIPS, keep, read_record, show_table, write_record
+from ..shared.sizes import at_most, in_words, number
+from .common import Found, Peer, PeerError, Runner, Task, Video, read_frames, write_frames
+from .hnerv import HNERV
+from .siedd import SIEDD
 
 RECORD = "peers"
 CROP, FRAMES = (640, 1280), 132

@@ -15,7 +15,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .peers_common import Found, Peer, PeerError, Task, last_lines, read_decoded
+from .common import Found, Peer, PeerError, Task, last_lines, read_decoded
 
 _GROUP, _SMOKE_GROUP = 20, 2
 _INPUTS = 18  # coordinates and their sines and cosines

@@ -10,9 +10,9 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .bjontegaard import Curve, bd_rate, quality_at
-from .codecs import CODECS, REFERENCE
-from .records import signed, title
+from ..shared.bjontegaard import Curve, bd_rate, quality_at
+from ..shared.codecs import CODECS, REFERENCE
+from ..shared.records import signed, title
 
 Row = dict[str, Any]
 

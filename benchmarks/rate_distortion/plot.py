@@ -16,10 +16,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 from PIL import Image
 
-from .bjontegaard import Curve
-from .codecs import CODECS
-from .rd_judge import Row, curve, ms_ssim_db
-from .records import RESULTS, title
+from ..shared.bjontegaard import Curve
+from ..shared.codecs import CODECS
+from ..shared.records import RESULTS, title
+from .judge import Row, curve, ms_ssim_db
 
 IMAGES = RESULTS.parents[1] / "docs" / "images"
 LOW_BPP, HIGH_BPP = 0.05, 1.6

@@ -26,10 +26,10 @@ from fiftyone_latent_inr import video
 from fiftyone_latent_inr.fitting import PRESETS
 from fiftyone_latent_inr.frames.metrics import bpp
 
-from . import rd_judge
-from .codecs import CODECS, Codec, measure_ladder, quality
-from .jobs import run_jobs
-from .records import CLIPS, FIT_CODE, RESULTS, code_digest, insert, read_record, show_table, write_record
+from ..shared.codecs import CODECS, Codec, measure_ladder, quality
+from ..shared.jobs import run_jobs
+from ..shared.records import CLIPS, FIT_CODE, RESULTS, code_digest, insert, read_record, show_table, write_record
+from . import judge as rd_judge
 
 RECORD = "rate_distortion"
 README = RESULTS.parents[1] / "README.md"
@@ -148,7 +148,7 @@ def with_verdict(record: Row) -> Row:
 
 def report(record: Row) -> None:
     """Prints the tables, draws the plots, renews the README's table."""
-    from .rd_plot import draw
+    from .plot import draw
 
     judged = with_verdict(record)
     for name in ("judged", "bd_rate_percent"):

@@ -17,8 +17,8 @@ import torch
 
 from fiftyone_latent_inr.frames.resize import area_resize
 
+from ..space_time.tasks import Clip
 from .records import machine
-from .space_time_tasks import Clip
 
 Row = dict[str, Any]
 Video = npt.NDArray[np.uint8]

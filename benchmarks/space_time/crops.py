@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from .records import RESULTS, title
-from .space_time_judge import BEST, best_answer
+from ..shared.records import RESULTS, title
+from .judge import BEST, best_answer
 
 FOLDER = RESULTS / "space_time_crops"
 IMAGE = RESULTS.parents[1] / "docs" / "images" / "space_time.png"

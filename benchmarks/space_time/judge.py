@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
-from .records import signed, title
+from ..shared.records import signed, title
 
 Row = dict[str, Any]
 

@@ -31,11 +31,12 @@ import torch
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr.fitting import PRESETS
 
-from . import baselines, space_time_judge
-from .jobs import Job, run_jobs
-from .records import CLIPS, FIT_CODE, RESULTS, code_digest, insert, read_record, show_table, write_record
-from .space_time_crops import draw, keep_crops
-from .space_time_tasks import TASKS, Clip, Task, Video, crop_tasks, trivial_answers
+from ..shared.jobs import Job, run_jobs
+from ..shared.records import CLIPS, FIT_CODE, RESULTS, code_digest, insert, read_record, show_table, write_record
+from . import baselines
+from . import judge as space_time_judge
+from .crops import draw, keep_crops
+from .tasks import TASKS, Clip, Task, Video, crop_tasks, trivial_answers
 
 RECORD, CROP_RECORD = "space_time", "space_time_crop"
 README = RESULTS.parents[1] / "README.md"

@@ -17,7 +17,7 @@ from fiftyone_latent_inr.fitting import PRESETS
 from fiftyone_latent_inr.latent_video.video import from_bytes, to_bytes
 from fiftyone_latent_inr.model import LatentINR
 
-from .speed_common import Row, clip_frames, size_in_words
+from ..shared.clocks import Row, clip_frames, size_in_words
 
 SIZES = ((90, 160), (180, 320), (360, 640), (640, 1280))
 THREADS = (1, 2)

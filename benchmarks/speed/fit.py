@@ -10,8 +10,8 @@ from pathlib import Path
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr.fitting import PRESETS, FitConfig
 
-from .architectures import at_most, in_words
-from .speed_common import Clock, Row, Video, clip_frames, noise, peaks, size_in_words
+from ..shared.clocks import Clock, Row, Video, clip_frames, noise, peaks, size_in_words
+from ..shared.sizes import at_most, in_words
 
 _WARM_UP = 20  # steps
 CROP = (640, 1280)

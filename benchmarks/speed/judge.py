@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from .speed_common import Row
+from ..shared.clocks import Row
 
 LEAST_FPS, AIMED_FPS = 40.0, 120.0  # 320x180, two threads
 MOST_MS, AIMED_MS = 60.0, 25.0  # one frame of a long file

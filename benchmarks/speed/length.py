@@ -12,7 +12,7 @@ from pathlib import Path
 
 import fiftyone_latent_inr as linr
 
-from .speed_common import Row
+from ..shared.clocks import Row
 
 # The command has no steps to choose; a smoke test has.
 _SHORTENED = (

@@ -33,10 +33,13 @@ import torch
 from fiftyone_latent_inr.devices import pick_device
 from fiftyone_latent_inr.fitting import PRESETS
 
-from . import speed_decode, speed_fit, speed_judge, speed_length
-from .records import CLIPS, keep, read_record, show_table, write_record
-from .speed_common import Row, alone, device_name
-from .speed_fit import CROP, FitCase, shortened
+from ..shared.clocks import Row, alone, device_name
+from ..shared.records import CLIPS, keep, read_record, show_table, write_record
+from . import decode as speed_decode
+from . import fit as speed_fit
+from . import judge as speed_judge
+from . import length as speed_length
+from .fit import CROP, FitCase, shortened
 
 RECORD = "speed"
 PARTS = ("fit", "decode", "frame", "length", "sizes", "throughput")

@@ -10,7 +10,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import fuzz, mutations
+from benchmarks.fuzz import mutations
+from benchmarks.fuzz import run as fuzz
 from fiftyone_latent_inr import codec
 from fiftyone_latent_inr.codec import grids
 from fiftyone_latent_inr.errors import BitstreamError

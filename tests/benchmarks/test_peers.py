@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import peers, peers_hnerv, peers_siedd, records
-from benchmarks.peers_common import Found, Peer, PeerError, Runner, Task, cut, read_frames, write_frames
+from benchmarks.peers import hnerv as peers_hnerv
+from benchmarks.peers import run as peers
+from benchmarks.peers import siedd as peers_siedd
+from benchmarks.peers.common import Found, Peer, PeerError, Runner, Task, cut, read_frames, write_frames
+from benchmarks.shared import records
 from fiftyone_latent_inr.frames.metrics import psnr
 
 FRAMES = np.random.default_rng(0).integers(0, 255, (3, 16, 24, 3), np.uint8)

@@ -12,9 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import records, speed, speed_decode, speed_fit, speed_length
-from benchmarks.speed_common import Clock, alone, clip_frames, noise, peaks, size_in_words
-from benchmarks.speed_judge import gates
+from benchmarks.shared import records
+from benchmarks.shared.clocks import Clock, alone, clip_frames, noise, peaks, size_in_words
+from benchmarks.speed import decode as speed_decode
+from benchmarks.speed import fit as speed_fit
+from benchmarks.speed import length as speed_length
+from benchmarks.speed import run as speed
+from benchmarks.speed.judge import gates
 from fiftyone_latent_inr import resources
 from fiftyone_latent_inr.fitting import PRESETS
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import rd_judge
-from benchmarks.codecs import CODECS, REFERENCE
-from benchmarks.rd_judge import Row
-from benchmarks.records import insert, title
+from benchmarks.rate_distortion import judge as rd_judge
+from benchmarks.rate_distortion.judge import Row
+from benchmarks.shared.codecs import CODECS, REFERENCE
+from benchmarks.shared.records import insert, title
 
 
 def ladder(clip: str, codec: str, lift: float = 0.0, rates: tuple[float, ...] = (0.1, 0.2, 0.4, 0.8)) -> list[Row]:

@@ -10,10 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import rate, rate_distortion, rd_plot, records, space_time
-from benchmarks.codecs import CODECS
+from benchmarks import rate
 from benchmarks.rate import CASES, Limits, packed_sizes, reached, round_plainly
-from benchmarks.rate_distortion import Row, measure_file, our_digest, pending, replace_rows
+from benchmarks.rate_distortion import plot as rd_plot
+from benchmarks.rate_distortion import run as rate_distortion
+from benchmarks.rate_distortion.run import Row, measure_file, our_digest, pending, replace_rows
+from benchmarks.shared import records
+from benchmarks.shared.codecs import CODECS
+from benchmarks.space_time import run as space_time
 from fiftyone_latent_inr.frames.metrics import psnr
 from fiftyone_latent_inr.latent_video.video import from_bytes, to_bytes
 from fiftyone_latent_inr.model import Architecture, LatentINR, Level

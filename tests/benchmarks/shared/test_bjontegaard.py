@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from benchmarks.bjontegaard import Method, bd_quality, bd_rate, quality_at, rate_at
+from benchmarks.shared.bjontegaard import Method, bd_quality, bd_rate, quality_at, rate_at
 
 METHODS: list[Method] = ["pchip", "cubic"]
 CURVE = [(100.0, 30.0), (210.0, 33.5), (390.0, 36.0), (850.0, 38.2), (1700.0, 39.5)]

@@ -12,8 +12,18 @@ import numpy as np
 import pytest
 from av.video.reformatter import VideoReformatter
 
-from benchmarks import codecs
-from benchmarks.codecs import CODECS, Codec, bare_size, bare_stream, decode, encode, measure, measure_ladder, to_rgb
+from benchmarks.shared import codecs
+from benchmarks.shared.codecs import (
+    CODECS,
+    Codec,
+    bare_size,
+    bare_stream,
+    decode,
+    encode,
+    measure,
+    measure_ladder,
+    to_rgb,
+)
 from fiftyone_latent_inr.frames.metrics import psnr
 
 

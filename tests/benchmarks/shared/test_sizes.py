@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.architectures import at_most, in_words, number
+from benchmarks.shared.sizes import at_most, in_words, number
 from fiftyone_latent_inr.fitting import PRESETS
 
 

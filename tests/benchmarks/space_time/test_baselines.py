@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from media import moving_square
 
-from benchmarks import baselines
+from benchmarks.space_time import baselines
 from fiftyone_latent_inr.frames.metrics import psnr
 from fiftyone_latent_inr.frames.resize import area_resize
 

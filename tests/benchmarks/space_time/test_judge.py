@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import space_time_judge as judge
-from benchmarks.space_time_judge import BALANCED, BEST, LEFT_OUT, NUM_CLIPS, Row
+from benchmarks.space_time import judge
+from benchmarks.space_time.judge import BALANCED, BEST, LEFT_OUT, NUM_CLIPS, Row
 
 CLIPS = [f"clip_{letter}" for letter in "abcdefghij"]
 OURS = {"every 2nd": "ours, latents", "every 4th": "ours, latents", "x2": "ours"}

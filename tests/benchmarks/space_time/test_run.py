@@ -12,9 +12,10 @@ import pytest
 from media import encode, moving_square
 from PIL import Image
 
-from benchmarks import space_time, space_time_crops
-from benchmarks.space_time import Options, Row, measure_ours, measure_trivial, pending, replace_rows
-from benchmarks.space_time_tasks import TASKS, Clip, Task, crop_tasks
+from benchmarks.space_time import crops as space_time_crops
+from benchmarks.space_time import run as space_time
+from benchmarks.space_time.run import Options, Row, measure_ours, measure_trivial, pending, replace_rows
+from benchmarks.space_time.tasks import TASKS, Clip, Task, crop_tasks
 from fiftyone_latent_inr.frames.resize import area_resize
 
 FRAMES = moving_square(9, 48, 64)

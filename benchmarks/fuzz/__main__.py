@@ -1,0 +1,5 @@
+"""`python -m benchmarks.fuzz`, see `run`."""
+
+from .run import main
+
+main()

@@ -1,0 +1,5 @@
+"""`python -m benchmarks.peers`, see `run`."""
+
+from .run import main
+
+main()

@@ -1,0 +1,5 @@
+"""`python -m benchmarks.speed`, see `run`."""
+
+from .run import main
+
+main()
