@@ -45,8 +45,8 @@ from fiftyone_latent_inr.pretraining.trainer import drawn_unseen
 from fiftyone_latent_inr.resources import NO_PRIOR
 from fiftyone_latent_inr.semantics.scores import centred_cosine, pool, recall_at_k
 from fiftyone_latent_inr.small_world import world as shapes
+from training.fast_prior.train import TEST
 
-from .pretrain import TEST
 from .shared.clocks import clip_frames
 from .shared.jobs import Job, run_jobs
 from .shared.records import CLIPS, insert, keep, read_record, show_table, signed, title, write_record

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from benchmarks import pretrain
-from benchmarks.leaves import LeavesReel, leaves
-from benchmarks.pretrain import TEST, TRAINING, ShapesReel, SmallWorldViews
 from fiftyone_latent_inr.pretraining.pretrain import prior_config
 from fiftyone_latent_inr.pretraining.windows import WindowPool, named_reels
 from fiftyone_latent_inr.priors.networks import PriorConfig, PriorNetworks
 from fiftyone_latent_inr.small_world import world as shapes
+from training.fast_prior import train as pretrain
+from training.fast_prior.leaves import LeavesReel, leaves
+from training.fast_prior.train import TEST, TRAINING, ShapesReel, SmallWorldViews
 
 
 def test_leaves_move_and_are_the_same_for_a_seed() -> None:

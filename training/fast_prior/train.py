@@ -25,6 +25,8 @@ import numpy.typing as npt
 import torch
 from safetensors.torch import save_file
 
+from benchmarks.shared.clocks import clip_frames
+from benchmarks.shared.records import CLIPS
 from fiftyone_latent_inr import load_prior
 from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.files import atomic_target, writable_folder
@@ -38,10 +40,8 @@ from fiftyone_latent_inr.semantics.scores import centred_cosine
 from fiftyone_latent_inr.small_world import world as shapes
 from fiftyone_latent_inr.video.footage import Source
 
+from ..small_teacher.batches import draw, scenes
 from .leaves import LeavesReel
-from .shared.clocks import clip_frames
-from .shared.records import CLIPS
-from .small_world_batches import draw, scenes
 
 Frames = npt.NDArray[np.uint8]
 
