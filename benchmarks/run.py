@@ -12,7 +12,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("fit_quality", "search", "score_small_teacher", "rate", "rate_distortion", "space_time", "speed", "prior")
+BENCHMARKS = ("fit_quality", "search", "small_teacher", "rate", "rate_distortion", "space_time", "speed", "prior")
 OPTIONS = {"speed": ("--device", "cpu", "--only", "fit", "decode", "frame")}
 
 

@@ -1,6 +1,6 @@
 """Score the small teacher on combinations that its training never saw, drawn by the package and by other code.
 
-    python benchmarks/score_small_teacher.py          # writes benchmarks/results/small_teacher.json
+    python -m benchmarks.small_teacher          # writes benchmarks/results/small_teacher.json
 
 Each round: 60 clips of different (colour, shape, background), their mean-pooled embeddings, one caption each.
 """
@@ -20,7 +20,7 @@ from fiftyone_latent_inr.semantics.teachers import Teacher, load_teacher
 from fiftyone_latent_inr.small_world import world as shapes
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests" / "helpers"))
 import foreign_shapes  # noqa: E402  (the independent renderer is shared with the tests)
 
 

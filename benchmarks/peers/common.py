@@ -147,7 +147,7 @@ class Runner:
             raise PeerError(f"{checkout} is not a checkout of {peer.name}: it has no {peer.entry}")
         shim = task.folder / "shim"
         shim.mkdir(parents=True)  # and the folder itself
-        shutil.copy(Path(__file__).with_name("peers_stand_ins.py"), shim / "sitecustomize.py")
+        shutil.copy(Path(__file__).with_name("stand_ins.py"), shim / "sitecustomize.py")
         paths = [shim, *(checkout / path for path in peer.paths), *self.packages]
         env = {**os.environ, "PYTHONPATH": os.pathsep.join(str(path.resolve()) for path in paths)}
         env |= {"LATENT_INR_STAND_INS": "", "LATENT_INR_ON_CPU": ""}

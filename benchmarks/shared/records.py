@@ -16,21 +16,15 @@ import torch
 
 import fiftyone_latent_inr
 
-RESULTS = Path(__file__).resolve().parent / "results"
+RESULTS = Path(__file__).resolve().parents[1] / "results"
 # Full-length clips are not part of the project; elsewhere name their directory.
-CLIPS = Path(os.environ.get("LATENT_INR_CLIPS", Path(__file__).resolve().parents[2] / "shared" / "clips"))
+CLIPS = Path(os.environ.get("LATENT_INR_CLIPS", Path(__file__).resolve().parents[3] / "shared" / "clips"))
 
 
 # What figures of fitted files depend on: all that makes, stores and draws them.
 FIT_CODE = (
-    *("cuts.py", "metrics.py", "motion.py", "resize.py"),  # becomes frames/
-    *("footage.py", "pixels.py", "video.py", "video_audio.py", "video_reader.py", "video_writer.py"),  # video/
-    *("model", "codec", "fitting", "semantics"),
-    *("hub.py", "prior.py", "prior_card.py", "prior_files.py", "prior_reference.py", "prior_source.py"),  # priors/
-    *("drawing.py", "rendering.py"),  # rendering/
-    *("latent_video.py", "sections.py", "stored.py"),  # latent_video/
-    *("checkpoint.py", "encode.py", "fit_parts.py", "groups.py", "long_fit.py", "many_fit.py", "many_videos.py"),
-    *("compare.py", "scan.py"),  # encoding/
+    *("encoding", "latent_video", "fitting", "rendering", "video"),
+    *("priors", "semantics", "frames", "codec", "model"),
 )
 
 
@@ -76,7 +70,8 @@ def read_record(name: str) -> dict[str, Any]:
 def code_digest(*parts: str) -> str:
     """Twelve hexadecimal digits of what packages define: a figure of the same digest need not be measured again.
 
-    Code that only moves keeps its digest: neither where a definition stands nor imports, comments and docstrings count.
+    Code that only moves keeps its digest: neither where a definition stands counts, nor do imports, the names that a
+    package's `__init__` lists, comments and docstrings.
 
     Args:
         parts: names of packages or modules in the package's folder, or paths from there.
@@ -89,6 +84,8 @@ def code_digest(*parts: str) -> str:
     for part in parts:
         root = package / part
         for path in sorted(root.rglob("*.py")) if root.is_dir() else [root]:
+            if path.name == "__init__.py":
+                continue
             tree = _Bare().visit(ast.parse(path.read_text(encoding="utf-8")))
             definitions |= {ast.dump(statement) for statement in tree.body}
     return hashlib.sha256("\n".join(sorted(definitions)).encode()).hexdigest()[:12]

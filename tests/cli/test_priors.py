@@ -51,7 +51,7 @@ def test_pretrain_refuses_what_cannot_be(clip: Path, tmp_path: Path, capsys: pyt
 
 
 def test_a_file_that_needs_a_prior_of_a_folder(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = shutil.copytree(Path(__file__).parents[1] / "hub_models" / "fast-prior", tmp_path / "my-prior")
+    folder = shutil.copytree(Path(__file__).parents[2] / "hub_models" / "fast-prior", tmp_path / "my-prior")
     stored = tmp_path / "a.linr"
     options = ["--preset", "fast", "--size", "24x32", "--frames", "2", "--device", "cpu", "--quiet"]
     assert status_of(["encode", clip, stored, *options, "--prior", folder, "--residual"]) == 0

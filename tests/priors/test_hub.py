@@ -352,7 +352,7 @@ def test_by_environment_alone(content: dict[str, bytes], tmp_path: Path) -> None
             text=True,
             check=False,
             env={**environment, **settings},
-            cwd=Path(__file__).resolve().parents[1],
+            cwd=Path(__file__).resolve().parents[2],
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()

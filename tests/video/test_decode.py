@@ -140,7 +140,7 @@ def test_bundled_clips_have_no_warnings(clips: Path) -> None:
 
 @pytest.fixture
 def clips() -> Path:
-    folder = Path(__file__).parents[1] / "fiftyone_latent_inr" / "assets" / "clips"
+    folder = Path(__file__).parents[2] / "fiftyone_latent_inr" / "assets" / "clips"
     if not folder.is_dir():
         pytest.skip("the bundled clips are not here")
     return folder

@@ -21,7 +21,12 @@ import open_clip
 import torch
 from PIL import Image
 from safetensors.torch import save_file
-from small_world_batches import (
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fiftyone_latent_inr.small_world import world as shapes
+
+from .batches import (
     COLOUR_INDEX,
     COLOURS,
     SHAPE_INDEX,
@@ -32,10 +37,6 @@ from small_world_batches import (
     matches,
     scenes,
 )
-from torch import Tensor, nn
-from torch.nn import functional as F
-
-from fiftyone_latent_inr.small_world import world as shapes
 
 CONFIG: dict[str, Any] = {
     "model_cfg": {

@@ -135,7 +135,7 @@ def test_a_machine_without_pyav_opencv_and_fiftyone(clip: Clip, tmp_path: Path) 
         [sys.executable, *command],
         capture_output=True,
         text=True,
-        cwd=Path(__file__).resolve().parents[2],
+        cwd=Path(__file__).resolve().parents[3],
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         check=False,
     )
