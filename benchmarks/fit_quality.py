@@ -22,9 +22,10 @@ import torch
 
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import resources, video
-from fiftyone_latent_inr.fitting import PRESETS, fit_frames
+from fiftyone_latent_inr.fitting import PRESETS, GroupTask, fit_frames
 from fiftyone_latent_inr.frames.metrics import psnr
-from fiftyone_latent_inr.latent_video.video import from_bytes, to_bytes
+from fiftyone_latent_inr.latent_video.video import from_bytes
+from fiftyone_latent_inr.latent_video.write import to_bytes
 from fiftyone_latent_inr.rendering.draw import draw
 from fiftyone_latent_inr.resources import NO_PRIOR
 from fiftyone_latent_inr.semantics.scores import centred_cosine
@@ -119,7 +120,7 @@ def measure_alignment(path: Path, preset: str = "fast") -> Iterator[dict[str, ob
     }
     alone = 0.0
     for name, target in targets.items():
-        running = fit_frames(torch.from_numpy(frames), config, targets=target)
+        running = fit_frames(GroupTask.of(torch.from_numpy(frames), config, targets=target), config)
         while True:
             try:
                 next(running)

@@ -23,9 +23,9 @@ import numpy as np
 import torch
 
 from fiftyone_latent_inr import video
-from fiftyone_latent_inr.encoding.fit_parts import measure
+from fiftyone_latent_inr.encoding.measure import measure
 from fiftyone_latent_inr.encoding.plan import Plan, Span, fingerprint
-from fiftyone_latent_inr.fitting import PRESETS, FitConfig, Fitted, fit_frames
+from fiftyone_latent_inr.fitting import PRESETS, FitConfig, Fitted, GroupTask, fit_frames
 from fiftyone_latent_inr.fitting.start import Start
 from fiftyone_latent_inr.latent_video.sections import decode_group, encode_group
 from fiftyone_latent_inr.latent_video.stored import to_model
@@ -87,7 +87,7 @@ def _nearest(earlier: np.ndarray, later: np.ndarray) -> np.ndarray:
 
 
 def _fit(frames: np.ndarray, config: FitConfig, shape: ModelConfig, start: Start | None = None) -> Fitted:
-    return drive(fit_frames(torch.from_numpy(frames), config, shape=shape, start=start), lambda event: None)[0]
+    return drive(fit_frames(GroupTask(torch.from_numpy(frames), shape, start=start), config), lambda event: None)[0]
 
 
 def _model_and_steps(fitted: Fitted) -> tuple[Any, Any]:

@@ -20,9 +20,10 @@ import numpy as np
 import torch
 
 from fiftyone_latent_inr import video
-from fiftyone_latent_inr.fitting import PRESETS, FitConfig, Fitted, fit_frames
+from fiftyone_latent_inr.fitting import PRESETS, FitConfig, Fitted, GroupTask, fit_frames
 from fiftyone_latent_inr.frames.metrics import psnr
-from fiftyone_latent_inr.latent_video.video import from_bytes, to_bytes
+from fiftyone_latent_inr.latent_video.video import from_bytes
+from fiftyone_latent_inr.latent_video.write import to_bytes
 from fiftyone_latent_inr.model import Architecture, LatentINR, Level
 from fiftyone_latent_inr.model.patch import origin
 from fiftyone_latent_inr.rendering.draw import draw
@@ -87,7 +88,7 @@ ENTRIES = {
 def fit_once(frames: torch.Tensor, config: FitConfig) -> tuple[Fitted, float]:
     """The fit and its CPU seconds."""
     start = time.process_time()
-    running = fit_frames(frames, config)
+    running = fit_frames(GroupTask.of(frames, config), config)
     while True:
         try:
             next(running)

@@ -35,13 +35,15 @@ import torch
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import video
 from fiftyone_latent_inr.encoding.fit import fit_rates
-from fiftyone_latent_inr.encoding.fit_parts import measure, motion_between
-from fiftyone_latent_inr.fitting import PRESETS
-from fiftyone_latent_inr.fitting.loop import _Fit
+from fiftyone_latent_inr.encoding.measure import measure
+from fiftyone_latent_inr.encoding.video_fit import motion_between
+from fiftyone_latent_inr.fitting import PRESETS, GroupTask
+from fiftyone_latent_inr.fitting.loop import GroupFit
 from fiftyone_latent_inr.fitting.prior_start import prior_start
 from fiftyone_latent_inr.frames import metrics
 from fiftyone_latent_inr.frames.cuts import find_cuts
 from fiftyone_latent_inr.pretraining.trainer import drawn_unseen
+from fiftyone_latent_inr.progress import silent
 from fiftyone_latent_inr.resources import NO_PRIOR
 from fiftyone_latent_inr.semantics.scores import centred_cosine, pool, recall_at_k
 from fiftyone_latent_inr.small_world import world as shapes
@@ -102,11 +104,11 @@ def measure_on_the_way(clip: str, prior: str, preset: str) -> Row:
     frames = clip_frames(CLIPS / f"{clip}.mp4", FRAMES, SIZE)
     pixels, config = torch.from_numpy(frames), PRESETS[preset]
     shape = config.architecture.for_video(*frames.shape[:3])
-    motion = motion_between(frames, pixels, find_cuts(frames), config, lambda event: None)
+    motion = motion_between(frames, find_cuts(frames), config, silent)
     row: Row = {"clip": clip}
     total = config.steps_for(*frames.shape[:3])
     for name, start in (("noise", None), ("prior", prior_start(linr.load_prior(prior).networks, pixels, shape, 0))):
-        state = _Fit(pixels, config, None, 0, "cpu", motion, shape, None, start)  # `fit_frames` gives only what is done
+        state = GroupFit(GroupTask(pixels, shape, motion=motion, start=start), config, "cpu")
         for _ in state.run(0, round(0.1 * total), total):
             pass
         row[name] = round(measure(state.model, frames)[0] / len(frames), 2)

@@ -38,6 +38,10 @@ class FitProgress:
 ProgressCallback = Callable[[FitProgress], None]
 
 
+def silent(event: FitProgress) -> None:
+    """Takes an event and tells nobody."""
+
+
 def drive(running: Generator[FitProgress, None, Result], report: ProgressCallback) -> Result:
     """Runs a fit to its end, reporting each event."""
     while True:
@@ -61,7 +65,7 @@ def reporting(progress: bool | ProgressCallback, start: float) -> Iterator[Progr
         with tqdm(total=1, unit="step", leave=True, dynamic_ncols=True) as bar:
             yield lambda event: _draw_bar(bar, event)
     else:
-        yield lambda event: None
+        yield silent
 
 
 def _draw_bar(bar: Any, event: FitProgress) -> None:

@@ -16,7 +16,7 @@ import torch
 from fiftyone_latent_inr import codec
 from fiftyone_latent_inr.codec import container as bitstream
 from fiftyone_latent_inr.latent_video.sections import group_specs, semantic_specs
-from fiftyone_latent_inr.latent_video.video import to_bytes
+from fiftyone_latent_inr.latent_video.write import to_bytes
 from fiftyone_latent_inr.model import Architecture, LatentINR, Level, ModelConfig
 
 Rng = np.random.Generator

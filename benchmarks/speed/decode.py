@@ -14,7 +14,8 @@ import torch
 
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr.fitting import PRESETS
-from fiftyone_latent_inr.latent_video.video import from_bytes, to_bytes
+from fiftyone_latent_inr.latent_video.video import from_bytes
+from fiftyone_latent_inr.latent_video.write import to_bytes
 from fiftyone_latent_inr.model import LatentINR
 
 from ..shared.clocks import Row, clip_frames, size_in_words

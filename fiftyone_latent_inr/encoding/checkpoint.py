@@ -27,7 +27,7 @@ _SCAN, _EMBEDDINGS = "plan.json", "arrays.npz"
 
 
 @dataclass(frozen=True)
-class Finished:
+class FinishedGroup:
     """A group of frames, fitted and stored.
 
     Attributes:
@@ -49,10 +49,10 @@ class Checkpoint:
         key: what the fit is of; what was kept under another key is thrown away.
     """
 
-    def __init__(self, folder: str | os.PathLike[str] | None, key: str) -> None:
+    def __init__(self, folder: str | os.PathLike[str] | None = None, key: str = "") -> None:
         self._folder = None if folder is None else Path(folder)
         self._key = key
-        self._groups: dict[int, Finished] = {}
+        self._groups: dict[int, FinishedGroup] = {}
         if self._folder is not None and self._document() is None:
             discard(self._folder)
 
@@ -99,7 +99,7 @@ class Checkpoint:
         with atomic_target(self._folder / _SCAN) as temporary:
             temporary.write_text(json.dumps({**facts, **scan.plan.to_json()}), encoding="utf-8")
 
-    def group(self, index: int) -> Finished | None:
+    def group(self, index: int) -> FinishedGroup | None:
         """A group, if it was finished; one whose file is damaged was not."""
         if self._folder is None:
             return self._groups.get(index)
@@ -109,11 +109,11 @@ class Checkpoint:
             document, entries = codec.parse(source)
             data, codes = (codec.read_section(source, entry) for entry in entries)
             shape, metrics = document["shape"], {str(k): float(v) for k, v in document["metrics"].items()}
-            return Finished(data, np.frombuffer(codes, "<i2")[: shape[0] * shape[1]].reshape(shape), metrics)
+            return FinishedGroup(data, np.frombuffer(codes, "<i2")[: shape[0] * shape[1]].reshape(shape), metrics)
         except (BitstreamError, InputError, OSError, ValueError, KeyError, TypeError):
             return None
 
-    def keep_group(self, index: int, finished: Finished) -> None:
+    def keep_group(self, index: int, finished: FinishedGroup) -> None:
         """Stores a group."""
         if self._folder is None:
             self._groups[index] = finished

@@ -14,35 +14,34 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
 
-from ..devices import describe_device, one_thread, pick_device
+from ..devices import describe_device, one_thread
 from ..errors import InputError
-from ..fitting import FitConfig, Fitted, resolve
-from ..fitting.batch import Task, fit_together
+from ..fitting import FitConfig, Fitted, GroupTask, resolve
+from ..fitting.batch import fit_together
 from ..latent_video.video import LatentVideo
 from ..model import ModelConfig
-from ..progress import FitProgress, ProgressCallback, drive, reporting
+from ..progress import FitProgress, ProgressCallback, drive, reporting, silent
 from ..resources import NO_PRIOR
-from ..video.footage import Source
-from .fit import _teacher, fit
-from .fit_parts import prior_for, with_less_memory
-from .many_videos import TooLongError, Video, open_video
+from ..video.footage import Footage, Source
+from .fit import fit
+from .memory import fit_in_memory, most_together
+from .request import FitRequest
+from .scan import scan
+from .video_fit import VideoFit
 
 if TYPE_CHECKING:
     from ..priors.prior import Prior
     from ..semantics.teachers import Teacher
 
-# More networks than this at once gain nothing: a card has enough to do with each step.
-_MOST_TOGETHER = 64
-# Share of a card's free memory that a batch may take by the estimate, which is a rough one.
-_SHARE = 0.5
 # Seconds that a thread may keep others from running Python.
 _SWITCH = 2e-4
-# Bytes of frames of videos that are being fitted or wait for it.
-_MOST_HELD = 6 << 30
+# Bytes of frames of videos that are being fitted or wait for it, and of one video.
+_MOST_HELD, _MOST_BYTES = 6 << 30, 2 << 30
 
 
 def fit_many(
@@ -92,20 +91,14 @@ def fit_many(
         >>> videos = linr.fit_many(["a.mp4", "b.mp4"], preset="fast")       # doctest: +SKIP
         >>> failed = [v for v in videos if isinstance(v, linr.InputError)]  # doctest: +SKIP
     """
-    settings = resolve(preset, config)
     if together is not None and together < 1:
         raise InputError(f"together must be at least 1, not {together}")
-    where = pick_device(device)
-    start = time.monotonic()
-    with reporting(progress, start) as report, one_thread(where):
-        report(FitProgress("decode", 0, 1, message=f"fitting on {describe_device(where)}"))
-        asked = _teacher(teacher, where)
-        known = prior_for(prior, settings, asked, False, where)
-
-        def opened(source: Source) -> Video:
-            return open_video(source, settings, asked, known, size, max_frames, seed, where)
-
-        run = _Run(list(sources), opened, settings, where, together, report)
+    began = time.monotonic()
+    settings = resolve(preset, config)
+    request = FitRequest.settle([settings], teacher=teacher, prior=prior, device=device, seed=seed)
+    with reporting(progress, began) as report, one_thread(request.device):
+        report(FitProgress("decode", 0, 1, message=f"fitting on {describe_device(request.device)}"))
+        run = _Run([partial(Footage, source, size, max_frames) for source in sources], request, together, report)
         interval = sys.getswitchinterval()
         # a step is hundreds of short calls: threads that work beside it must not keep it waiting at each
         sys.setswitchinterval(_SWITCH)
@@ -115,8 +108,8 @@ def fit_many(
             sys.setswitchinterval(interval)
             run.close()
         for place in run.too_long:
-            options: dict[str, Any] = {"size": size, "max_frames": max_frames, "device": str(where), "seed": seed}
-            options |= {"teacher": asked, "prior": known or NO_PRIOR, "progress": report}
+            options: dict[str, Any] = {"size": size, "max_frames": max_frames, "seed": seed, "progress": report}
+            options |= {"teacher": request.teacher, "prior": request.prior or NO_PRIOR, "device": str(request.device)}
             try:
                 run.results[place] = fit(sources[place], config=settings, **options)
             except InputError as error:
@@ -124,14 +117,45 @@ def fit_many(
         return [one for one in run.results if one is not None]
 
 
+class _TooLongError(InputError):
+    """A video that `fit` reads group by group, and that cannot be fitted together with others."""
+
+
+def _open(request: FitRequest, footage: Callable[[], Footage]) -> VideoFit:
+    """Reads a video, shows it to the teacher, and plans its groups.
+
+    Raises:
+        InputError: it cannot be read.
+        _TooLongError: it is too long to be held in memory.
+    """
+    began, source = time.monotonic(), footage()
+    frames, held = [], 0
+    for frame in source.frames():
+        held += frame.nbytes
+        if held > _MOST_BYTES:
+            raise _TooLongError(f"{source.name}: it is too long to be held in memory")
+        frames.append(frame)
+    if not frames:
+        raise InputError(f"{source.name}: there are no frames in it")
+    if any(frame.shape != frames[0].shape for frame in frames):
+        raise InputError(f"{source.name}: its frames are of several sizes; choose one (size=)")
+    whole = np.stack(frames)
+    found, _ = scan(Footage(whole, fps=source.fps), request.config, request.teacher, silent)
+    return VideoFit(request, replace(found, warnings=source.warnings), frames=whole, began=began)
+
+
 @dataclass
 class _Ready:
     """A group of frames that may be fitted at once."""
 
     place: int
-    video: Video
+    video: VideoFit
     index: int
-    task: Task
+    task: GroupTask
+
+
+def _prepare(place: int, video: VideoFit, index: int) -> _Ready:
+    return _Ready(place, video, index, video.prepare(index))
 
 
 class _Run:
@@ -139,23 +163,21 @@ class _Run:
 
     def __init__(
         self,
-        sources: Sequence[Source],
-        opened: Callable[[Source], Video],
-        settings: FitConfig,
-        device: torch.device,
+        sources: Sequence[Callable[[], Footage]],
+        request: FitRequest,
         together: int | None,
         report: ProgressCallback,
     ) -> None:
-        self.settings, self.device, self.report, self._open = settings, device, report, opened
+        self.request, self.config, self.device, self.report = request, request.config, request.device, report
         self.together = together
         self.results: list[LatentVideo | InputError | None] = [None] * len(sources)
         self._waiting = deque(enumerate(sources))
-        self._videos: dict[int, Video] = {}
+        self._videos: dict[int, VideoFit] = {}
         self._finishing: set[int] = set()
         self.too_long: list[int] = []
         self._ready: list[_Ready] = []
         # On a CPU one thread is all that may be taken from the fit
-        workers = 1 if device.type == "cpu" else min(8, max(2, (os.cpu_count() or 2) // 2))
+        workers = 1 if self.device.type == "cpu" else min(8, max(2, (os.cpu_count() or 2) // 2))
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="fit_many")
         self._jobs: dict[Future[Any], tuple[str, int]] = {}
         self._done = 0.0  # videos, with fractions
@@ -182,7 +204,7 @@ class _Run:
         most = 2 * self._most(self._ready[0].task.shape) if self._ready else 2 * (self.together or 4)
         while self._waiting and opening + len(self._videos) < most and held < _MOST_HELD:
             place, source = self._waiting.popleft()
-            self._submit("open", place, self._open, source)
+            self._submit("open", place, _open, self.request, source)
             opening += 1
             held += max((video.bytes for video in self._videos.values()), default=0)
 
@@ -195,7 +217,7 @@ class _Run:
             kind, place = self._jobs.pop(job)
             try:
                 result = job.result()
-            except TooLongError:
+            except _TooLongError:
                 self.too_long.append(place)
                 continue
             except InputError as error:
@@ -203,9 +225,9 @@ class _Run:
                 continue
             if kind == "open":
                 self._videos[place] = result
-                self._prepare(place, result.first())
+                self._prepare(place, result.ready())
             elif kind == "prepare" and place in self._videos:
-                self._ready.append(_Ready(place, self._videos[place], *result))
+                self._ready.append(result)
             elif kind == "keep" and place in self._videos:
                 self._prepare(place, result)
                 if self._videos[place].is_done and place not in self._finishing:
@@ -218,7 +240,7 @@ class _Run:
 
     def _prepare(self, place: int, groups: Sequence[int]) -> None:
         for index in groups:
-            self._submit("prepare", place, self._videos[place].prepare, index)
+            self._submit("prepare", place, _prepare, place, self._videos[place], index)
 
     def _fail(self, place: int, error: InputError) -> None:
         self.results[place] = error
@@ -237,43 +259,28 @@ class _Run:
         if len(best) < most and self._jobs:
             return None
         # of about equal length, since all take the steps of the longest; the longest first, which others may wait for
-        best.sort(key=lambda one: -one.task.steps(self.settings))
+        best.sort(key=lambda one: -one.task.steps(self.config))
         return best[:most]
 
     def _most(self, shape: ModelConfig) -> int:
         """Groups of a shape to fit at once."""
-        if self.together is not None:
-            return self.together
-        if self.device.type != "cuda":
-            return 1
-        free, _ = torch.cuda.mem_get_info(self.device)
-        free += torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
-        return max(1, min(_MOST_TOGETHER, int(_SHARE * free / bytes_of_one(shape, self.settings))))
+        return self.together or most_together(shape, self.config, self.device)
 
     def _fit(self, batch: list[_Ready]) -> None:
-        """Fits groups together; fewer of them where memory runs out, and one alone with fewer pixels a step."""
-        settings = self.settings
-        while True:
-            try:
-                fitted = self._fitted(batch, settings)
-                break
-            except torch.OutOfMemoryError as error:
-                torch.cuda.empty_cache()
-                if len(batch) > 1:
-                    batch = batch[: len(batch) // 2]
-                    self.together = len(batch)
-                    continue
-                try:
-                    settings = with_less_memory(settings, error)
-                except InputError as refusal:
-                    self._fail(batch[0].place, refusal)
-                    return
-        for one, result in zip(batch, fitted, strict=True):
+        """Fits groups together, or as many of them as the memory allows."""
+        try:
+            fitted = fit_in_memory(partial(self._fitted, batch), [one.task for one in batch], self.config)
+        except InputError as refusal:
+            self._fail(batch[0].place, refusal)
+            return
+        if len(fitted) < len(batch):
+            self.together = len(fitted)
+        for one, result in zip(batch, fitted, strict=False):
             self._ready.remove(one)
             self._submit("keep", one.place, one.video.keep, one.index, result)
 
-    def _fitted(self, batch: list[_Ready], settings: FitConfig) -> list[Fitted]:
-        shares = sum(one.video.share(one.index) for one in batch)
+    def _fitted(self, batch: list[_Ready], tasks: Sequence[GroupTask], config: FitConfig) -> list[Fitted]:
+        shares = sum(one.video.share(one.index) for one in batch[: len(tasks)])
         begun = self._done
 
         def heard(event: FitProgress) -> None:
@@ -285,19 +292,7 @@ class _Run:
             self.report(replace(event, step=round(1000 * self._done), total_steps=1000 * total, seconds_left=left))
 
         try:
-            return drive(fit_together([one.task for one in batch], settings, self.device), heard)
+            return drive(fit_together(tasks, config, self.device), heard)
         except BaseException:
             self._done = begun
             raise
-
-
-def bytes_of_one(shape: ModelConfig, config: FitConfig) -> int:
-    """Roughly the memory that a group takes in a batch: numbers, what a step keeps for its gradient, and frames."""
-    numbers = 4 * 16 * shape.num_parameters
-    points = config.points_per_step / shape.patch**2
-    # values that a point passes through, forward and backward
-    step = 4 * 4 * points * (shape.samples + shape.layers * shape.hidden + 12 * shape.planes + 60)
-    # frames and their motion, twice while they are put together; the motion of the drawn gaps, as floats
-    pixels = shape.num_frames * shape.height * shape.width
-    drawn = min(config.max_frames_per_step, shape.num_frames) * shape.height * shape.width
-    return int(numbers + step + 12 * pixels + 24 * drawn * (config.between > 0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,14 +30,14 @@ class Scan:
         size: (H, W) of its frames.
         fps: frames a second.
         warnings: what was odd about the file.
-        embeddings: (T, E) float16 of the teacher, or None.
+        embeddings: (T, E) of the teacher, float16 where there are several groups, or None.
     """
 
     plan: Plan
     size: tuple[int, int]
     fps: float
     warnings: tuple[str, ...]
-    embeddings: npt.NDArray[np.float16] | None
+    embeddings: npt.NDArray[np.floating[Any]] | None
 
 
 def scan(
@@ -48,11 +48,11 @@ def scan(
     Args:
         footage: the frames.
         settings: of the fit; how long groups are.
-        teacher: what embeds the frames of a video of several groups; None for no embeddings.
+        teacher: what embeds the frames; None for no embeddings.
         report: takes progress.
 
     Returns:
-        What was found, and the frames (T, H, W, 3) where they are one group: then they are not embedded.
+        What was found, and the frames (T, H, W, 3) where they are one group.
 
     Raises:
         InputError: there is no frame, or the file cannot be read.
@@ -87,10 +87,14 @@ def scan(
         if count % _TOGETHER == 0:
             report(FitProgress("scan", count, max(expected or 0, count)))
     if planner is None:
-        raise InputError(f"{footage.source}: there are no frames in it")
+        raise InputError(f"{footage.name}: there are no frames in it")
     plan = planner.finish()
     if held is not None and len(plan.spans) == 1:
-        return Scan(plan, size, footage.fps, footage.warnings, None), np.stack(held)
+        frames, targets = np.stack(held), None
+        if teacher is not None:
+            report(FitProgress("embed", 0, 1))
+            targets = teacher.embed_frames(frames)
+        return Scan(plan, size, footage.fps, footage.warnings, targets), frames
     ask([*(held or ()), *waiting])
     found = np.concatenate(embeddings) if embeddings else None
     return Scan(plan, size, footage.fps, footage.warnings, found), None

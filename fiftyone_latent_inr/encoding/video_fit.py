@@ -1,17 +1,19 @@
-"""Fits of long videos, group after group: memory does not grow with length, and what is finished stays.
+"""VideoFit: one video being fitted, of one group of frames or of many, from its plan to its file.
 
-frames --scan--> plan, embeddings --> head of all groups
-group k: frames --fit, from its parent if it has one--> section --> checkpoint --measure--> sums
-all sections --assemble--> .linr
+a group's frames --prepare--> GroupTask --fitted, alone or with others--> Fitted
+Fitted --keep--> its section and sums, in the checkpoint --> the groups that may start from it
+all sections --finish--> LatentVideo
 """
 
 from __future__ import annotations
 
+import copy
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -20,227 +22,218 @@ import torch
 from .. import codec
 from ..codec.quantisation import FloatArray
 from ..errors import InputError
-from ..fitting import FitConfig, Fitted, fit_frames
+from ..fitting import FitConfig, Fitted, GroupTask
+from ..fitting.head import Head
 from ..fitting.prior_start import prior_start
-from ..fitting.start import Head, Start
-from ..latent_video.sections import decode_group, encode_group, encode_semantic, header
+from ..fitting.start import Start
+from ..frames.motion import LEAST_SIDE, Motion, optical_flow
+from ..latent_video.sections import decode_group, encode_group, quantised_semantic
 from ..latent_video.stored import to_model
 from ..latent_video.video import LatentVideo, from_bytes
-from ..model import ModelConfig, model_views
+from ..latent_video.write import put_together
+from ..model import LatentINR, ModelConfig
 from ..priors.model_tensors import prior_tensors
-from ..progress import FitProgress, ProgressCallback, drive
-from ..video.footage import Footage
-from .checkpoint import Checkpoint, Finished
-from .fit_parts import measure, motion_between, with_less_memory
+from ..progress import FitProgress, ProgressCallback, silent
+from .checkpoint import Checkpoint, FinishedGroup
+from .measure import measure
 from .plan import Span
+from .request import FitRequest
 from .scan import Scan
 
-if TYPE_CHECKING:
-    from ..priors.prior import Prior
-
 # Groups whose numbers are kept to start others from.
-_KEPT = 4
-# Bytes that header and index take, for rates that are asked for in bits.
-_OVERHEAD = 200
+_MOST_DECODED = 4
+# Bytes of a file that are not known while it is fitted, for rates that are asked for in bits: the metrics of a group's
+# own file, and the header and index of a file of many.
+_METRICS_BYTES, _HEADER_BYTES = 120, 200
 
+Frames = npt.NDArray[np.uint8]
 Tensors = dict[str, FloatArray]
 
 
-def fit_long(
-    footage: Footage,
-    scan: Scan,
-    settings: FitConfig,
-    checkpoint: Checkpoint,
-    *,
-    prior: Prior | None = None,
-    seed: int,
-    device: torch.device,
-    report: ProgressCallback,
-    notes: Mapping[str, Any],
-) -> LatentVideo:
-    """Fits a video that was found to be several groups of frames.
+@dataclass(frozen=True)
+class _UnderWay:
+    """A group that is being fitted: its frames, what it is stored as the residual against, and since when."""
+
+    frames: Frames
+    reference: Tensors | None
+    began: float
+
+
+class VideoFit:
+    """A fit of one video under way; its methods may be called from any thread.
 
     Args:
-        footage: its frames.
+        request: how it is to be fitted.
         scan: where it is cut, and the teacher's embeddings.
-        settings: of the fit.
-        checkpoint: what is finished; groups that are there are taken as they are.
-        prior: what groups start from that start from no other group.
-        seed: of the groups' networks and pixels.
-        device: where to fit.
-        report: takes progress.
-        notes: preset, teacher, teacher's id and metadata, for the header; and the prior, where the networks are to be
-            stored as the difference from it.
-
-    Returns:
-        The fitted video; its metrics are measured on what is stored.
-
-    Raises:
-        InputError: the frames are not those that were scanned.
+        frames: all of its frames, uint8 (T, H, W, 3); None where each group's are given to `prepare`.
+        checkpoint: what is finished; groups that are there are taken as they are. By default in memory.
+        began: when its work began, by the monotonic clock; by default now.
+        report: takes lines for people.
     """
-    job = _LongFit(footage, scan, settings, checkpoint, seed, device, report, prior, "prior" in notes)
-    for index, frames in enumerate(footage.groups([span.count for span in scan.plan.spans], scan.size)):
-        if job.checkpoint.group(index) is None:
-            job.fit(index, frames)
-        job.tick(index)
-    return job.video(notes)
 
-
-@dataclass
-class _LongFit:
-    """One fit under way."""
-
-    footage: Footage
-    scan: Scan
-    settings: FitConfig
-    checkpoint: Checkpoint
-    seed: int
-    device: torch.device
-    report: ProgressCallback
-    prior: Prior | None = None
-    residual: bool = False  # of the prior
-
-    def __post_init__(self) -> None:
-        spans, embeddings = self.scan.plan.spans, self.scan.embeddings
-        width = 0 if embeddings is None else embeddings.shape[1]
-        # one shape for all groups, so that any may start from any; a group's own length only adds latents
-        self.shape = self.settings.architecture.for_video(self.settings.group_frames, *self.scan.size, width)
-        self._of_prior: Tensors | None = None
-        if self.prior is not None and self.residual:
-            self._of_prior = prior_tensors(self.prior.networks, self.shape)
-        self.head = None if embeddings is None else _head(embeddings, self.shape.semantic_dim)
-        self._decoded: OrderedDict[int, tuple[Tensors, Tensors]] = OrderedDict()
-        height, width = self.scan.size
-        self._steps = [self.settings.steps_for(s.count, height, width, warm=s.parent is not None) for s in spans]
-        self._done = 0
-
-    def fit(self, index: int, frames: npt.NDArray[np.uint8]) -> None:
-        """Fits a group, stores it, and measures what is stored."""
-        begun = time.monotonic()
-        span = self.scan.plan.spans[index]
-        targets, parent, start = self._targets(span), self._of_prior, None
-        if span.parent is not None:
-            parent, steps = self._group(span.parent)
-            start = Start(parent, steps, torch.from_numpy(self.scan.plan.nearest(index, frames)))
-        elif self.prior is not None:
-            pixels = torch.from_numpy(frames)
-            start = prior_start(self.prior.networks, pixels, self._shape(span), self.seed + index, self.residual)
-        fitted = self._fit(index, frames, self._shape(span), targets, start, parent)
-        self.keep(index, frames, fitted, parent, begun)
-
-    def keep(
-        self, index: int, frames: npt.NDArray[np.uint8], fitted: Fitted, parent: Tensors | None, begun: float
-    ) -> None:
-        """Stores a fitted group, and measures what is stored; `begun` is when its fit began, by the monotonic clock."""
-        span = self.scan.plan.spans[index]
-        config = self._shape(span)
-        data = encode_group(fitted.model, fitted.steps, self.settings.bits, parent)
-        tensors, _ = decode_group(config, data, parent)
-        codes = self._semantic_codes(fitted)
-        if self.head is not None:
-            tensors = {**self._semantic_tensors(codes), **tensors}
-        psnr, similarity = measure(to_model(config, tensors).to(self.device), frames, self._cuts(span))
-        sums = {"psnr": psnr, "ms_ssim": similarity, "seconds": time.monotonic() - begun}
-        self.checkpoint.keep_group(index, Finished(data, codes, sums))
-
-    def tick(self, index: int) -> None:
-        """Counts a group as done."""
-        self._done += self._steps[index]
-
-    def video(self, notes: Mapping[str, Any]) -> LatentVideo:
-        """The file of all groups."""
-        plan, spans = self.scan.plan, self.scan.plan.spans
-        sections, documents = [], []
-        sums = dict.fromkeys(("psnr", "ms_ssim", "seconds"), 0.0)
-        codes = []
-        for index, span in enumerate(spans):
-            finished = self.checkpoint.group(index)
-            if finished is None:
-                raise InputError(f"{self.footage.source}: group {index} of its fit is lost; fit it again")
-            document = self._shape(span).to_json()
-            if document not in documents:
-                documents.append(document)
-            parent = codec.PRIOR if span.parent is None and self.residual else span.parent
-            section = codec.Section(codec.GROUP, span.count, documents.index(document), finished.data, parent)
-            sections.append(section)
-            codes.append(finished.semantic)
-            sums = {name: value + finished.metrics[name] for name, value in sums.items()}
-        count = plan.num_frames
-        metrics = {"psnr": sums["psnr"] / count, "ms_ssim": sums["ms_ssim"] / count, "seconds": sums["seconds"]}
-        if self.head is not None:
-            head, shape = self.head, replace(self.shape, num_frames=count)
-            latents = codec.Quantised(np.concatenate(codes), head.steps["latents.semantic"])
-            section = codec.Section(codec.SEMANTIC, count, 0, encode_semantic(shape, latents, head.weight, head.bias))
-            sections.insert(0, section)
-            metrics["alignment"] = self._alignment(latents)
-        document = header(
-            documents, fps=self.scan.fps, cuts=plan.cuts, metrics=metrics, **notes
-        )  # fmt: skip
-        return from_bytes(codec.assemble(document, sections), notes.get("prior"))
-
-    def _fit(
+    def __init__(
         self,
-        index: int,
-        frames: npt.NDArray[np.uint8],
-        config: ModelConfig,
-        targets: torch.Tensor | None,
-        start: Start | None,
-        parent: Tensors | None,
-    ) -> Fitted:
-        settings = self.settings
-        while True:
-            try:
-                pixels = torch.from_numpy(frames).to(self.device)
-                cuts = self._cuts(self.scan.plan.spans[index])
-                running = fit_frames(
-                    pixels,
-                    settings,
-                    targets=targets,
-                    motion=motion_between(frames, pixels, cuts, settings, self.report),
-                    seed=self.seed + index,
-                    device=self.device,
-                    size_of=lambda model, steps: self._size(model, steps, parent),
-                    shape=config,
-                    head=self.head,
-                    start=start,
-                )
-                return drive(running, self._heard)[0]
-            except torch.OutOfMemoryError as error:
-                settings = with_less_memory(settings, error)
+        request: FitRequest,
+        scan: Scan,
+        *,
+        frames: Frames | None = None,
+        checkpoint: Checkpoint | None = None,
+        began: float | None = None,
+        report: ProgressCallback = silent,
+    ) -> None:
+        self.request, self.scan, self.config = request, scan, request.config
+        self.bytes = 0 if frames is None else 2 * frames.nbytes
+        self._frames, self._report = frames, report
+        self._checkpoint = checkpoint or Checkpoint()
+        self._began = time.monotonic() if began is None else began
+        self._spans, targets = scan.plan.spans, scan.embeddings
+        # one shape for all groups, so that any may start from any; a group's own length only adds latents
+        length = self._spans[0].count if self._is_one_group else self.config.group_frames
+        width = 0 if targets is None else targets.shape[1]
+        self._shape = self.config.architecture.for_video(length, *scan.size, width)
+        self._of_prior: Tensors | None = None
+        if request.reference is not None:
+            self._of_prior = prior_tensors(request.reference.networks, self._shape)
+        # an only group learns a head with its networks; several are given one
+        self._head: Head | None = None
+        if targets is not None and not self._is_one_group:
+            self._head = Head.of_targets(targets, self._shape.semantic_dim)
+        self._under_way: dict[int, _UnderWay] = {}
+        self._decoded: OrderedDict[int, tuple[Tensors, Tensors]] = OrderedDict()
+        self._lock = Lock()
 
-    def _heard(self, event: FitProgress) -> None:
-        """A group's event as one of the whole video."""
-        total, done = sum(self._steps), self._done + event.step
-        left = None
-        if event.step:
-            left = event.seconds / event.step * (total - done)
-        self.report(replace(event, step=done, total_steps=total, seconds_left=left))
+    def at(self, aim: FitConfig) -> VideoFit:
+        """The same fit as far as it has come, to be stored at another aim; what is finished is kept in memory."""
+        other = copy.copy(self)
+        other.config, other._checkpoint = aim, Checkpoint()
+        other._under_way, other._decoded = dict(self._under_way), OrderedDict()
+        return other
 
-    def _size(self, model: Any, steps: Mapping[str, FloatArray], parent: Tensors | None) -> int:
-        """Bytes of a group in the file."""
-        size = len(encode_group(model, steps, self.settings.bits, parent)) + _OVERHEAD // len(self.scan.plan.spans)
-        if self.head is not None:
-            codes = _codes(model, self.head)
-            spec = codec.Layout("sequence", codes.shape)
-            size += len(codec.encode([spec], [codec.Quantised(codes, self.head.steps["latents.semantic"])]))
+    def ready(self) -> list[int]:
+        """The groups that start from no other."""
+        return [k for k, span in enumerate(self._spans) if span.parent is None]
+
+    def prepare(self, index: int, frames: Frames | None = None) -> GroupTask:
+        """All that a group is fitted with; `frames` are its own, unless the video was given all of them."""
+        request, span, plan = self.request, self._spans[index], self.scan.plan
+        if frames is None:
+            assert self._frames is not None
+            frames = self._frames[span.first : span.first + span.count]
+        began = self._began if self._is_one_group else time.monotonic()
+        pixels, shape, seed = torch.from_numpy(frames), self._shape_of(span), request.seed + index
+        reference, start = self._of_prior, None
+        if span.parent is not None:
+            with self._lock:
+                reference, steps = self._stored(span.parent)
+            start = Start(reference, steps, torch.from_numpy(plan.nearest(index, frames)))
+        elif request.prior is not None:
+            start = prior_start(request.prior.networks, pixels, shape, seed, request.residual)
+        self._under_way[index] = _UnderWay(frames, reference, began)
+        return GroupTask(
+            pixels,
+            shape,
+            self._targets(span),
+            motion_between(frames, self._cuts(span), self.config, self._report),
+            seed,
+            self._head,
+            start,
+            partial(self._size, reference),
+        )
+
+    def keep(self, index: int, fitted: Fitted) -> list[int]:
+        """Stores a fitted group, measures what is stored, and gives the groups that may start now."""
+        group, span = self._under_way.pop(index), self._spans[index]
+        seconds = time.monotonic() - group.began
+        config, cuts, bits = self._shape_of(span), self._cuts(span), self.config.bits
+        data = encode_group(fitted.model, fitted.steps, bits, group.reference)
+        tensors, _ = decode_group(config, data, group.reference)
+        codes = np.zeros((span.count, 0), np.int16)
+        if self.scan.embeddings is not None:
+            if self._head is None:
+                self._head = Head.learned(quantised_semantic(fitted.model, fitted.steps, bits))
+            codes = self._head.latents(fitted.model).codes
+            tensors |= self._head.tensors(codes)
+        psnr, similarity = measure(to_model(config, tensors).to(self.request.device), group.frames, cuts)
+        sums = {"psnr": psnr, "ms_ssim": similarity}
+        if fitted.steps is None:  # numbers were rounded after the fit only
+            sums["psnr_unquantised"] = measure(fitted.model, group.frames, cuts)[0]
+        self._checkpoint.keep_group(index, FinishedGroup(data, codes, {**sums, "seconds": seconds}))
+        return [k for k, one in enumerate(self._spans) if one.parent == index]
+
+    def is_kept(self, index: int) -> bool:
+        """Whether a group is finished."""
+        return self._checkpoint.group(index) is not None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all groups are finished."""
+        return all(map(self.is_kept, range(len(self._spans))))
+
+    def finish(self) -> LatentVideo:
+        """The fitted video; its metrics are measured on what is stored.
+
+        Raises:
+            InputError: a group is not to be had from the checkpoint any more.
+        """
+        groups, codes, sums = [], [], dict[str, float]()
+        for index, span in enumerate(self._spans):
+            finished = self._checkpoint.group(index)
+            if finished is None:
+                raise InputError(f"group {index} of a video's fit is lost; fit it again")
+            groups.append((self._shape_of(span), finished.data, self._parent(span)))
+            codes.append(finished.semantic)
+            for name, value in finished.metrics.items():
+                sums[name] = sums.get(name, 0.0) + value
+        count, seconds = self.scan.plan.num_frames, sums.pop("seconds")
+        metrics = {name: value / count for name, value in sums.items()}
+        semantic = None if self._head is None else self._head.stored(np.concatenate(codes))
+        notes = self.request.notes(self.scan, self.config)
+        whole = partial(put_together, groups, semantic, metadata=notes, **self.request.facts(self.scan))
+        if semantic is not None and count > 1:
+            metrics["alignment"] = self._alignment(from_bytes(whole(), self.request.reference))
+        return from_bytes(whole(metrics={**metrics, "seconds": seconds}), self.request.reference)
+
+    def share(self, index: int) -> float:
+        """How much of the video's work a group is."""
+        return self._spans[index].count / self.scan.plan.num_frames
+
+    @property
+    def _is_one_group(self) -> bool:
+        return len(self._spans) == 1
+
+    def _size(self, reference: Tensors | None, model: LatentINR, steps: Mapping[str, FloatArray]) -> int:
+        """Bytes of a group in the file; of an only one, those of the file."""
+        data = encode_group(model, steps, self.config.bits, reference)
+        if self._is_one_group:
+            semantic = None if self.scan.embeddings is None else quantised_semantic(model, steps, self.config.bits)
+            group = model.config, data, self._parent(self._spans[0])
+            return len(put_together([group], semantic, **self.request.facts(self.scan))) + _METRICS_BYTES
+        size = len(data) + _HEADER_BYTES // len(self._spans)
+        if self._head is not None:
+            latents = self._head.latents(model)
+            size += len(codec.encode([codec.Layout("sequence", latents.codes.shape)], [latents]))
         return size
 
-    def _group(self, index: int) -> tuple[Tensors, Tensors]:
-        """A finished group's numbers as they are stored, and their steps; its parents' are added."""
+    def _stored(self, index: int) -> tuple[Tensors, Tensors]:
+        """A finished group's numbers as a reader sees them, and the steps that they were stored with."""
         if index not in self._decoded:
-            span, finished = self.scan.plan.spans[index], self.checkpoint.group(index)
+            span, finished = self._spans[index], self._checkpoint.group(index)
             assert finished is not None
-            parent = self._of_prior if span.parent is None else self._group(span.parent)[0]
-            tensors, steps = decode_group(self._shape(span), finished.data, parent)
-            self._decoded[index] = tensors, steps
-            while len(self._decoded) > _KEPT:
+            reference = self._of_prior if span.parent is None else self._stored(span.parent)[0]
+            found = decode_group(self._shape_of(span), finished.data, reference)
+            self._decoded[index] = found
+            while len(self._decoded) > _MOST_DECODED:
                 self._decoded.popitem(last=False)
-            return tensors, steps
+            return found
         self._decoded.move_to_end(index)
         return self._decoded[index]
 
-    def _shape(self, span: Span) -> ModelConfig:
-        return replace(self.shape, num_frames=span.count)
+    def _parent(self, span: Span) -> int | None:
+        """What a group's section says it is the residual against."""
+        return codec.PRIOR if span.parent is None and self.request.residual else span.parent
+
+    def _shape_of(self, span: Span) -> ModelConfig:
+        return replace(self._shape, num_frames=span.count)
 
     def _cuts(self, span: Span) -> list[int]:
         return [cut - span.first for cut in self.scan.plan.cuts if 0 < cut - span.first < span.count]
@@ -250,41 +243,30 @@ class _LongFit:
             return None
         return torch.from_numpy(self.scan.embeddings[span.first : span.first + span.count].astype(np.float32))
 
-    def _semantic_codes(self, fitted: Fitted) -> npt.NDArray[np.int16]:
-        if self.head is None:
-            return np.zeros((fitted.model.config.num_frames, 0), np.int16)
-        return _codes(fitted.model, self.head)
-
-    def _semantic_tensors(self, codes: npt.NDArray[np.int16]) -> Tensors:
-        assert self.head is not None
-        head = self.head
-        values = codec.dequantise(codes, head.steps["latents.semantic"], 1)
-        return {"latents.semantic": values, "embedding.weight": head.weight_values, "embedding.bias": head.bias_values}
-
-    def _alignment(self, latents: codec.Quantised) -> float:
+    def _alignment(self, video: LatentVideo) -> float:
         """Mean centred cosine of the stored embeddings with the teacher's."""
         from ..semantics.scores import centred_cosine
 
-        tensors, targets = self._semantic_tensors(latents.codes), self.scan.embeddings
-        assert targets is not None
-        embeddings = tensors["latents.semantic"] @ tensors["embedding.weight"] + tensors["embedding.bias"]
-        embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+        embeddings, targets = video.embeddings, self.scan.embeddings
+        assert embeddings is not None and targets is not None
         return float(centred_cosine(embeddings, targets.astype(np.float32)))
 
 
-def _codes(model: Any, head: Head) -> npt.NDArray[np.int16]:
-    values = model_views(model)["latents.semantic"].detach().float().cpu().numpy()
-    return codec.quantise(values, head.steps["latents.semantic"], 1)[0]
+def motion_between(frames: Frames, cuts: Sequence[int], config: FitConfig, report: ProgressCallback) -> Motion | None:
+    """What the steps between frames learn from; None where there are none of them, or nothing between the frames.
 
-
-def _head(embeddings: npt.NDArray[np.float16], width: int) -> Head:
-    """The head of all frames, from their mean and covariance, in parts that fit in memory."""
-    count, size = embeddings.shape
-    mean, square = np.zeros(size), np.zeros((size, size))
-    for first in range(0, count, 4096):
-        part = embeddings[first : first + 4096].astype(np.float64)
-        mean += part.sum(0)
-        square += part.T @ part
-    mean /= count
-    covariance = square / count - np.outer(mean, mean)
-    return Head.of(torch.from_numpy(mean), torch.from_numpy(covariance), width)
+    Args:
+        frames: (T, H, W, 3).
+        cuts: frames that start a new scene.
+        config: of the fit.
+        report: takes a line where OpenCV is missing.
+    """
+    gaps = [k for k in range(len(frames) - 1) if k + 1 not in set(cuts)]
+    if not gaps or config.between == 0 or min(frames.shape[1:3]) < LEAST_SIDE:
+        return None
+    try:
+        flows = optical_flow(frames, gaps)
+    except ImportError:
+        report(FitProgress("motion", 1, 1, message="OpenCV is not installed: frames in between will be poor"))
+        return None
+    return Motion(torch.from_numpy(frames), torch.tensor(gaps), torch.from_numpy(flows))

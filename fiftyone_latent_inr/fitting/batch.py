@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -21,65 +21,21 @@ from torch.func import functional_call, vmap
 
 from ..codec.quantisation import FloatArray
 from ..errors import InputError
-from ..frames.motion import Motion
-from ..model import SEMANTIC, LatentINR, ModelConfig
+from ..model import LatentINR
 from ..progress import FitProgress
 from .batch_rate import RateTerms
 from .batch_sampling import Draw, JointMotion, JointPixels, side_by_side
 from .config import FitConfig
 from .loop import Fitted, Steps, fit_frames, initial_model, spread_of
 from .objective import Loss, Objective, compile_mode, fast_products, generator_on
-from .rate import SizeOf
 from .sampling import MotionSampler, PixelSampler
 from .soap import SOAP
-from .start import Head, Start, random_model
-
-
-@dataclass(frozen=True)
-class Task:
-    """A group of frames to be fitted together with others; attributes as the arguments of `fit_frames`.
-
-    Attributes:
-        frames: uint8 (T, H, W, 3), on any device.
-        shape: of the model.
-        targets: (T, E) or None.
-        motion: of the frames, where they are, or None.
-        seed: of its networks and pixels.
-        head: shared with other groups of its video, or None.
-        start: an earlier group to start from, or None.
-        size_of: bytes that a model and its steps make, or None.
-    """
-
-    frames: Tensor
-    shape: ModelConfig
-    targets: Tensor | None = None
-    motion: Motion | None = None
-    seed: int = 0
-    head: Head | None = None
-    start: Start | None = None
-    size_of: SizeOf | None = None
-
-    @property
-    def is_warm(self) -> bool:
-        """Whether it starts from a group that is fitted already."""
-        return self.start is not None and self.start.warm
-
-    @property
-    def key(self) -> tuple[Any, ...]:
-        """What tasks must have in common to be fitted together: all but their numbers of frames."""
-        starts = self.start is not None, self.is_warm, self.start is not None and self.start.references() is not None
-        has = self.targets is not None, self.head is not None, *starts
-        moves = self.motion is not None and len(self.motion.gaps) > 0
-        return (replace(self.shape, num_frames=1), *has, moves)
-
-    def steps(self, config: FitConfig) -> int:
-        """Steps that it takes alone."""
-        count, height, width, _ = self.frames.shape
-        return config.steps_for(count, height, width, warm=self.is_warm)
+from .start import random_model
+from .task import GroupTask
 
 
 def fit_together(
-    tasks: Sequence[Task], config: FitConfig, device: torch.device | str = "cpu"
+    tasks: Sequence[GroupTask], config: FitConfig, device: torch.device | str = "cpu"
 ) -> Generator[FitProgress, None, list[Fitted]]:
     """Fits groups of frames of one shape at once. One alone is fitted as `fit_frames` does.
 
@@ -103,24 +59,7 @@ def fit_together(
     if len({task.key for task in tasks}) != 1:
         raise InputError("only groups of frames of one shape can be fitted together")
     if len(tasks) == 1:
-        (task,) = tasks
-        frames, motion = task.frames.to(device), task.motion
-        if motion is not None:
-            motion = Motion(frames, motion.gaps.to(device), motion.flows.to(device))
-        return (
-            yield from fit_frames(
-                frames,
-                config,
-                targets=task.targets,
-                seed=task.seed,
-                device=device,
-                size_of=task.size_of,
-                motion=motion,
-                shape=task.shape,
-                head=task.head,
-                start=task.start,
-            )
-        )
+        return (yield from fit_frames(tasks[0], config, device=device))
     total = max(task.steps(config) for task in tasks)
     shared = round(config.rate_start * total)
     began = time.monotonic()
@@ -144,12 +83,12 @@ class _Batch(Steps):
 
     rate: RateTerms | None = None
 
-    def __init__(self, tasks: Sequence[Task], config: FitConfig, device: torch.device | str, total: int) -> None:
+    def __init__(self, tasks: Sequence[GroupTask], config: FitConfig, device: torch.device | str, total: int) -> None:
         self.tasks, self.config, self.device = tasks, config, torch.device(device)
         self.counts = [len(task.frames) for task in tasks]
         first = tasks[0]
         self.shape = replace(first.shape, num_frames=max(self.counts))
-        models = [initial_model(one.shape, one.seed, one.targets, one.head, one.start) for one in tasks]
+        models = [initial_model(task) for task in tasks]
         self.parameters = {
             name: self._stacked([model.get_parameter(name) for model in models]).requires_grad_(one.requires_grad)
             for name, one in models[0].named_parameters()
@@ -177,31 +116,19 @@ class _Batch(Steps):
         """From here on, `num_steps` steps before the end, the rates count."""
         if self.config.rate.weight == 0:
             return
-        aim, given, references = self.config.rate, [], []
-        fixed: tuple[str, ...] = ()
-        if self.tasks[0].is_warm:
-            aim = replace(aim, weight=aim.weight * self.config.warm_weight)
-        for task in self.tasks:
-            steps: dict[str, FloatArray] = {}
-            if task.start is not None:
-                steps.update({name: step for name, step in task.start.steps.items() if name not in SEMANTIC})
-                reference = task.start.references()
-                references += [] if reference is None else [reference]
-            if task.head is not None:
-                steps.update(task.head.steps)
-                fixed = tuple(task.head.steps)
-            given.append(steps)
+        tasks = self.tasks
+        references = [task.references for task in tasks]
         self.rate = RateTerms(
             self.shape,
             self.parameters,
             self.counts,
-            [aim] * len(self.tasks),
-            [task.frames[..., 0].numel() for task in self.tasks],
+            [task.aim(self.config.rate, self.config) for task in tasks],
+            [task.num_pixels for task in tasks],
             num_steps,
-            self._size_of if all(task.size_of for task in self.tasks) else None,
-            references,
-            given,
-            fixed,
+            self._size_of if all(task.size_of for task in tasks) else None,
+            [one for one in references if one is not None],
+            [task.first_steps for task in tasks],
+            tasks[0].fixed,
         )
 
     def _backward(self, between: bool) -> None:
@@ -244,7 +171,7 @@ class _Batch(Steps):
         """What draws pixels, and what draws instants between frames."""
         config, patch, tasks = self.config, self.shape.patch, self.tasks
         size = config.max_frames_per_step, config.points_per_step
-        moves = tasks[0].motion is not None and len(tasks[0].motion.gaps) > 0
+        moves = tasks[0].moves
         motions = [task.motion for task in tasks if task.motion is not None] if moves else []
         gaps = {len(motion.gaps) for motion in motions}
         if self.device.type == "cpu" and len(set(self.counts)) == 1 and len(gaps) < 2:

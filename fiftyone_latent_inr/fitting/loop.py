@@ -1,4 +1,4 @@
-"""The fit loop: one video, from random networks to fitted ones. It yields progress and prints nothing.
+"""The fit loop: one group of frames, from what it starts from to fitted networks.
 
 all parameters free  --rate_start-->  rounded to learned steps, distortion + lambda * rate  -->  one result
                                  |->  the same again for every further rate that is asked for
@@ -10,22 +10,22 @@ import copy
 import math
 import time
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from ..codec.quantisation import FloatArray
-from ..frames.motion import Motion
-from ..model import SEMANTIC, LatentINR, ModelConfig
+from ..model import LatentINR
 from ..progress import FitProgress
 from .config import FitConfig, Rate
 from .objective import Loss, Objective, compile_mode, fast_products, generator_on
-from .rate import RateTerm, SizeOf
+from .rate import RateTerm
 from .sampling import MotionSampler, PixelSampler
 from .soap import SOAP
-from .start import Head, Start, random_model
+from .start import random_model
+from .task import GroupTask
 
 # Frames whose teacher embeddings vary less than this (squared distance) say the same thing; fitting the
 # difference would fit noise.
@@ -50,36 +50,17 @@ class Fitted:
 
 
 def fit_frames(
-    frames: Tensor,
-    config: FitConfig,
-    *,
-    targets: Tensor | None = None,
-    seed: int = 0,
-    device: torch.device | str = "cpu",
-    rates: Sequence[Rate] | None = None,
-    size_of: SizeOf | None = None,
-    motion: Motion | None = None,
-    shape: ModelConfig | None = None,
-    head: Head | None = None,
-    start: Start | None = None,
+    task: GroupTask, config: FitConfig, *, device: torch.device | str = "cpu", rates: Sequence[Rate] | None = None
 ) -> Generator[FitProgress, None, list[Fitted]]:
-    """Fits a LatentINR to a video, jointly with its alignment to a teacher.
+    """Fits a LatentINR to a group of frames, jointly with its alignment to a teacher.
 
     Deterministic on the CPU for a seed and a number of torch threads.
 
     Args:
-        frames: uint8 (T, H, W, 3).
-        config: steps, rates and architecture.
-        targets: (T, E) unit-norm teacher embeddings of the frames, or None.
-        seed: of the initial networks and of the pixels sampled.
+        task: the frames, and what their fit is given.
+        config: steps and rates.
         device: where to fit.
         rates: what the last part of the fit aims at, once for each result; by default the configuration's one.
-        size_of: bytes of the file that a model and its steps make; a rate given in bits per pixel is steered by it, or
-            without it by the fit's own estimate.
-        motion: of the frames, on `device`; what the configuration's `between` steps learn from. None leaves them out.
-        shape: of the model; by default what the configuration's architecture makes of the frames.
-        head: the head that groups of a video share, given with `targets`; it is not learned.
-        start: an earlier group of the video, of the same shape but for its number of frames, to start from.
 
     Yields:
         Progress events of stage `fit`.
@@ -87,10 +68,9 @@ def fit_frames(
     Returns:
         The fitted models, one a rate, on `device`.
     """
-    state = _Fit(frames, config, targets, seed, device, motion, shape, head, start)
+    state = GroupFit(task.on(device), config, device)
     aims = [config.rate] if rates is None else list(rates)
-    count, height, width, _ = frames.shape
-    total = config.steps_for(count, height, width, warm=start is not None and start.warm)
+    total = task.steps(config)
     shared = round(config.rate_start * total)
     work = shared + len(aims) * (total - shared)
     began = time.monotonic()
@@ -105,7 +85,7 @@ def fit_frames(
         results = []
         for k, aim in enumerate(aims):
             branch = state if k == len(aims) - 1 else state.fork()
-            branch.begin_rate(aim, total - shared, size_of)
+            branch.begin_rate(aim, total - shared)
             for step in branch.run(shared, total, total):
                 state.psnr = branch.psnr
                 yield progress(k * (total - shared) + step)
@@ -163,72 +143,49 @@ class Steps:
         raise NotImplementedError
 
 
-class _Fit(Steps):
+class GroupFit(Steps):
     """A fit under way: model, optimiser, sampler and, in its last part, the rate."""
 
     rate: RateTerm | None = None
 
-    def __init__(
-        self,
-        frames: Tensor,
-        config: FitConfig,
-        targets: Tensor | None,
-        seed: int,
-        device: torch.device | str,
-        motion: Motion | None,
-        shape: ModelConfig | None,
-        head: Head | None,
-        start: Start | None,
-    ) -> None:
-        num_frames, height, width, _ = frames.shape
-        width_of_targets = 0 if targets is None else targets.shape[1]
-        shape = shape or config.architecture.for_video(num_frames, height, width, width_of_targets)
-        self.model = initial_model(shape, seed, targets, head, start).to(device)
-        self.start, self.head = start, head
+    def __init__(self, task: GroupTask, config: FitConfig, device: torch.device | str) -> None:
+        self.task, self.config = task, config
+        self.model = initial_model(task).to(device)
         self.targets = self.spread = None
-        if targets is not None:
-            self.targets, self.spread = targets.to(device), spread_of(targets).to(device)
-        self.scene = torch.zeros(num_frames, dtype=torch.long, device=device)
-        self.config, self.num_pixels = config, num_frames * height * width
-        self.loss = Loss(
-            Objective(self.model, config.alignment_weight),
-            compile_mode(device, config.steps_for(num_frames, height, width, warm=start is not None and start.warm)),
-        )
-        generator = generator_on(device, seed)
+        if task.targets is not None:
+            self.targets, self.spread = task.targets.to(device), spread_of(task.targets).to(device)
+        self.scene = torch.zeros(len(task.frames), dtype=torch.long, device=device)
+        self.loss = Loss(Objective(self.model, config.alignment_weight), compile_mode(device, task.steps(config)))
+        generator = generator_on(device, task.seed)
         size = config.max_frames_per_step, config.points_per_step
-        self.sampler = PixelSampler(frames.to(device), *size, generator, shape.patch)
+        self.sampler = PixelSampler(task.frames, *size, generator, task.shape.patch)
         self.between: MotionSampler | None = None
-        if motion is not None and len(motion.gaps):
-            self.between = MotionSampler(motion, *size, generator, shape.patch)
+        if task.motion is not None and task.moves:
+            self.between = MotionSampler(task.motion, *size, generator, task.shape.patch)
             self.learns_between = True
         self._error = torch.zeros((), device=device)
         self._learned: list[Tensor] = [one for one in self.model.parameters() if one.requires_grad]
         self.optimiser = SOAP(self._learned, lr=config.learning_rate)
 
-    def fork(self) -> _Fit:
+    def fork(self) -> GroupFit:
         """The same once more, to be fitted on in another way; the video stays one in memory."""
-        kept = [self.sampler.pixels, self.between.motion if self.between else None]
+        kept = [self.task, self.sampler.pixels, self.between.motion if self.between else None]
         return copy.deepcopy(self, {id(one): one for one in kept})
 
-    def begin_rate(self, aim: Rate, num_steps: int, size_of: SizeOf | None) -> None:
+    def begin_rate(self, aim: Rate, num_steps: int) -> None:
         """From here on, `num_steps` steps before the end, the rate counts."""
-        if aim.weight > 0:
-            if self.start is not None and self.start.warm:
-                aim = replace(aim, weight=aim.weight * self.config.warm_weight)
-            given: dict[str, FloatArray] = {}
-            if self.start is not None:
-                given.update({name: step for name, step in self.start.steps.items() if name not in SEMANTIC})
-            fixed = {} if self.head is None else self.head.steps
-            self.rate = RateTerm(
-                self.model,
-                aim,
-                self.num_pixels,
-                num_steps,
-                size_of,
-                references=None if self.start is None else self.start.references(),
-                first_steps={**given, **fixed},
-                fixed=tuple(fixed),
-            )
+        if aim.weight == 0:
+            return
+        self.rate = RateTerm(
+            self.model,
+            self.task.aim(aim, self.config),
+            self.task.num_pixels,
+            num_steps,
+            self.task.size_of,
+            references=self.task.references,
+            first_steps=self.task.first_steps,
+            fixed=self.task.fixed,
+        )
 
     def _backward(self, between: bool) -> None:
         """Gradients of one step, on frames or on what lies between them."""
@@ -246,18 +203,16 @@ class _Fit(Steps):
         return Fitted(self.model, self.rate.steps(), self.rate.bits)
 
 
-def initial_model(
-    shape: ModelConfig, seed: int, targets: Tensor | None, head: Head | None, start: Start | None
-) -> LatentINR:
-    """The networks that a fit begins with, on the CPU; arguments as those of `fit_frames`."""
-    model = random_model(shape, seed)
-    if start is not None:
-        start.load(model)
-    if targets is not None:
-        if head is not None:
-            head.load(model, targets)
+def initial_model(task: GroupTask) -> LatentINR:
+    """The networks that a fit begins with, on the CPU."""
+    model = random_model(task.shape, task.seed)
+    if task.start is not None:
+        task.start.load(model)
+    if task.targets is not None:
+        if task.head is not None:
+            task.head.load(model, task.targets)
         else:
-            model.align_to(targets)
+            model.align_to(task.targets)
     return model
 
 

@@ -1,4 +1,4 @@
-"""What a `.linr` file is put together from: its header, and tensors as sections and back.
+"""Tensors to the sections of a `.linr` file, and back.
 
 Tensors are quantised, coded, and padded where they would ask for too much work.
 What embeddings need, the semantic latents of all frames and the head, lies in one section; everything else of a group
@@ -8,8 +8,7 @@ of frames lies in the group's own.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +17,9 @@ from .. import codec
 from ..errors import BitstreamError, InputError
 from ..model import LatentINR, ModelConfig
 from ..model.tensors import SEMANTIC, TensorSpec, is_shared, model_views, tensor_specs
-from ..priors.model_tensors import prior_tensors
-from ..priors.networks import PriorNetworks
-from ..priors.reference import PriorReference
 
 if TYPE_CHECKING:
-    from ..priors.prior import Prior
+    pass
 
 FloatArray = npt.NDArray[np.float32]
 Steps = Mapping[str, npt.ArrayLike]
@@ -40,75 +36,6 @@ _FREE_WORK = 15_000_000
 _WORK_PER_BYTE = 12
 _WORK_PER_SECTION = 24_576
 _FREE_BYTES = 1 << 20
-
-
-def to_sections(
-    models: Sequence[LatentINR], steps: Sequence[Steps | None], bits: int, prior: PriorNetworks | None = None
-) -> tuple[list[dict[str, Any]], list[codec.Section]]:
-    """The sections that stand for the models of a video's groups of frames, and their configurations.
-
-    The semantic latents and the head are those of all groups; the head is the first model's.
-
-    Args:
-        models: fitted models, on any device, in the order of their frames.
-        steps: for each model the steps of its tensors by name, flat, or None for the smallest that `bits` allow.
-        bits: bits of a stored number; the field's weights take two more, offsets and biases 16.
-        prior: that the field is stored as the difference from, or None.
-
-    Raises:
-        InputError: the models do not fit together.
-    """
-    configs = [model.config for model in models]
-    check_groups(configs)
-    quantised = []
-    for model, given in zip(models, steps, strict=True):
-        values = {name: view.detach().float().cpu().numpy() for name, view in model_views(model).items()}
-        for name, reference in ({} if prior is None else prior_tensors(prior, model.config)).items():
-            values[name] = values[name] - reference
-        quantised.append({s.name: _quantise(s, values[s.name], given, bits) for s in tensor_specs(model.config)})
-    count = sum(config.num_frames for config in configs)
-    sections = []
-    if configs[0].semantic_dim:
-        tensors = {name: quantised[0][name] for name in SEMANTIC}
-        if len(models) > 1:
-            tensors["latents.semantic"] = _joined([own["latents.semantic"] for own in quantised])
-        data = _encode(semantic_specs(replace(configs[0], num_frames=count)), tensors)
-        sections.append(codec.Section(codec.SEMANTIC, count, 0, _padded(data, semantic_work(configs[0], count))))
-    documents: list[dict[str, Any]] = []
-    for config, own in zip(configs, quantised, strict=True):
-        document = config.to_json()
-        if document not in documents:
-            documents.append(document)
-        data = _padded(_encode(group_specs(config), own), group_work(config))
-        parent = None if prior is None else codec.PRIOR
-        sections.append(codec.Section(codec.GROUP, config.num_frames, documents.index(document), data, parent))
-    return documents, sections
-
-
-def header(
-    models: Sequence[Mapping[str, Any]],
-    *,
-    fps: float,
-    preset: str,
-    cuts: Sequence[int] = (),
-    teacher: str | None = None,
-    teacher_id: str | None = None,
-    metrics: Mapping[str, float] | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    prior: Prior | None = None,
-) -> dict[str, Any]:
-    """The JSON header of a `.linr` file: the models' configurations; the rest as the attributes of `LatentVideo`."""
-    return {
-        "models": list(models),
-        "fps": fps,
-        "preset": preset,
-        **({} if prior is None else {"prior": asdict(PriorReference.of(prior))}),
-        **({"cuts": [int(cut) for cut in cuts]} if cuts else {}),
-        "teacher": teacher,
-        "teacher_id": teacher_id,
-        "metrics": {name: float(f"{value:.8g}") for name, value in (metrics or {}).items()},
-        "metadata": dict(metadata or {}),
-    }
 
 
 def encode_group(
@@ -153,18 +80,32 @@ def decode_group(
     return tensors, steps
 
 
-def encode_semantic(
-    config: ModelConfig, latents: codec.Quantised, weight: codec.Quantised, bias: codec.Quantised
-) -> bytes:
-    """The semantic section of a video whose groups share a head.
+def quantised_semantic(model: LatentINR, steps: Steps | None, bits: int) -> dict[str, codec.Quantised]:
+    """Semantic latents and head of a model as they are stored, by name; arguments as those of `encode_group`."""
+    views = model_views(model)
+    return {
+        spec.name: _quantise(spec, views[spec.name].detach().float().cpu().numpy(), steps, bits)
+        for spec in semantic_specs(model.config)
+    }
+
+
+def joined_latents(parts: Sequence[codec.Quantised]) -> codec.Quantised:
+    """Semantic latents of all groups under the finest of their steps."""
+    if len(parts) == 1:
+        return parts[0]
+    steps = np.min([np.where(part.steps > 0, part.steps, np.inf) for part in parts], axis=0)
+    steps = np.where(np.isfinite(steps), steps, 0)
+    values = np.concatenate([codec.dequantise(part.codes, part.steps, 1) for part in parts])
+    return codec.Quantised(*codec.quantise(values, steps, 1))
+
+
+def encode_semantic(config: ModelConfig, tensors: Mapping[str, codec.Quantised]) -> bytes:
+    """The semantic section of a video.
 
     Args:
         config: of any group, `num_frames` being that of the video.
-        latents: (T, S) of all frames.
-        weight: (S, E) of the head.
-        bias: (E,) of the head.
+        tensors: semantic latents (T, S) of all frames, and weight (S, E) and bias (E,) of the head, by name.
     """
-    tensors = dict(zip(SEMANTIC, (latents, weight, bias), strict=True))
     return _padded(_encode(semantic_specs(config), tensors), semantic_work(config, config.num_frames))
 
 
@@ -184,14 +125,6 @@ def _quantise(spec: TensorSpec, values: FloatArray, steps: Steps | None, bits: i
         own = _FINE_BITS if spec.kind == "vector" else min(bits + more, 16)
         return codec.Quantised(*codec.quantise(values, codec.peak_steps(values, spec.axis, own), spec.axis))
     return codec.Quantised(*codec.quantise(values, steps[spec.name], spec.axis))
-
-
-def _joined(parts: Sequence[codec.Quantised]) -> codec.Quantised:
-    """Semantic latents of all groups under the finest of their steps."""
-    steps = np.min([np.where(part.steps > 0, part.steps, np.inf) for part in parts], axis=0)
-    steps = np.where(np.isfinite(steps), steps, 0)
-    values = np.concatenate([codec.dequantise(part.codes, part.steps, 1) for part in parts])
-    return codec.Quantised(*codec.quantise(values, steps, 1))
 
 
 def _layouts(specs: Sequence[TensorSpec]) -> list[codec.Layout]:

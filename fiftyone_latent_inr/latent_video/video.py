@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 
 from .. import codec
+from ..codec.quantisation import FloatArray
 from ..devices import pick_device
 from ..errors import BitstreamError, InputError
 from ..files import atomic_target
@@ -20,7 +21,6 @@ from ..model import LatentINR
 from ..model.tensors import SEMANTIC
 from ..priors.reference import PriorReference
 from ..rendering.draw import Frame, draw, follow, join
-from .sections import FloatArray, Steps, header, to_sections
 from .stored import Stored
 
 if TYPE_CHECKING:
@@ -281,51 +281,6 @@ def load(path: str | os.PathLike[str], prior: Prior | None = None) -> LatentVide
         return LatentVideo(source, prior)
     except BitstreamError as error:
         raise _naming(source, error) from error
-
-
-def to_bytes(
-    model: LatentINR | Sequence[LatentINR],
-    *,
-    steps: Steps | Sequence[Steps] | None = None,
-    bits: int = 8,
-    fps: float,
-    preset: str,
-    cuts: Sequence[int] = (),
-    teacher: str | None = None,
-    teacher_id: str | None = None,
-    metrics: Mapping[str, float] | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    prior: Prior | None = None,
-) -> bytes:
-    """The bytes of a `.linr` file; `from_bytes` is the way back.
-
-    Args:
-        model: the networks, on any device; or those of several groups of frames, in their order.
-        steps: quantisation steps of every tensor of `model.tensors.tensor_specs`, flat, as `codec.round_steps` leaves
-            them, for each model; None takes the smallest that store every value in `bits`.
-        bits: bits of a stored number, where no steps are given.
-        fps: and the rest, as the attributes of `LatentVideo`.
-        prior: that the field is stored as the difference from; None stores it as such.
-
-    Raises:
-        InputError: the models are not of one video.
-        ValueError: metadata that JSON cannot say or that is too large, or numbers that are not finite.
-    """
-    models = [model] if isinstance(model, LatentINR) else list(model)
-    given = [steps] * len(models) if steps is None or isinstance(steps, Mapping) else list(steps)
-    documents, sections = to_sections(models, given, bits, None if prior is None else prior.networks)
-    document = header(
-        documents,
-        fps=fps,
-        preset=preset,
-        cuts=cuts,
-        teacher=teacher,
-        teacher_id=teacher_id,
-        metrics=metrics,
-        metadata=metadata,
-        prior=prior,
-    )
-    return codec.assemble(document, sections)
 
 
 def from_bytes(data: bytes, prior: Prior | None = None) -> LatentVideo:

@@ -21,7 +21,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from ..devices import describe_device, one_thread, pick_device
-from ..encoding.fit import _teacher
 from ..errors import InputError
 from ..files import atomic_target, writable_folder
 from ..fitting import resolve
@@ -101,7 +100,9 @@ def pretrain(
     start = time.monotonic()
     with reporting(progress, start) as report, one_thread(where):
         report(FitProgress("pretrain", 0, 1, message=f"pretraining on {describe_device(where)}"))
-        loaded = _teacher(teacher, where)
+        from ..semantics.teachers import load_teacher
+
+        loaded = load_teacher(teacher, device=str(where)) if isinstance(teacher, str) else teacher
         networks, notes = train_networks(
             named_reels(train),
             prior_config(preset, width, loaded),

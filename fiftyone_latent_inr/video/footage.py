@@ -53,6 +53,11 @@ class Footage:
         self.fps = float(self.fps)
 
     @property
+    def name(self) -> str:
+        """What it is called in messages."""
+        return str(self.source) if isinstance(self.source, str | os.PathLike) else f"frames {self.source.shape}"
+
+    @property
     def expected(self) -> int | None:
         """How many frames there should be; None where a file does not say."""
         if not isinstance(self.source, str | os.PathLike):
@@ -101,8 +106,7 @@ class Footage:
     def _run(self, frames: Iterator[Frame], count: int, size: tuple[int, int] | None) -> npt.NDArray[np.uint8]:
         run = list(islice(frames, count))
         if len(run) < count or any(frame.shape[:2] != (size or run[0].shape[:2]) for frame in run):
-            name = self.source if isinstance(self.source, str | os.PathLike) else "the frames"
-            raise InputError(f"{name}: changed while being fitted; fit them again")
+            raise InputError(f"{self.name}: changed while being fitted; fit them again")
         return np.stack(run)
 
     def _decoded(self, path: str | os.PathLike[str]) -> Iterator[Frame]:

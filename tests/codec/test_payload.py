@@ -21,7 +21,8 @@ from fiftyone_latent_inr.codec import (
     read_section,
 )
 from fiftyone_latent_inr.errors import BitstreamError
-from fiftyone_latent_inr.latent_video.video import from_bytes, to_bytes
+from fiftyone_latent_inr.latent_video.video import from_bytes
+from fiftyone_latent_inr.latent_video.write import to_bytes
 
 # Of the integers in `golden/version2.linr` and `golden/version3.linr`: a change of the format that moves
 # them must come with a new format version.

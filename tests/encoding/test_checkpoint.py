@@ -10,7 +10,7 @@ import pytest
 from scenes import scenes
 
 from fiftyone_latent_inr import InputError
-from fiftyone_latent_inr.encoding.checkpoint import Checkpoint, Finished, Scan, discard, has_checkpoint
+from fiftyone_latent_inr.encoding.checkpoint import Checkpoint, FinishedGroup, Scan, discard, has_checkpoint
 from fiftyone_latent_inr.encoding.plan import plan_groups
 
 KEY = "0123456789"
@@ -22,13 +22,13 @@ def scan(embeddings: bool = True) -> Scan:
     return Scan(plan, (24, 32), 12.5, ("a frame was damaged", "ü"), rows if embeddings else None)
 
 
-def finished(width: int = 4, seed: int = 0) -> Finished:
+def finished(width: int = 4, seed: int = 0) -> FinishedGroup:
     rng = np.random.default_rng(seed)
     codes = rng.integers(-32767, 32767, (6, width)).astype(np.int16)
-    return Finished(rng.bytes(1000 + seed), codes, {"psnr": 31.25 * 6, "ms_ssim": 5.5, "seconds": 0.1})
+    return FinishedGroup(rng.bytes(1000 + seed), codes, {"psnr": 31.25 * 6, "ms_ssim": 5.5, "seconds": 0.1})
 
 
-def same(one: Finished | None, other: Finished) -> bool:
+def same(one: FinishedGroup | None, other: FinishedGroup) -> bool:
     return (
         one is not None
         and (one.data, one.metrics) == (other.data, other.metrics)

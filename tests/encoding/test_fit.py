@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import fiftyone_latent_inr as linr
-from fiftyone_latent_inr.encoding.fit import estimate_seconds
+from fiftyone_latent_inr.encoding.estimate import estimate_seconds
 from fiftyone_latent_inr.fitting import PRESETS
 from fiftyone_latent_inr.frames.metrics import ms_ssim, psnr
 

@@ -125,7 +125,7 @@ def test_where_one_does_not_fit_either_it_alone_is_given_up(monkeypatch: pytest.
 
 
 def test_videos_too_long_to_be_held_are_fitted_as_fit_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fiftyone_latent_inr.encoding.many_videos._MOST_BYTES", 15_000)
+    monkeypatch.setattr("fiftyone_latent_inr.encoding.many._MOST_BYTES", 15_000)
     short, long = clips(2)
     config = replace(QUICK, steps=5)
     videos = run([long, short[:4]], config)

@@ -18,8 +18,7 @@ from scenes import scene, scenes
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import codec
 from fiftyone_latent_inr.encoding import fit as encode
-from fiftyone_latent_inr.encoding import video_fit as long_fit
-from fiftyone_latent_inr.fitting import PRESETS, FitConfig
+from fiftyone_latent_inr.fitting import PRESETS, FitConfig, GroupTask
 from fiftyone_latent_inr.frames.metrics import ms_ssim, psnr
 from fiftyone_latent_inr.latent_video.video import LatentVideo
 from fiftyone_latent_inr.semantics.teachers import Teacher
@@ -378,33 +377,33 @@ def test_frames_that_became_others_are_refused(what: str, frames: np.ndarray, mo
     assert Changing.read == 2
 
 
-def out_of_memory(monkeypatch: pytest.MonkeyPatch, where: Any, times: int) -> list[int]:
+def out_of_memory(monkeypatch: pytest.MonkeyPatch, times: int) -> list[int]:
     """Lets fits fail so many times; gives the points of every try."""
     tried: list[int] = []
-    real = where.fit_frames
+    real = encode.fit_frames
 
-    def fit_frames(pixels: torch.Tensor, config: FitConfig, **options: Any) -> Any:
+    def fit_frames(task: GroupTask, config: FitConfig, **options: Any) -> Any:
         tried.append(config.points_per_step)
         if len(tried) <= times:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return real(pixels, config, **options)
+        return real(task, config, **options)
 
-    monkeypatch.setattr(where, "fit_frames", fit_frames)
+    monkeypatch.setattr(encode, "fit_frames", fit_frames)
     return tried
 
 
-@pytest.mark.parametrize("module", [long_fit, encode])
-def test_a_card_with_too_little_memory_gets_smaller_steps(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    tried = out_of_memory(monkeypatch, module, times=1)
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_card_with_too_little_memory_gets_smaller_steps(groups: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = out_of_memory(monkeypatch, times=1)
     config = replace(SHORTEST, steps=2, points_per_step=4096)
-    video = run(scenes((1, 6), (2, 6)) if module is long_fit else scene(1, 6), config)
-    assert tried[:2] == [4096, 2048] and video.num_groups == (2 if module is long_fit else 1)
+    video = run(scenes((1, 6), (2, 6)) if groups == 2 else scene(1, 6), config)
+    assert tried[:2] == [4096, 2048] and video.num_groups == groups
 
 
-@pytest.mark.parametrize("module", [long_fit, encode])
-def test_a_card_that_is_too_small_is_said_to_be(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    tried = out_of_memory(monkeypatch, module, times=99)
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_card_that_is_too_small_is_said_to_be(groups: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = out_of_memory(monkeypatch, times=99)
     config = replace(SHORTEST, points_per_step=8192)
     with pytest.raises(linr.InputError, match=r"memory is too small.*smaller size.*CPU"):
-        run(scenes((1, 6), (2, 6)) if module is long_fit else scene(1, 6), config)
+        run(scenes((1, 6), (2, 6)) if groups == 2 else scene(1, 6), config)
     assert tried == [8192, 4096, 2048]

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from fiftyone_latent_inr.encoding.fit_parts import motion_between
+from fiftyone_latent_inr.encoding.video_fit import motion_between
 from fiftyone_latent_inr.errors import InputError
-from fiftyone_latent_inr.fitting import PRESETS, FitConfig, Fitted, fit_frames, loop
+from fiftyone_latent_inr.fitting import PRESETS, FitConfig, Fitted, GroupTask, fit_frames, loop
 from fiftyone_latent_inr.fitting import batch as many
-from fiftyone_latent_inr.fitting.batch import Task, fit_together
+from fiftyone_latent_inr.fitting.batch import fit_together
 from fiftyone_latent_inr.fitting.soap import SOAP
 from fiftyone_latent_inr.fitting.start import Start
 from fiftyone_latent_inr.model import model_views, pixel_grid
@@ -30,35 +30,25 @@ def clip(k: int, count: int = 6) -> torch.Tensor:
     return frames
 
 
-def task(k: int, config: FitConfig, count: int = 6, aligned: bool = True, like: int | None = None) -> Task:
+def task(k: int, config: FitConfig, count: int = 6, aligned: bool = True, like: int | None = None) -> GroupTask:
     frames = clip(k, count)
     noise = torch.randn(count, 16, generator=torch.Generator().manual_seed(k))
     shape = config.architecture.for_video(like or count, 24, 32, 16 if aligned else 0)
-    return Task(
+    return GroupTask(
         frames,
         replace(shape, num_frames=count),
         torch.nn.functional.normalize(noise, dim=-1) if aligned else None,
-        motion_between(frames.numpy(), frames, [], config, lambda event: None),
+        motion_between(frames.numpy(), [], config, lambda event: None),
         seed=k,
     )
 
 
-def together(tasks: list[Task], config: FitConfig) -> list[Fitted]:
+def together(tasks: list[GroupTask], config: FitConfig) -> list[Fitted]:
     return drive(fit_together(tasks, config), lambda event: None)
 
 
-def alone(one: Task, config: FitConfig) -> Fitted:
-    fitted = fit_frames(
-        one.frames,
-        config,
-        targets=one.targets,
-        motion=one.motion,
-        seed=one.seed,
-        shape=one.shape,
-        start=one.start,
-        size_of=one.size_of,
-    )
-    return drive(fitted, lambda event: None)[0]
+def alone(one: GroupTask, config: FitConfig) -> Fitted:
+    return drive(fit_frames(one, config), lambda event: None)[0]
 
 
 def assert_same(one: Fitted, other: Fitted) -> None:
@@ -121,7 +111,7 @@ def test_residuals_are_taken_against_each_ones_own_parent() -> None:
         assert_same(fitted, alone(one, config))
 
 
-def psnr(fitted: Fitted, one: Task) -> float:
+def psnr(fitted: Fitted, one: GroupTask) -> float:
     with torch.no_grad():
         drawn = fitted.model.render(fitted.model.latents, pixel_grid(24, 32)).view(one.frames.shape)
     return -10 * float((drawn - one.frames.float() / 255).square().mean().log10())

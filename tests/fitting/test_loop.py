@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fiftyone_latent_inr.errors import InputError
-from fiftyone_latent_inr.fitting import PRESETS, FitConfig, fit_frames, resolve
+from fiftyone_latent_inr.fitting import PRESETS, FitConfig, GroupTask, fit_frames, resolve
 from fiftyone_latent_inr.model import LatentINR
 from fiftyone_latent_inr.progress import FitProgress
 
@@ -23,7 +23,7 @@ def moving_square(count: int = 6, height: int = 24, width: int = 32) -> torch.Te
 
 
 def run(frames: torch.Tensor, config: FitConfig = QUICK, **options: object) -> tuple[LatentINR, list[FitProgress]]:
-    running = fit_frames(frames, config, **options)  # type: ignore[arg-type]
+    running = fit_frames(GroupTask.of(frames, config, **options), config)  # type: ignore[arg-type]
     events = []
     while True:
         try:

@@ -11,7 +11,7 @@ import torch
 from scenes import scene
 
 from fiftyone_latent_inr.errors import InputError
-from fiftyone_latent_inr.fitting import PRESETS, fit_frames
+from fiftyone_latent_inr.fitting import PRESETS, GroupTask, fit_frames
 from fiftyone_latent_inr.fitting.prior_start import prior_start
 from fiftyone_latent_inr.fitting.start import Start
 from fiftyone_latent_inr.latent_video.sections import decode_group, encode_group
@@ -88,7 +88,7 @@ def test_the_field_is_stored_as_the_difference_and_read_again() -> None:
     shape = found.config.architecture.for_video(4, *SIZE)
     config = replace(PRESETS["fast"], architecture=found.config.architecture, steps=10, steps_growth=0.0, between=0.0)
     start = prior_start(found, frames, shape, 0, residual=True)
-    fitted = drive(fit_frames(frames, config, start=start), lambda event: None)[0]
+    fitted = drive(fit_frames(GroupTask.of(frames, config, start=start), config), lambda event: None)[0]
     of_prior = prior_tensors(found, shape)
     assert set(of_prior) == {f"{kind}.{k}" for kind in ("weights", "biases") for k in range(shape.layers)}
     data = encode_group(fitted.model, fitted.steps, 8, of_prior)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,10 +11,11 @@ import torch
 
 from fiftyone_latent_inr.codec import round_steps
 from fiftyone_latent_inr.errors import InputError
-from fiftyone_latent_inr.fitting import PRESETS, FitConfig, Fitted, Rate, fit_frames, resolve
+from fiftyone_latent_inr.fitting import PRESETS, FitConfig, Fitted, GroupTask, Rate, fit_frames, resolve
 from fiftyone_latent_inr.fitting.rate import RateTerm, laplace_bits, stored_steps
 from fiftyone_latent_inr.frames.metrics import psnr
-from fiftyone_latent_inr.latent_video.video import from_bytes, to_bytes
+from fiftyone_latent_inr.latent_video.video import from_bytes
+from fiftyone_latent_inr.latent_video.write import to_bytes
 from fiftyone_latent_inr.model import LatentINR, model_views, tensor_specs
 
 QUICK = replace(PRESETS["fast"], steps=400, steps_growth=0.0, points_per_step=1024, rate_start=0.3)
@@ -29,8 +31,8 @@ def frames() -> torch.Tensor:
     return video.to(torch.uint8)
 
 
-def run(config: FitConfig, **options: object) -> list[Fitted]:
-    running = fit_frames(frames(), config, **options)  # type: ignore[arg-type]
+def run(config: FitConfig, rates: Sequence[Rate] | None = None, **parts: object) -> list[Fitted]:
+    running = fit_frames(GroupTask.of(frames(), config, **parts), config, rates=rates)
     while True:
         try:
             next(running)

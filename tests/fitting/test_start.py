@@ -12,9 +12,10 @@ from scenes import scene
 
 from fiftyone_latent_inr.codec import dequantise, quantise, round_steps
 from fiftyone_latent_inr.errors import InputError
-from fiftyone_latent_inr.fitting import PRESETS, FitConfig, Fitted, Rate, fit_frames
+from fiftyone_latent_inr.fitting import PRESETS, FitConfig, Fitted, GroupTask, Rate, fit_frames
+from fiftyone_latent_inr.fitting.head import Head
 from fiftyone_latent_inr.fitting.rate import RateTerm
-from fiftyone_latent_inr.fitting.start import Head, Start
+from fiftyone_latent_inr.fitting.start import Start
 from fiftyone_latent_inr.latent_video.sections import decode_group, encode_group
 from fiftyone_latent_inr.model import LatentINR, model_views
 from fiftyone_latent_inr.model.tensors import SEMANTIC, tensor_specs
@@ -38,7 +39,7 @@ def head_of(targets: torch.Tensor, width: int) -> Head:
 
 def run(count: int, config: FitConfig = QUICK, **options: Any) -> Fitted:
     frames = torch.from_numpy(scene(1, count, 0.3))
-    return drive(fit_frames(frames, config, **options), lambda event: None)[0]
+    return drive(fit_frames(GroupTask.of(frames, config, **options), config), lambda event: None)[0]
 
 
 # --- the head
@@ -185,7 +186,7 @@ def test_a_start_helps(earlier: Start) -> None:
     psnr: dict[str, float] = {}
 
     def last(name: str, **options: Any) -> Fitted:
-        running = fit_frames(torch.from_numpy(scene(1, 6, 0.3)), short, **options)
+        running = fit_frames(GroupTask.of(torch.from_numpy(scene(1, 6, 0.3)), short, **options), short)
         return drive(running, lambda event: psnr.update({name: event.psnr or 0.0}))[0]
 
     cold, warm = last("cold"), last("warm", start=earlier)
@@ -209,7 +210,7 @@ def test_steps_and_weight_of_a_warm_start(earlier: Start, monkeypatch: pytest.Mo
     config = replace(QUICK, steps=40, warm_steps=0.5, warm_weight=0.25)
     totals: list[int] = []
     for start in (None, earlier):
-        running = fit_frames(torch.from_numpy(scene(1, 6, 0.3)), config, start=start)
+        running = fit_frames(GroupTask.of(torch.from_numpy(scene(1, 6, 0.3)), config, start=start), config)
         drive(running, lambda event: totals.append(event.total_steps))
     assert totals == [40, 40, 20]
     assert seen == [config.rate_weight, 0.25 * config.rate_weight]

@@ -12,9 +12,10 @@ from linr_files import ARCHITECTURE, CountingSource, networks
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import codec
 from fiftyone_latent_inr.latent_video import stored
-from fiftyone_latent_inr.latent_video.sections import decode_group, encode_group, group_specs, header
+from fiftyone_latent_inr.latent_video.sections import decode_group, encode_group, group_specs
 from fiftyone_latent_inr.latent_video.stored import Stored, to_model
 from fiftyone_latent_inr.latent_video.video import LatentVideo, from_bytes
+from fiftyone_latent_inr.latent_video.write import header
 from fiftyone_latent_inr.model import Architecture, LatentINR, Level
 from fiftyone_latent_inr.model.tensors import TensorSpec, is_shared, model_views, tensor_specs
 

@@ -19,7 +19,8 @@ import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import codec
 from fiftyone_latent_inr.latent_video import sections
 from fiftyone_latent_inr.latent_video import video as latent_video
-from fiftyone_latent_inr.latent_video.video import LatentVideo, from_bytes, to_bytes
+from fiftyone_latent_inr.latent_video.video import LatentVideo, from_bytes
+from fiftyone_latent_inr.latent_video.write import to_bytes
 from fiftyone_latent_inr.model import Architecture, LatentINR, Level
 from fiftyone_latent_inr.model.tensors import tensor_specs
 

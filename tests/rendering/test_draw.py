@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fiftyone_latent_inr import InputError
-from fiftyone_latent_inr.fitting.config import PRESETS
+from fiftyone_latent_inr.fitting.presets import PRESETS
 from fiftyone_latent_inr.frames import metrics
 from fiftyone_latent_inr.frames.resize import area_resize
 from fiftyone_latent_inr.model import LatentINR

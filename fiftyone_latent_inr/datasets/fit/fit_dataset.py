@@ -190,7 +190,7 @@ def _load_teacher(teacher: Any, device: Any) -> Any:
 
 def _load_prior(prior: Any, preset: str, teacher: Any, options: dict[str, Any]) -> Any:
     """Loaded once for the run; whether the fits can start from it is known before the first."""
-    from ...encoding.fit_parts import default_prior, resolve_prior
+    from ...encoding.choose_prior import default_prior, resolve_prior
     from ..priors.known_priors import is_found_again
 
     config = Settings.config(preset, options)

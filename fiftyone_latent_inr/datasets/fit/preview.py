@@ -166,7 +166,7 @@ def _same_prior(record: dict[str, Any], prior: str | None, preset: str) -> bool:
 def _seconds_each(samples: SampleCollection, options: dict[str, Any]) -> float | None:
     """Estimates one video from the mean of the metadata, or from the first file where there are none."""
     from ... import video
-    from ...encoding import fit as encode
+    from ...encoding import estimate
 
     frames, height, width = samples.mean(
         ["metadata.total_frame_count", "metadata.frame_height", "metadata.frame_width"]
@@ -178,7 +178,7 @@ def _seconds_each(samples: SampleCollection, options: dict[str, Any]) -> float |
             height, width = info.height, info.width
         if not frames:
             return None
-        return encode.estimate_seconds(
+        return estimate.estimate_seconds(
             options["preset"], max(round(frames), 1), round(height), round(width), options.get("device")
         )
     except InputError:

@@ -62,7 +62,7 @@ class Settings:
     @staticmethod
     def config(preset: str, options: dict[str, Any]) -> Any:
         """The configuration that a preset, or `config` in its place, is at a quality or rate."""
-        from ...fitting.config import resolve
+        from ...fitting.presets import resolve
 
         return resolve(preset, *(options.get(name) for name in ("config", "quality", "bpp")))
 

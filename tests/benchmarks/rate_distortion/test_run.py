@@ -19,7 +19,8 @@ from benchmarks.shared import records
 from benchmarks.shared.codecs import CODECS
 from benchmarks.space_time import run as space_time
 from fiftyone_latent_inr.frames.metrics import psnr
-from fiftyone_latent_inr.latent_video.video import from_bytes, to_bytes
+from fiftyone_latent_inr.latent_video.video import from_bytes
+from fiftyone_latent_inr.latent_video.write import to_bytes
 from fiftyone_latent_inr.model import Architecture, LatentINR, Level
 from fiftyone_latent_inr.model.tensors import model_views
 

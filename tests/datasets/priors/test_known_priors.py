@@ -12,7 +12,7 @@ from fiftyone_latent_inr.datasets import runs
 from fiftyone_latent_inr.datasets.fit import preview as status
 from fiftyone_latent_inr.datasets.fit.settings import Settings
 from fiftyone_latent_inr.datasets.priors.known_priors import check_prior, fetch_prior, known_priors
-from fiftyone_latent_inr.encoding.fit_parts import resolve_prior
+from fiftyone_latent_inr.encoding.choose_prior import resolve_prior
 from fiftyone_latent_inr.fitting import PRESETS
 
 

@@ -1,0 +1,109 @@
+"""What is asked of a fit, settled before its first frame: aims, teacher, prior, device, seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..devices import pick_device
+from ..files import digest_of
+from ..fitting import FitConfig
+from ..video.footage import Footage
+from .choose_prior import prior_for
+from .scan import Scan
+
+if TYPE_CHECKING:
+    from ..priors.prior import Prior
+    from ..semantics.teachers import Teacher
+
+
+@dataclass(frozen=True)
+class FitRequest:
+    """How videos are to be fitted, all of it at hand.
+
+    Attributes:
+        aims: configurations, which differ in their rate only; the video is stored once for each.
+        teacher: what the latents are aligned with, or None.
+        prior: what groups are initialised from that start from no other group, on the device; None for noise.
+        residual: whether the field is stored as the residual against the prior.
+        device: where to fit.
+        seed: of networks and pixels.
+        metadata: JSON-able notes to keep in the file.
+    """
+
+    aims: tuple[FitConfig, ...]
+    teacher: Teacher | None
+    prior: Prior | None
+    residual: bool
+    device: torch.device
+    seed: int
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def settle(
+        cls,
+        aims: Sequence[FitConfig],
+        *,
+        teacher: str | Teacher | None,
+        prior: str | Prior | None,
+        residual: bool = False,
+        device: str | None,
+        seed: int,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> FitRequest:
+        """Finds and loads what is named; arguments as those of `fit`.
+
+        Raises:
+            InputError: the device is not there; the prior cannot be had or is for something else.
+            TeacherUnavailableError: the teacher's weights cannot be had.
+        """
+        where = pick_device(device)
+        if isinstance(teacher, str):
+            from ..semantics.teachers import load_teacher
+
+            teacher = load_teacher(teacher, device=str(where))
+        found = prior_for(prior, aims[0], teacher, residual, where)
+        return cls(tuple(aims), teacher, found, residual, where, seed, dict(metadata or {}))
+
+    @property
+    def config(self) -> FitConfig:
+        """What all aims have in common, and the first one's rate."""
+        return self.aims[0]
+
+    @property
+    def reference(self) -> Prior | None:
+        """The prior that files are stored as the residual against; None where they stand alone."""
+        return self.prior if self.residual else None
+
+    def key(self, footage: Footage) -> str:
+        """What a checkpoint is of."""
+        named = None if self.teacher is None else self.teacher.id
+        cut = footage.size, footage.max_frames, footage.fps
+        begun = [] if self.prior is None else [self.prior.id, self.residual]
+        return digest_of([footage.key(), *cut, self.config.digest(), named, self.seed, *begun])
+
+    def facts(self, scan: Scan) -> dict[str, Any]:
+        """What the header of a video's file says whatever the fit ends with; see `latent_video.write.header`."""
+        return {
+            "preset": self.config.preset,
+            "teacher": None if self.teacher is None else self.teacher.name,
+            "teacher_id": None if self.teacher is None else self.teacher.id,
+            "fps": scan.fps,
+            "cuts": scan.plan.cuts,
+            "prior": self.reference,
+        }
+
+    def notes(self, scan: Scan, aim: FitConfig) -> dict[str, Any]:
+        """The header's metadata: how the video was fitted, what was odd about it, and the user's own notes."""
+        spans = scan.plan.spans
+        return {
+            "config": aim.digest(),
+            **({"steps": aim.steps_for(spans[0].count, *scan.size)} if len(spans) == 1 else {}),
+            "seed": self.seed,
+            **({} if self.prior is None else {"started_from": self.prior.id}),
+            **({"warnings": list(scan.warnings)} if scan.warnings else {}),
+            **self.metadata,
+        }
