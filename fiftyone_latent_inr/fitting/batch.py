@@ -116,20 +116,8 @@ class _Batch(Steps):
         """From here on, `num_steps` steps before the end, the rates count."""
         if self.config.rate.weight == 0:
             return
-        tasks = self.tasks
-        references = [task.references for task in tasks]
-        self.rate = RateTerms(
-            self.shape,
-            self.parameters,
-            self.counts,
-            [task.aim(self.config.rate, self.config) for task in tasks],
-            [task.num_pixels for task in tasks],
-            num_steps,
-            self._size_of if all(task.size_of for task in tasks) else None,
-            [one for one in references if one is not None],
-            [task.first_steps for task in tasks],
-            tasks[0].fixed,
-        )
+        size_of = self._size_of if all(task.size_of for task in self.tasks) else None
+        self.rate = RateTerms(self.shape, self.parameters, self.tasks, self.config, num_steps, size_of)
 
     def _backward(self, between: bool) -> None:
         """Gradients of one step, on frames or on what lies between them."""

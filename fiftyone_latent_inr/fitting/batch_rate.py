@@ -7,14 +7,14 @@ tensors of all networks are one line of numbers, and a look at the rate is a few
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..model import ModelConfig, TensorSpec, tensor_specs, tensor_views
-from .config import Rate
+from .config import FitConfig
 from .rate import (
     FIRST_STEP,
     LEAST_SCALE,
@@ -28,6 +28,7 @@ from .rate import (
     steered,
     stored_steps,
 )
+from .task import GroupTask
 
 # Bytes of the file that network n makes with its steps.
 SizeOfOne = Callable[[int, dict[str, FloatArray]], int]
@@ -39,39 +40,34 @@ class RateTerms:
     Used as a `RateTerm` is; takes the place of the parameters' memory as well.
 
     Args:
-        config: the shape of all networks; `num_frames` is that of the longest.
+        shape: of all networks; `num_frames` is that of the longest.
         parameters: of the networks by name, (N, ...) each; rows of latents beyond a network's frames are zero.
-        counts: frames of each network.
-        aims: of each.
-        num_pixels: of each.
+        tasks: of each, what it is fitted with.
+        config: of the fit, whose rate is aimed at.
         num_steps: optimiser steps to come.
         size_of: asked now and then where a rate is to be reached, while the parameters are rounded.
-        references: of each, what residuals are stored against, by tensor name.
-        first_steps: of each, steps to start from, by tensor name, flat; all name the same tensors.
-        fixed: names of tensors whose steps are not learned.
     """
 
     def __init__(
         self,
-        config: ModelConfig,
+        shape: ModelConfig,
         parameters: Mapping[str, Tensor],
-        counts: Sequence[int],
-        aims: Sequence[Rate],
-        num_pixels: Sequence[int],
+        tasks: Sequence[GroupTask],
+        config: FitConfig,
         num_steps: int,
         size_of: SizeOfOne | None = None,
-        references: Sequence[Mapping[str, FloatArray]] = (),
-        first_steps: Sequence[Mapping[str, FloatArray]] = (),
-        fixed: Collection[str] = (),
     ) -> None:
+        counts, num_pixels = [len(task.frames) for task in tasks], [task.num_pixels for task in tasks]
+        aims = [task.aim(config.rate, config) for task in tasks]
+        first_steps, fixed = [task.first_steps for task in tasks], tasks[0].fixed
         self._schedule = Schedule.of(num_steps)
-        self._config, self._parameters, self._size_of = config, dict(parameters), size_of
-        self._specs = tensor_specs(config)
+        self._config, self._parameters, self._size_of = shape, dict(parameters), size_of
+        self._specs = tensor_specs(shape)
         self._count = self._next_look = 0
         self._next_measure = self._schedule.settled
         device = next(iter(self._parameters.values())).device
         self.weights = [aim.weight for aim in aims]
-        self._num_pixels, self._num = list(num_pixels), len(aims)
+        self._num_pixels, self._num = num_pixels, len(aims)
         self._targets = [None if aim.bpp is None else aim.bpp * n for aim, n in zip(aims, num_pixels, strict=True)]
         self._least = [aim.weight if aim.at_most else 0.0 for aim in aims]
         self._rest = [0.0] * self._num
@@ -88,12 +84,12 @@ class RateTerms:
         self._costs: Tensor | None = None
         self._spread_weights()
         stored_against = self._named(self._reference)
-        for n, one in enumerate(references):
-            for name, values in one.items():
+        for n, task in enumerate(tasks):
+            for name, values in (task.references or {}).items():
                 stored_against[name][n].copy_(torch.from_numpy(values))
 
         # rows of latents that are frames
-        self._inside = torch.arange(config.num_frames, device=device) < torch.tensor(counts, device=device)[:, None]
+        self._inside = torch.arange(shape.num_frames, device=device) < torch.tensor(counts, device=device)[:, None]
         self._lengths = torch.tensor(counts, device=device, dtype=torch.float32)[:, None, None]
         self._log_steps = torch.cat([self._first_log_step(spec, first_steps).flatten() for spec in self._specs])
         self._log_steps.grad = torch.zeros_like(self._log_steps)

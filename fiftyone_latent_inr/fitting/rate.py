@@ -87,9 +87,6 @@ class RateTerm:
         references: what residuals are stored against, by tensor name; the others are stored as they are.
         first_steps: steps to start from, by tensor name, flat; the others start from the tensors' own sizes.
         fixed: names of tensors whose steps are not learned.
-        step_rate: learning rate of the steps, in e-folds.
-        every: optimiser steps between two looks at the rate; by default 16, fewer in short fits.
-        locality: share of a grid code's scale that comes from the codes around it, the rest from its whole channel.
     """
 
     def __init__(
@@ -102,13 +99,10 @@ class RateTerm:
         references: Mapping[str, FloatArray] | None = None,
         first_steps: Mapping[str, FloatArray] | None = None,
         fixed: Collection[str] = (),
-        step_rate: float = STEP_RATE,
-        every: int | None = None,
-        locality: float = LOCALITY,
     ) -> None:
-        self.weight, self.num_pixels, self.locality = aim.weight, num_pixels, locality
+        self.weight, self.num_pixels = aim.weight, num_pixels
         schedule = Schedule.of(num_steps)
-        self.every = every or schedule.every
+        self._every = schedule.every
         self._settled = self._next_measure = schedule.settled
         self._measure_every = schedule.measure_every
         self._target = None if aim.bpp is None else aim.bpp * num_pixels
@@ -138,8 +132,7 @@ class RateTerm:
         self._residual = bool(references)
         self._log_steps = {spec.name: self._first_log_step(spec, first_steps or {}) for spec in self._specs}
         learned = [step for name, step in self._log_steps.items() if name not in fixed]
-        self._learner = torch.optim.Adam(learned, lr=step_rate, betas=(0.9, 0.99))
-        self._step_rate = step_rate
+        self._learner = torch.optim.Adam(learned, lr=STEP_RATE, betas=(0.9, 0.99))
         self._count = self._next_look = 0
         self._spread_steps()
 
@@ -163,7 +156,7 @@ class RateTerm:
         """
         looks = may_look and self._count >= self._next_look
         if looks:
-            self._next_look = self._count + self.every
+            self._next_look = self._count + self._every
             self._look(progress)
         self._values.copy_(self._unrounded)
         self._gradients.add_(self._rate_gradient)
@@ -198,7 +191,7 @@ class RateTerm:
         self._bits = bits
         self._steer()
         for group in self._learner.param_groups:
-            group["lr"] = self._step_rate * progress
+            group["lr"] = STEP_RATE * progress
         self._learner.step()
 
     def _steer(self) -> None:
@@ -218,7 +211,7 @@ class RateTerm:
             channel = size.mean((1, 2), keepdim=True)
             around = F.avg_pool2d(F.pad(size[None], (2, 2, 2, 2), mode="replicate"), 5, 1)[0]
             around = (25 * around - size) / 24  # without the code itself
-            return torch.lerp(channel, around, self.locality) + LEAST_SCALE
+            return torch.lerp(channel, around, LOCALITY) + LEAST_SCALE
         dims = {"sequence": 0, "matrix": 1, "vector": 0}[spec.kind]
         return size.mean(dims, keepdim=True) + LEAST_SCALE
 
