@@ -60,10 +60,13 @@ def fit(frames: np.ndarray, config: FitConfig = QUICK, **options: object) -> lin
 
 
 def test_few_steps_go_further_from_a_prior(prior: Prior) -> None:
+    """Very few: after 60 steps of one start, rounding alone decides between 29 and 36 dB (cold 30 to 31.5)."""
     frames = scene(77, 8, 0.4)
-    few = replace(QUICK, steps=20)
+    few = replace(QUICK, steps=5)
     cold, warm = fit(frames, few), fit(frames, few, prior=prior)
-    assert warm.metrics["psnr"] > cold.metrics["psnr"] + 2
+    residual = fit(frames, few, prior=prior, residual=True)
+    # 2.2 to 3.1 dB of both, of four perturbed priors with three perturbed fits each
+    assert min(warm.metrics["psnr"], residual.metrics["psnr"]) > cold.metrics["psnr"] + 1.2
     assert warm.config == cold.config  # the file is one like any other
     assert warm.prior is None and warm.metadata["started_from"] == prior.id
     np.testing.assert_array_equal(from_bytes(warm.data).render(), warm.render())
@@ -73,8 +76,7 @@ def test_the_difference_is_smaller_and_draws_the_same(prior: Prior, tmp_path: Pa
     prior.save_pretrained(tmp_path / "prior")
     frames = scene(77, 8, 0.4)
     whole, residual = fit(frames, prior=prior), fit(frames, prior=str(tmp_path / "prior"), residual=True)
-    assert residual.metrics["bytes"] < whole.metrics["bytes"]
-    assert residual.metrics["psnr"] > fit(frames).metrics["psnr"] + 2
+    assert residual.metrics["bytes"] < 0.98 * whole.metrics["bytes"]  # .90 to .94 in 18 perturbed runs
     residual.save(tmp_path / "clip.linr")
     again = linr.load(tmp_path / "clip.linr", prior=linr.load_prior(tmp_path / "prior"))
     np.testing.assert_array_equal(again.render(), residual.render())
