@@ -50,14 +50,15 @@ def test_it_solves_a_badly_scaled_problem_that_adam_does_not() -> None:
     def loss_after(make: type[torch.optim.Optimizer]) -> float:
         x = torch.zeros(12, 12, requires_grad=True)
         optimiser = make([x], lr=0.05, betas=(0.9, 0.95))  # type: ignore[call-arg]
-        for _ in range(400):
+        for _ in range(150):  # twice as many, and both dance around the target: there rounding decides
             loss = ((x - target) * (curvature @ (x - target))).sum()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
         return loss.item()
 
-    assert loss_after(SOAP) < 0.5 * loss_after(torch.optim.Adam)
+    # .033 to .040 of it with six targets moved by a millionth; after 400 steps it was .28 to .66 with eight
+    assert loss_after(SOAP) < 0.2 * loss_after(torch.optim.Adam)
 
 
 def test_a_batch_is_each_by_itself() -> None:
