@@ -20,6 +20,9 @@ from fiftyone_latent_inr.model import model_views, pixel_grid
 from fiftyone_latent_inr.progress import drive
 
 QUICK = replace(PRESETS["fast"], steps=50, steps_growth=0.0, points_per_step=1024)
+# To be compared number by number. First weights of the batch moved by a ten-millionth, as kernels that round otherwise
+# do: after 12 steps all numbers are within the tolerance (18 pairs of runs), after 50 up to 9 % of a tensor's are not.
+FEW = replace(QUICK, steps=12, learning_rate=3e-3)
 
 
 def clip(k: int, count: int = 6) -> torch.Tensor:
@@ -75,7 +78,7 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("weight", [0.0, 3e-4])
 @pytest.mark.usefixtures("plain")
 def test_each_network_is_what_it_would_be_alone(preset: str, weight: float) -> None:
-    config = replace(QUICK, architecture=PRESETS[preset].architecture, rate_weight=weight, learning_rate=3e-3)
+    config = replace(FEW, architecture=PRESETS[preset].architecture, rate_weight=weight)
     tasks = [task(k, config, aligned=preset != "best") for k in range(3)]
     for one, fitted in zip(tasks, together(tasks, config), strict=True):
         assert_same(fitted, alone(one, config))
@@ -83,7 +86,7 @@ def test_each_network_is_what_it_would_be_alone(preset: str, weight: float) -> N
 
 @pytest.mark.usefixtures("plain")
 def test_each_is_steered_to_its_own_size() -> None:
-    config = replace(QUICK, learning_rate=3e-3, max_bpp=6.0, rate_weight=1e-6)
+    config = replace(FEW, steps=20, max_bpp=6.0, rate_weight=1e-6)
     asked: list[int] = []
 
     def size_of(k: int) -> many.SizeOf:
@@ -98,7 +101,7 @@ def test_each_is_steered_to_its_own_size() -> None:
 
 @pytest.mark.usefixtures("plain")
 def test_residuals_are_taken_against_each_ones_own_parent() -> None:
-    config = replace(QUICK, learning_rate=3e-3)
+    config = FEW
     parents = [alone(task(k, config, aligned=False), config) for k in range(2)]
     tasks = []
     for k, parent in enumerate(parents):
