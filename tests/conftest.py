@@ -71,6 +71,14 @@ if "FIFTYONE_DATABASE_URI" not in os.environ:
 import pytest  # noqa: E402
 
 
+def pytest_configure() -> None:
+    """Perturbs every training where `PERTURB` names a number, see `perturbation.py`."""
+    if os.environ.get("PERTURB"):
+        from perturbation import perturb
+
+        perturb(int(os.environ["PERTURB"]))
+
+
 def pytest_sessionfinish() -> None:
     """Leaves nothing in a database of the user's own, where FIFTYONE_DATABASE_URI names one."""
     if "fiftyone.core.odm" in sys.modules:
