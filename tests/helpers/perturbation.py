@@ -28,8 +28,8 @@ def shaken(networks: _Networks, number: int) -> _Networks:
 
 def perturb(number: int) -> None:
     """Makes all fits and pretrainings of this process begin a little elsewhere."""
-    from fiftyone_latent_inr.fitting import loop, many
-    from fiftyone_latent_inr.fitting.pretraining import Pretraining
+    from fiftyone_latent_inr.fitting import batch, loop
+    from fiftyone_latent_inr.pretraining.trainer import Pretraining
 
     initial, begin = loop.initial_model, Pretraining.__init__
 
@@ -39,5 +39,5 @@ def perturb(number: int) -> None:
     def begin_shaken(self: Pretraining, networks: Any, *arguments: Any, **options: Any) -> None:
         begin(self, shaken(networks, number), *arguments, **options)
 
-    loop.initial_model = many.initial_model = initial_model
+    loop.initial_model = batch.initial_model = initial_model
     Pretraining.__init__ = begin_shaken  # type: ignore[method-assign]
