@@ -50,11 +50,7 @@ def atomic_target(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises:
         InputError: the folder does not exist, is read-only or full, or `path` is a folder.
     """
-    target = Path(path)
-    if target.is_dir():
-        raise InputError(f"cannot write {target}: it is a folder, not a file; name a file in it")
-    if not target.parent.is_dir():
-        raise InputError(f"cannot write {target}: the folder {target.parent} does not exist; create it first")
+    target = _checked_target(path)
     # A short name of its own: the target's name may already be as long as the file system allows.
     temporary = target.parent / f".linr-{secrets.token_hex(6)}.tmp"
     try:
@@ -69,6 +65,44 @@ def atomic_target(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.unlink()
 
 
+def _checked_target(path: str | os.PathLike[str]) -> Path:
+    target = Path(path)
+    if target.is_dir():
+        raise InputError(f"cannot write {target}: it is a folder, not a file; name a file in it")
+    if not target.parent.is_dir():
+        raise InputError(f"cannot write {target}: the folder {target.parent} does not exist; create it first")
+    return target
+
+
+def check_target(path: str | os.PathLike[str], source: str | os.PathLike[str]) -> None:
+    """Finds out before the work begins whether a file can be written.
+
+    Args:
+        path: file to write.
+        source: file that is read for it, which must stay.
+
+    Raises:
+        InputError: the folder is missing or not writable, `path` is a folder, or it is the source itself.
+    """
+    target = _checked_target(path)
+    if target.exists() and os.path.exists(source) and target.samefile(source):
+        raise InputError(f"{target} is the input itself; give another output")
+    try:
+        _try_writing(target.parent)
+    except OSError as error:
+        raise InputError(f"cannot write {target}: {reason(error)}") from error
+
+
+def _try_writing(folder: Path) -> None:
+    """Asking the permission bits is not enough: read-only mounts, quotas and root all differ from them."""
+    probe = folder / f".linr-{secrets.token_hex(6)}.tmp"
+    try:
+        probe.write_bytes(b"linr")
+    finally:
+        with suppress(OSError):
+            probe.unlink()
+
+
 def writable_folder(path: str | os.PathLike[str]) -> Path:
     """The folder as an absolute path, created where it is missing, once it is known that files can be written in it.
 
@@ -76,16 +110,11 @@ def writable_folder(path: str | os.PathLike[str]) -> Path:
         InputError: it cannot be created or written.
     """
     folder = Path(path).expanduser().absolute()
-    # Asking the permission bits is not enough: read-only mounts, quotas and root all differ from them.
-    probe = folder / f".linr-{secrets.token_hex(6)}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"linr")
+        _try_writing(folder)
     except OSError as error:
         raise InputError(f"output directory {folder} cannot be written: {reason(error)}") from error
-    finally:
-        with suppress(OSError):
-            probe.unlink()
     return folder
 
 

@@ -1,4 +1,4 @@
-"""The command `latent-inr pretrain`."""
+"""The command `latent-inr pretrain`: train a prior."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from . import types as arg
+from .options import add_device, add_quiet, add_teacher
 
 _WHAT = (
-    "Train hypernetwork, field and encoders over many videos; `encode --prior DIR` then starts from them. Stopped, the "
-    "same command goes on where its state was last stored."
+    "Train hypernetwork, field and encoders over many videos; `encode --prior DIR` then initialises from them. "
+    "Stopped, the same command goes on where its state was last stored."
 )
 
 
-def add_pretrain(commands: Any) -> None:
+def add(commands: Any) -> None:
     """Adds the command."""
     p = commands.add_parser("pretrain", help="train what many videos share (about half an hour)", description=_WHAT)
     p.add_argument("sources", type=Path, nargs="+", metavar="SOURCES", help="videos, or folders of them")
     p.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to store the prior in")
-    p.add_argument("--preset", default="fast", help="of the fits that are to start from it (default: fast)")
+    p.add_argument("--preset", default="fast", help="preset of the fits to initialise from it (default: fast)")
     p.add_argument(
         "--steps", type=arg.count, metavar="N", help="how long to train (default: 15000, 2000 without a teacher)"
     )
-    p.add_argument("--teacher", metavar="NAME", help="small, ARCH/PRETRAINED of OpenCLIP, or a directory")
+    add_teacher(p)
     p.add_argument(
         "--resume",
         action=argparse.BooleanOptionalAction,
@@ -32,12 +33,12 @@ def add_pretrain(commands: Any) -> None:
         help="go on with what is in DIR, or begin anew (default: go on)",
     )
     p.add_argument("--seed", type=arg.seed, default=0, metavar="S", help="default: 0")
-    p.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, mps (default: the best there is)")
-    p.add_argument("--quiet", action="store_true", help="no progress bar")
-    p.set_defaults(run=_pretrain)
+    add_device(p)
+    add_quiet(p)
+    p.set_defaults(run=_run)
 
 
-def _pretrain(args: argparse.Namespace) -> None:
+def _run(args: argparse.Namespace) -> None:
     from ..pretraining.pretrain import pretrain
     from ..pretraining.trainer import PretrainConfig
 

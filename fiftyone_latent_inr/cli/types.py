@@ -1,15 +1,8 @@
-"""The command line's arguments: each function reads one, and says what was expected if it cannot."""
+"""The values of options: each function reads one, and says what was expected if it cannot."""
 
 from __future__ import annotations
 
 import argparse
-import os
-from pathlib import Path
-
-from ..errors import InputError
-from ..files import reason
-
-PROG = "latent-inr"
 
 
 def size(text: str) -> tuple[int, int]:
@@ -68,25 +61,3 @@ def span(text: str) -> tuple[int | None, int | None]:
         return (int(first) if first else None), (int(last) if last else None)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not A:B, such as 0:16, :16 or 16:") from None
-
-
-def check_output(output: Path, source: Path) -> None:
-    """Finds out before the work begins whether `output` can be written.
-
-    Raises:
-        InputError: its directory is missing or not writable, it is a directory, or it is the input itself.
-    """
-    folder = output.parent
-    if output.is_dir():
-        raise InputError(f"{output} is a directory; give a file name in it")
-    if not folder.is_dir():
-        raise InputError(f"cannot write {output}: there is no directory {folder}; create it first")
-    if output.exists() and source.exists() and output.samefile(source):
-        raise InputError(f"{output} is the input itself; give another output")
-    probe = folder / f".{output.name}.{os.getpid()}.probe"
-    try:
-        # Asking the permission bits is not enough: read-only mounts, quotas and root all differ from them.
-        probe.touch(exist_ok=False)
-        probe.unlink()
-    except OSError as error:
-        raise InputError(f"cannot write {output}: {reason(error)}") from error

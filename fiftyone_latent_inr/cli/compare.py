@@ -1,0 +1,32 @@
+"""The command `latent-inr compare`: a stored video against its original."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from .options import add_device, add_json, add_reference_prior, reference_prior
+from .output import report
+
+
+def add(commands: Any) -> None:
+    """Adds the command."""
+    p = commands.add_parser(
+        "compare",
+        help="measure a stored video against its original",
+        description="Measure a stored video against its original: bytes of the file, frames it decodes to.",
+    )
+    p.add_argument("original", type=Path, metavar="ORIGINAL", help="the video that was encoded")
+    p.add_argument("input", type=Path, metavar="IN.linr")
+    add_json(p)
+    add_reference_prior(p)
+    add_device(p)
+    p.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> None:
+    from ..encoding.measure import compare
+
+    measured = compare(args.original, args.input, device=args.device, prior=reference_prior(args))
+    report({"original": str(args.original), "file": str(args.input), **measured}, args.json)

@@ -1,0 +1,48 @@
+"""The command `latent-inr decode`: draw a stored video as H.264."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..files import check_target
+from . import types as arg
+from .options import add_device, add_quiet, add_reference_prior, reference_prior
+from .output import bar, say
+
+
+def add(commands: Any) -> None:
+    """Adds the command."""
+    p = commands.add_parser("decode", help="draw a stored video", description="Draw a stored video as H.264.")
+    p.add_argument("input", type=Path, metavar="IN.linr")
+    p.add_argument("output", type=Path, metavar="OUT.mp4")
+    p.add_argument("--scale", type=arg.positive, default=1.0, metavar="S", help="scale of both sides, e.g. 2 or 1.5")
+    p.add_argument(
+        "--fps-factor", type=arg.positive, default=1.0, metavar="F", help="2 draws twice the frames a second"
+    )
+    p.add_argument("--frames", type=arg.span, default=(None, None), metavar="A:B", help="frames A to B-1")
+    add_reference_prior(p)
+    p.add_argument("--motion", action="store_true", help="follow motion for the frames in between; slower")
+    p.add_argument("--audio", type=Path, metavar="FILE", help="take the sound of this file along, e.g. the original's")
+    add_device(p)
+    add_quiet(p)
+    p.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> None:
+    for source in filter(None, (args.input, args.audio)):
+        check_target(args.output, source)
+    from ..latent_video.video import load
+    from ..rendering.timeline import frame_times, scaled_size
+    from ..video.decode import write
+
+    video = load(args.input, reference_prior(args))
+    times = frame_times(video.num_frames, args.frames, args.fps_factor)
+    size = scaled_size(video.size, args.scale)
+    fps = video.fps * args.fps_factor
+    frames = bar(video.iter_render(times, size, args.device, args.motion), len(times), "decode", args.quiet)
+    # A part of the video gets its part of the sound
+    for note in write(args.output, frames, fps, audio=args.audio, audio_start=float(times[0]) / video.fps):
+        say(f"{args.audio}: {note}")
+    print(f"{args.output}: {len(times)} frames of {size[1]}x{size[0]} at {fps:g} fps")

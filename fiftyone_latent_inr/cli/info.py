@@ -1,0 +1,45 @@
+"""The command `latent-inr info`: what a stored video holds."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from .options import add_json
+from .output import report
+
+
+def add(commands: Any) -> None:
+    """Adds the command."""
+    p = commands.add_parser("info", help="what a stored video holds", description="Say what a stored video holds.")
+    p.add_argument("input", type=Path, metavar="IN.linr")
+    add_json(p)
+    p.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> None:
+    from ..latent_video.video import load
+
+    video = load(args.input)
+    height, width = video.size
+    facts: dict[str, Any] = {
+        "file": str(args.input),
+        "bytes": args.input.stat().st_size,
+        "num_frames": video.num_frames,
+        "num_groups": video.num_groups,
+        "fps": video.fps,
+        "height": height,
+        "width": width,
+        "cuts": list(video.cuts),
+        "preset": video.preset,
+        "num_parameters": video.num_parameters,
+        "latent_dim": video.latent_dim,
+        "embedding_dim": video.config.embedding_dim or None,
+        "prior": None if video.prior is None else str(video.prior),
+        "teacher": video.teacher,
+        "teacher_id": video.teacher_id,
+        "metrics": dict(video.metrics),
+        "metadata": video.metadata,
+    }
+    report(facts, args.json)

@@ -1,0 +1,28 @@
+"""The command `latent-inr search`: a text over a fitted dataset."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from . import types as arg
+from .output import quiet_fiftyone
+
+
+def add(commands: Any) -> None:
+    """Adds the command."""
+    p = commands.add_parser(
+        "search", help="find videos of a fitted dataset by text", description="Find videos by text."
+    )
+    p.add_argument("dataset", metavar="DATASET", help="name of a FiftyOne dataset that was fitted with a teacher")
+    p.add_argument("text", metavar='"text"')
+    p.add_argument("-k", type=arg.count, default=5, metavar="K", help="how many to list (default: 5)")
+    p.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> None:
+    quiet_fiftyone()
+    from ..datasets.search.search import search
+
+    for rank, hit in enumerate(search(args.dataset, args.text, k=args.k), 1):
+        print(f"{rank:3d}  {hit.similarity:6.3f}  {hit.filepath}")
