@@ -46,7 +46,7 @@ from fiftyone_latent_inr.pretraining.trainer import drawn_unseen
 from fiftyone_latent_inr.progress import silent
 from fiftyone_latent_inr.resources import NO_PRIOR
 from fiftyone_latent_inr.semantics.scores import centred_cosine, pool, recall_at_k
-from fiftyone_latent_inr.small_world import world as shapes
+from fiftyone_latent_inr.small_world.clips import write_clips
 from training.fast_prior.train import TEST
 
 from .shared.clocks import clip_frames
@@ -177,7 +177,7 @@ def measure_vectors(clip: str, prior: str, preset: str) -> Row:
     torch.set_num_threads(1)
     found, teacher = linr.load_prior(prior), linr.load_teacher("small", device="cpu")
     with tempfile.TemporaryDirectory() as folder:
-        clips = shapes.write_clips(folder, 60, 2024, size=(48, 64), num_frames=12, held_out=True)
+        clips = write_clips(folder, 60, 2024, size=(48, 64), num_frames=12, held_out=True)
         frames = [video.read(Path(folder) / str(one["file"])).array for one in clips]
     texts = teacher.embed_text([str(one["caption"]) for one in clips])
     seconds, embedded = [], []

@@ -60,9 +60,9 @@ def measure(root: Path, count: int, preset: str) -> dict[str, Any]:
     import fiftyone_latent_inr as linr
     from fiftyone_latent_inr import video
     from fiftyone_latent_inr.semantics.scores import pool, recall_at_k
-    from fiftyone_latent_inr.small_world import world as shapes
+    from fiftyone_latent_inr.small_world.clips import write_clips
 
-    clips = shapes.write_clips(root / "clips", count, SEED, size=SIZE, num_frames=FRAMES, held_out=True)
+    clips = write_clips(root / "clips", count, SEED, size=SIZE, num_frames=FRAMES, held_out=True)
     captions = [str(clip["caption"]) for clip in clips]
     paths = [str(root / "clips" / str(clip["file"])) for clip in clips]
     dataset = fo.Dataset("latent-inr-search-benchmark", persistent=True)

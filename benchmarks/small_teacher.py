@@ -17,7 +17,9 @@ import torch
 
 from fiftyone_latent_inr.semantics.scores import pool, recall_at_k
 from fiftyone_latent_inr.semantics.teachers import Teacher, load_teacher
-from fiftyone_latent_inr.small_world import world as shapes
+from fiftyone_latent_inr.small_world.clips import captions
+from fiftyone_latent_inr.small_world.drawing import render
+from fiftyone_latent_inr.small_world.world import combinations, random_specs
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "helpers"))
@@ -26,16 +28,16 @@ import foreign_shapes  # noqa: E402  (the independent renderer is shared with th
 
 def own(teacher: Teacher, seed: int, two_shapes: float) -> list[float]:
     """Recall at 1 and 5 of the package's own clips."""
-    specs = shapes.random_specs(60, seed, held_out=True, two_shapes=two_shapes)
-    videos = np.stack([pool(teacher.embed_frames(shapes.render(spec, 8))) for spec in specs])
-    texts = teacher.embed_text([shapes.captions(spec)[0] for spec in specs])
+    specs = random_specs(60, seed, held_out=True, two_shapes=two_shapes)
+    videos = np.stack([pool(teacher.embed_frames(render(spec, 8))) for spec in specs])
+    texts = teacher.embed_text([captions(spec)[0] for spec in specs])
     return [recall_at_k(texts, videos, k) for k in (1, 5)]
 
 
 def foreign(teacher: Teacher, seed: int) -> list[float]:
     """Recall at 1 and 5 of clips drawn by Pillow with CSS colours, in six sizes, through x264."""
     known = foreign_shapes.COLOURS
-    pool_of = [c for c in shapes.combinations(True) if c[0] in known and c[2] in known]
+    pool_of = [c for c in combinations(True) if c[0] in known and c[2] in known]
     order = np.random.default_rng(seed).permutation(len(pool_of))[:60]
     clips = foreign_shapes.clips([pool_of[i] for i in order], seed)
     videos = np.stack([pool(teacher.embed_frames(video)) for video, _ in clips])
@@ -45,12 +47,12 @@ def foreign(teacher: Teacher, seed: int) -> list[float]:
 
 def parts(teacher: Teacher, seed: int) -> dict[str, float]:
     """How often each part is right when the best of all captions is chosen for an unseen clip."""
-    every = shapes.combinations()
+    every = combinations()
     texts = teacher.embed_text([f"a {c} {s} on a {b} background" for c, s, b in every])
-    specs = shapes.random_specs(150, seed, held_out=True)
+    specs = random_specs(150, seed, held_out=True)
     right = np.zeros(3)
     for spec in specs:
-        best = every[int((texts @ pool(teacher.embed_frames(shapes.render(spec, 8)))).argmax())]
+        best = every[int((texts @ pool(teacher.embed_frames(render(spec, 8)))).argmax())]
         right += np.equal(best, spec.combinations[0])
     return dict(zip(("colour", "shape", "background"), (right / len(specs)).tolist(), strict=True))
 

@@ -111,15 +111,16 @@ def clips(tmp_path_factory):
     import numpy as np
 
     from fiftyone_latent_inr import video
-    from fiftyone_latent_inr.small_world import world as shapes
+    from fiftyone_latent_inr.small_world.drawing import render
+    from fiftyone_latent_inr.small_world.world import random_spec
 
     folder = tmp_path_factory.mktemp("clips")
     paths, rng = {}, np.random.default_rng(1)
     for name, ground in {"red circle": "white", "blue square": "yellow", "green star": "black"}.items():
         colour, kind = name.split()
-        spec = shapes.random_spec(rng, (colour, kind, ground), motion="still", aspect=1)
+        spec = random_spec(rng, (colour, kind, ground), motion="still", aspect=1)
         paths[name] = str(folder / f"{name.replace(' ', '_')}.mp4")
-        video.write(paths[name], shapes.render(spec, 6, (48, 48)), 10.0)
+        video.write(paths[name], render(spec, 6, (48, 48)), 10.0)
     return paths
 
 

@@ -49,7 +49,7 @@ def test_importing_the_package_is_cheap() -> None:
         ("fiftyone_latent_inr.priors.prior", "fiftyone open_clip av"),
         ("fiftyone_latent_inr.pretraining.trainer", "fiftyone open_clip av"),
         ("fiftyone_latent_inr.pretraining.pretrain", "fiftyone cv2 open_clip av"),
-        ("fiftyone_latent_inr.small_world.world", "torch fiftyone open_clip av"),
+        ("fiftyone_latent_inr.small_world.clips", "torch fiftyone open_clip av"),
     ],
 )
 def test_what_an_import_brings_along(module: str, forbidden: str) -> None:

@@ -42,7 +42,7 @@ def prepare_clips(folder: Path) -> list[Clip]:
 
 def _generate(folder: Path) -> list[dict[str, str]]:
     """The manifest's entries; the files are drawn only if one is missing or the recipe has changed."""
-    from ..small_world.world import write_clips
+    from ..small_world.clips import write_clips
 
     recipe = {"n": NUM_GENERATED, "seed": SEED, "size": list(SIZE), "num_frames": NUM_FRAMES}
     note = folder / "recipe.json"

@@ -1,12 +1,12 @@
-"""The small world: labelled clips of plain shapes, drawn by numpy alone.
+"""What there is in the small world: one or two plain shapes of a named colour, still or moving left, right, up or
+down, on a plain background of a named colour.
 
-One or two plain shapes of a named colour, still or moving left, right, up or down, on a plain background of a
-named colour. The demo, the tests and a user's first tries draw their clips here, and the small teacher
-(`benchmarks/train_small_teacher.py`) learns this world and no other.
+The demo, the tests and a user's first tries take their clips from here, and the small teacher
+(`training/small_teacher/train.py`) learns this world and no other.
 
     spec = random_specs(1, seed=0)[0]
-    frames = render(spec, num_frames=16, size=(96, 128))    # uint8 (16, 96, 128, 3)
-    print(captions(spec)[0])                                # "a red circle moving left on a blue background"
+    frames = drawing.render(spec, num_frames=16, size=(96, 128))    # uint8 (16, 96, 128, 3)
+    print(clips.captions(spec)[0])                                  # "a red circle moving left on a blue background"
 
 **Held-out combinations.** `is_held_out(colour, shape, background)` is a fixed hash of the three names and
 true for one combination in eight. The small teacher never saw a held-out combination, so "unseen" is the
@@ -15,41 +15,20 @@ same set of clips for everybody: `random_specs(60, seed=0, held_out=True)`.
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import InputError
-from .geometry import gaussian_blur, signed_distance
 
 # Each name covers the segments between its anchors: "shades vary". Names that people disagree about
 # (a dark red that others call brown) are kept apart on purpose.
 COLOURS: dict[str, tuple[tuple[int, int, int], ...]] = {
     "red": ((255, 0, 0), (220, 20, 60), (200, 20, 20), (230, 60, 50), (170, 0, 0), (230, 25, 75)),
-    "green": (
-        (0, 255, 0),
-        (0, 128, 0),
-        (34, 139, 34),
-        (50, 205, 50),
-        (0, 160, 70),
-        (60, 180, 75),
-        (120, 220, 120),
-    ),
-    "blue": (
-        (0, 0, 255),
-        (30, 60, 220),
-        (0, 0, 139),
-        (65, 105, 225),
-        (30, 144, 255),
-        (0, 90, 200),
-        (90, 140, 240),
-    ),
+    "green": ((0, 255, 0), (0, 128, 0), (34, 139, 34), (50, 205, 50), (0, 160, 70), (60, 180, 75), (120, 220, 120)),
+    "blue": ((0, 0, 255), (30, 60, 220), (0, 0, 139), (65, 105, 225), (30, 144, 255), (0, 90, 200), (90, 140, 240)),
     "yellow": ((255, 255, 0), (255, 225, 25), (250, 220, 60), (255, 215, 0), (240, 230, 40), (255, 240, 120)),
     "orange": ((255, 165, 0), (255, 140, 0), (245, 130, 48), (255, 120, 20), (230, 110, 0)),
     "purple": ((128, 0, 128), (145, 30, 180), (148, 0, 211), (102, 51, 153), (160, 32, 240), (75, 0, 130)),
@@ -63,13 +42,7 @@ COLOURS: dict[str, tuple[tuple[int, int, int], ...]] = {
 }
 SHAPES = ("circle", "square", "triangle", "star", "cross", "ring", "hexagon", "diamond", "pentagon", "heart")
 # unit vectors (x to the right, y down)
-MOTIONS: dict[str, tuple[int, int]] = {
-    "still": (0, 0),
-    "left": (-1, 0),
-    "right": (1, 0),
-    "up": (0, -1),
-    "down": (0, 1),
-}
+MOTIONS = {"still": (0, 0), "left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 _MIN_CONTRAST = 60.0  # least distance in RGB between a shape and what it lies on
 
 
@@ -81,8 +54,7 @@ class Shape:
         kind: one of `SHAPES`.
         colour: one of `COLOURS`; `rgb` is its shade, 0 to 255.
         motion: one of `MOTIONS`; `start` and `end` are the centre (x, y) in the first and last frame, as
-        fractions
-            of the width and the height. Equal where the shape is still.
+            fractions of the width and the height. Equal where the shape is still.
         radius: of the circle around the shape, as a fraction of the frame's shorter side.
         rotation: in radians, anticlockwise.
         detail: 0 to 1, what the kind leaves free: a ring's width, a star's inner radius, a cross's arms.
@@ -101,7 +73,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class ShapeClip:
-    """A clip of the small world: everything that `render` needs but size and length.
+    """A clip of the small world: everything that drawing it needs but size and length.
 
     Attributes:
         shapes: one or two, drawn in this order.
@@ -199,8 +171,7 @@ def random_specs(
     Args:
         n: how many; at most the number of combinations there are.
         seed: the same seed gives the same clips.
-        held_out: True draws only combinations that the small teacher never saw, False only ones that it may
-        have
+        held_out: True draws only combinations that the small teacher never saw, False only ones that it may have
             seen, None any. Both shapes of a clip obey it.
         two_shapes: the fraction of clips with two shapes.
         aspect: width over height of the frames, see `random_spec`.
@@ -234,120 +205,6 @@ def random_rotation(rng: np.random.Generator, kind: str) -> float:
     """A rotation in radians under which the kind keeps its name (a square on its corner is a diamond)."""
     limit = {"square": 0.2, "diamond": 0.15, "heart": 0.3}.get(kind, np.pi)
     return float(rng.uniform(-limit, limit)) if rng.random() < 0.5 else 0.0
-
-
-def render(spec: ShapeClip, num_frames: int = 16, size: tuple[int, int] = (96, 128)) -> NDArray[np.uint8]:
-    """Draw a clip.
-
-    Args:
-        spec: what to draw.
-        num_frames: at least 1.
-        size: (H, W) in pixels, each at least 8.
-
-    Returns:
-        uint8 (T, H, W, 3), RGB. The same spec, length and size give the same pixels.
-
-    Raises:
-        InputError: if the size or the length is out of range.
-    """
-    height, width = size
-    if num_frames < 1 or min(size) < 8:
-        raise InputError(f"cannot draw {num_frames} frames of {width}x{height}: at least 1 frame of 8x8 pixels")
-    rng = np.random.default_rng(spec.seed)
-    rows = np.arange(height, dtype=np.float32)[:, None] + 0.5
-    columns = np.arange(width, dtype=np.float32)[None, :] + 0.5
-    video = np.empty((num_frames, height, width, 3), np.uint8)
-    for index in range(num_frames):
-        time = index / max(num_frames - 1, 1)
-        frame = np.empty((height, width, 3), np.float32)
-        frame[:] = spec.background_rgb
-        for shape in spec.shapes:
-            radius = shape.radius * min(size)
-            cx = (shape.start[0] + time * (shape.end[0] - shape.start[0])) * width
-            cy = (shape.start[1] + time * (shape.end[1] - shape.start[1])) * height
-            dx, dy = (columns - cx) / radius, (cy - rows) / radius
-            cos, sin = np.float32(np.cos(shape.rotation)), np.float32(np.sin(shape.rotation))
-            distance = signed_distance(shape.kind, dx * cos + dy * sin, dy * cos - dx * sin, shape.detail) * radius
-            cover = np.clip(0.5 - distance / spec.softness, 0, 1)[..., None]
-            frame += cover * (np.asarray(shape.rgb, np.float32) - frame)
-        if spec.blur > 0:
-            frame = gaussian_blur(frame, spec.blur)
-        if spec.noise > 0:
-            frame += rng.normal(0, spec.noise, frame.shape).astype(np.float32)
-        video[index] = np.clip(np.rint(frame), 0, 255)
-    return video
-
-
-def captions(spec: ShapeClip) -> list[str]:
-    """Every phrasing of a clip, the plainest full one first; the last ones leave something out."""
-    background = f"{_article(spec.background)} background"
-    named = [f"{_article(shape.colour)} {shape.kind}" for shape in spec.shapes]
-    moving = [
-        name + (f" moving {shape.motion}" if shape.motion != "still" else "")
-        for name, shape in zip(named, spec.shapes, strict=True)
-    ]
-    full, plain = " and ".join(moving), " and ".join(named)
-    texts = [f"{full} on {background}", f"{plain} on {background}"]
-    if len(spec.shapes) == 2:
-        texts.append(f"{' and '.join(reversed(named))} on {background}")
-    texts += [f"a video of {plain} on {background}", f"{plain} in front of {background}", full, plain]
-    if len(spec.shapes) == 1:
-        texts.append(f"{spec.shapes[0].colour} {spec.shapes[0].kind}")
-    return list(dict.fromkeys(texts))
-
-
-def write_clips(
-    directory: str | Path,
-    n: int,
-    seed: int = 0,
-    *,
-    size: tuple[int, int] = (96, 128),
-    num_frames: int = 16,
-    fps: float = 8.0,
-    held_out: bool | None = None,
-    two_shapes: float = 0.0,
-    crf: int = 18,
-) -> list[dict[str, Any]]:
-    """Write `n` random clips as H.264 videos, and `manifest.json` beside them.
-
-    Args:
-        directory: made if missing.
-        n, seed, held_out, two_shapes: see `random_specs`.
-        size: (H, W) in pixels.
-        num_frames, fps: length and rate of each clip.
-        crf: quality of the H.264 files; more is coarser.
-
-    Returns:
-        One entry a clip, as in the manifest: `file` (name in the directory), `caption`, `captions`, `shapes`
-        (kind, colour and motion of each), `background`, `held_out`.
-    """
-    from .. import video
-
-    directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    entries: list[dict[str, Any]] = []
-    specs = random_specs(n, seed, held_out=held_out, two_shapes=two_shapes, aspect=size[1] / size[0])
-    for index, spec in enumerate(specs):
-        texts = captions(spec)
-        words = [word for word in texts[0].split() if word not in ("a", "an", "background")]
-        name = f"{index:03d}_{'_'.join(words)}.mp4"
-        video.write(directory / name, render(spec, num_frames, size), fps, crf=crf)
-        entries.append(
-            {
-                "file": name,
-                "caption": texts[0],
-                "captions": texts,
-                "shapes": [{"kind": s.kind, "colour": s.colour, "motion": s.motion} for s in spec.shapes],
-                "background": spec.background,
-                "held_out": all(is_held_out(*each) for each in spec.combinations),
-            }
-        )
-    (directory / "manifest.json").write_text(json.dumps({"seed": seed, "clips": entries}, indent=1), encoding="utf-8")
-    return entries
-
-
-def _article(words: str) -> str:
-    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
 def _random_motion(rng: np.random.Generator) -> str:

@@ -71,11 +71,12 @@ def _clip(folder, colour, kind, ground):
     import numpy as np
 
     from fiftyone_latent_inr import video
-    from fiftyone_latent_inr.small_world import world as shapes
+    from fiftyone_latent_inr.small_world.drawing import render
+    from fiftyone_latent_inr.small_world.world import random_spec
 
     path = folder / f"{colour}_{kind}.mp4"
-    spec = shapes.random_spec(np.random.default_rng(0), (colour, kind, ground), motion="right", aspect=1)
-    video.write(path, shapes.render(spec, 8, (64, 64)), 8.0)
+    spec = random_spec(np.random.default_rng(0), (colour, kind, ground), motion="right", aspect=1)
+    video.write(path, render(spec, 8, (64, 64)), 8.0)
     return path
 
 

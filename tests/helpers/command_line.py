@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from fiftyone_latent_inr.cli.main import main
-from fiftyone_latent_inr.small_world.world import random_specs, render
+from fiftyone_latent_inr.small_world.drawing import render
+from fiftyone_latent_inr.small_world.world import random_specs
 from fiftyone_latent_inr.video.decode import write
 
 T, H, W, FPS = 4, 32, 48, 8.0

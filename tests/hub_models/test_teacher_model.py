@@ -11,7 +11,8 @@ import pytest
 from fiftyone_latent_inr.resources import hub_models_dir
 from fiftyone_latent_inr.semantics.scores import pool
 from fiftyone_latent_inr.semantics.teachers import load_teacher
-from fiftyone_latent_inr.small_world import world as shapes
+from fiftyone_latent_inr.small_world.drawing import render
+from fiftyone_latent_inr.small_world.world import random_spec, random_specs
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def test_vectors_are_the_teachers(source):
     texts = ["a red circle", "a blue star moving left on a white background"]
     np.testing.assert_array_equal(model.embed_prompts(texts), teacher.embed_text(texts))
     np.testing.assert_allclose(model.embed_prompt(texts[0]), teacher.embed_text(texts)[0], atol=1e-6)
-    frames = shapes.render(shapes.random_specs(1)[0], 3, (50, 70))
+    frames = render(random_specs(1)[0], 3, (50, 70))
     np.testing.assert_array_equal(model.embed_all(list(frames)), teacher.embed_frames(frames))
     np.testing.assert_allclose(model.embed(frames[1]), teacher.embed_frames(frames)[1], atol=1e-6)
     assert model.can_embed_prompts and model.has_embeddings
@@ -85,7 +86,7 @@ def test_it_embeds_the_images_of_a_dataset(source, tmp_path, make_dataset):
     import fiftyone.zoo as foz
     from PIL import Image
 
-    frame = shapes.render(shapes.random_specs(1)[0], 1)[0]
+    frame = render(random_specs(1)[0], 1)[0]
     Image.fromarray(frame).save(tmp_path / "frame.png")
     dataset = make_dataset([tmp_path / "frame.png"])
     model = foz.load_zoo_model("latent-inr/small-teacher", device="cpu")
@@ -110,7 +111,7 @@ def test_a_new_process_that_imports_only_fiftyone_finds_by_text(source, tmp_path
     dataset.persistent = True
     rng = np.random.default_rng(0)
     for sample, combination in zip(dataset, wanted, strict=True):
-        frames = shapes.render(shapes.random_spec(rng, combination, motion="still"), 2)
+        frames = render(random_spec(rng, combination, motion="still"), 2)
         sample["vector"] = pool(teacher.embed_frames(frames))
         sample.save()
     name, arguments = teacher.zoo()

@@ -18,7 +18,9 @@ from fiftyone_latent_inr.errors import InputError, TeacherUnavailableError
 from fiftyone_latent_inr.resources import hub_models_dir
 from fiftyone_latent_inr.semantics.scores import pool, recall_at_k
 from fiftyone_latent_inr.semantics.teachers import DEFAULT_TEACHER, load_teacher
-from fiftyone_latent_inr.small_world import world as shapes
+from fiftyone_latent_inr.small_world.clips import captions
+from fiftyone_latent_inr.small_world.drawing import render
+from fiftyone_latent_inr.small_world.world import SHAPES, combinations, random_spec, random_specs
 
 SMALL_DIR = hub_models_dir() / "small-teacher"
 
@@ -34,7 +36,7 @@ def copied(tmp_path):
 
 
 def test_embeddings_have_unit_norm_and_are_deterministic(small):
-    frames = shapes.render(shapes.random_specs(1)[0], 5, (90, 161))
+    frames = render(random_specs(1)[0], 5, (90, 161))
     seen = []
     embedded = small.embed_frames(frames, batch_size=2, progress=lambda *done: seen.append(done))
     assert embedded.shape == (5, small.embedding_dim) and embedded.dtype == np.float32
@@ -53,7 +55,7 @@ def test_embeddings_are_those_of_open_clip_itself(small):
 
     model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{SMALL_DIR}")
     tokenizer = open_clip.get_tokenizer(f"local-dir:{SMALL_DIR}")
-    frames = shapes.render(shapes.random_specs(1)[0], 3)
+    frames = render(random_specs(1)[0], 3)
     with torch.no_grad():
         images = model.eval().encode_image(
             torch.stack([preprocess(Image.fromarray(f)) for f in frames]), normalize=True
@@ -81,14 +83,14 @@ def test_the_id_changes_with_the_weights(small, copied):
 
 def test_unseen_combinations_are_found_by_their_captions(small):
     """The gate: 60 clips, none of whose combinations was in training."""
-    specs = shapes.random_specs(60, seed=11, held_out=True)
-    videos = np.stack([pool(small.embed_frames(shapes.render(spec, 8))) for spec in specs])
-    texts = small.embed_text([shapes.captions(spec)[0] for spec in specs])
+    specs = random_specs(60, seed=11, held_out=True)
+    videos = np.stack([pool(small.embed_frames(render(spec, 8))) for spec in specs])
+    texts = small.embed_text([captions(spec)[0] for spec in specs])
     assert recall_at_k(texts, videos, 1) >= 0.9
 
 
 def test_unseen_combinations_drawn_by_other_code_are_found(small):
-    held = [c for c in shapes.combinations(True) if c[0] in FOREIGN_COLOURS and c[2] in FOREIGN_COLOURS]
+    held = [c for c in combinations(True) if c[0] in FOREIGN_COLOURS and c[2] in FOREIGN_COLOURS]
     chosen = [held[i] for i in np.random.default_rng(1).permutation(len(held))[:60]]
     drawn = foreign_clips(chosen)
     videos = np.stack([pool(small.embed_frames(video)) for video, _ in drawn])
@@ -101,9 +103,9 @@ def test_shapes_alone_are_told_apart(small):
     rng = np.random.default_rng(3)
     right = []
     for _ in range(8):
-        specs = [shapes.random_spec(rng, ("red", kind, "white")) for kind in shapes.SHAPES]
-        videos = np.stack([pool(small.embed_frames(shapes.render(spec, 4))) for spec in specs])
-        right.append(recall_at_k(small.embed_text([f"a red {kind}" for kind in shapes.SHAPES]), videos))
+        specs = [random_spec(rng, ("red", kind, "white")) for kind in SHAPES]
+        videos = np.stack([pool(small.embed_frames(render(spec, 4))) for spec in specs])
+        right.append(recall_at_k(small.embed_text([f"a red {kind}" for kind in SHAPES]), videos))
     assert np.mean(right) >= 0.8
 
 

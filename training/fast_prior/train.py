@@ -1,8 +1,8 @@
 """Makes the prior that ships with the project.
 
-    python -m benchmarks.pretrain --out prior-fast                 # about half an hour of one core; again to go on
-    python -m benchmarks.pretrain --steps 2000 --semantics-of fast-prior --out prior-fast   # what draws: ten minutes
-    python -m benchmarks.pretrain --preset balanced --out prior-balanced
+    python -m training.fast_prior.train --out prior-fast  # half an hour of one core; again to go on
+    python -m training.fast_prior.train --steps 2000 --semantics-of fast-prior --out prior-fast  # what draws: 10 min
+    python -m training.fast_prior.train --preset balanced --out prior-balanced
 
 Trained on: four clips in the public domain (the toys) and Big Buck Bunny (CC-BY), and on what is generated here: moving
 dead leaves and clips of the small world, of the combinations only that the small teacher may have seen. Never on the
@@ -37,7 +37,8 @@ from fiftyone_latent_inr.pretraining.windows import Embedder, Pool, Reel, Window
 from fiftyone_latent_inr.priors.networks import PriorConfig, PriorNetworks
 from fiftyone_latent_inr.progress import FitProgress
 from fiftyone_latent_inr.semantics.scores import centred_cosine
-from fiftyone_latent_inr.small_world import world as shapes
+from fiftyone_latent_inr.small_world.drawing import render
+from fiftyone_latent_inr.small_world.world import ShapeClip, random_specs
 from fiftyone_latent_inr.video.footage import Source
 
 from ..small_teacher.batches import draw, scenes
@@ -87,11 +88,11 @@ class ShapesReel:
 
     def window(self, rng: np.random.Generator) -> Frames:
         """A random window."""
-        return shapes.render(self.spec(rng), self.num_frames, _SHAPE_SIZES[rng.integers(len(_SHAPE_SIZES))])
+        return render(self.spec(rng), self.num_frames, _SHAPE_SIZES[rng.integers(len(_SHAPE_SIZES))])
 
-    def spec(self, rng: np.random.Generator) -> shapes.ShapeClip:
+    def spec(self, rng: np.random.Generator) -> ShapeClip:
         """A random clip, of one shape or two."""
-        return shapes.random_specs(
+        return random_specs(
             1, int(rng.integers(2**31)), held_out=False, two_shapes=0.4, aspect=float(rng.uniform(1.3, 1.8))
         )[0]
 
@@ -164,8 +165,8 @@ def small_world_alignment(networks: PriorNetworks, teacher: Embedder, count: int
     """Centred cosine to the teacher's embeddings of one frame each of so many clips: seen combinations and unseen."""
     measured = {}
     for name, held_out in (("alignment_small_world", False), ("alignment_small_world_held_out", True)):
-        specs = shapes.random_specs(count, 0, held_out=held_out, two_shapes=0.25)
-        frames = np.concatenate([shapes.render(spec, 1) for spec in specs])
+        specs = random_specs(count, 0, held_out=held_out, two_shapes=0.25)
+        frames = np.concatenate([render(spec, 1) for spec in specs])
         embeddings = networks.embed_frames(frames)
         measured[name] = round(float(centred_cosine(embeddings, teacher.embed_frames(frames))), 4)
     return measured

@@ -1,8 +1,8 @@
 """Training batches of the small world: single frames drawn straight at the model's input size, and their
 captions.
 
-Harsher than `shapes.render` on purpose (more sizes, shapes cut by the frame, coarse sources, JPEG, colour
-casts): the teacher must hold up on clips drawn by other code. No held-out combination appears, not even in a
+Harsher than `small_world.drawing.render` on purpose (more sizes, shapes cut by the frame, coarse sources, JPEG,
+colour casts): the teacher must hold up on clips drawn by other code. No held-out combination appears, not even in a
 negative caption.
 """
 
@@ -16,15 +16,22 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fiftyone_latent_inr.small_world import geometry as shape_geometry
-from fiftyone_latent_inr.small_world import world as shapes
+from fiftyone_latent_inr.small_world.geometry import gaussian_blur, signed_distance
+from fiftyone_latent_inr.small_world.world import (
+    COLOURS,
+    SHAPES,
+    combinations,
+    contrasting,
+    random_rotation,
+    sample_colour,
+)
 
-COLOURS = tuple(shapes.COLOURS)
-COLOUR_INDEX = {name: index for index, name in enumerate(COLOURS)}
-SHAPE_INDEX = {name: index for index, name in enumerate(shapes.SHAPES)}
-ALLOWED = shapes.combinations(held_out=False)
+COLOUR_NAMES = tuple(COLOURS)
+COLOUR_INDEX = {name: index for index, name in enumerate(COLOUR_NAMES)}
+SHAPE_INDEX = {name: index for index, name in enumerate(SHAPES)}
+ALLOWED = combinations(held_out=False)
 ALLOWED_SET = frozenset(ALLOWED)
-BY_BACKGROUND = {b: [(c, s) for c, s, each in ALLOWED if each == b] for b in COLOURS}
+BY_BACKGROUND = {b: [(c, s) for c, s, each in ALLOWED if each == b] for b in COLOUR_NAMES}
 
 COLOUR_WORDS = {
     "gray": ("gray", "grey"),
@@ -93,7 +100,7 @@ class Caption:
 
 def draw_scene(rng: np.random.Generator) -> tuple[tuple[Pair, ...], str]:
     """One or two (colour, shape) pairs and a background, none of them held out."""
-    background = COLOURS[rng.integers(len(COLOURS))]
+    background = COLOUR_NAMES[rng.integers(len(COLOUR_NAMES))]
     choices = BY_BACKGROUND[background]
     first = choices[rng.integers(len(choices))]
     if rng.random() < 0.25:
@@ -127,11 +134,11 @@ def changed(rng: np.random.Generator, pairs: tuple[Pair, ...], background: str) 
         part = rng.choice(4, p=(0.15, 0.5, 0.15, 0.2))  # shapes are the hardest to tell
         which = rng.integers(len(new))
         if part == 0:
-            new[which][0] = COLOURS[rng.integers(len(COLOURS))]
+            new[which][0] = COLOUR_NAMES[rng.integers(len(COLOUR_NAMES))]
         elif part == 1:
-            new[which][1] = shapes.SHAPES[rng.integers(len(shapes.SHAPES))]
+            new[which][1] = SHAPES[rng.integers(len(SHAPES))]
         elif part == 2 or len(new) == 1:
-            behind = COLOURS[rng.integers(len(COLOURS))]
+            behind = COLOUR_NAMES[rng.integers(len(COLOUR_NAMES))]
         else:
             new[0][0], new[1][0] = new[1][0], new[0][0]
         done = tuple((c, s) for c, s in new)
@@ -244,7 +251,7 @@ def draw(
     extent_x, extent_y = np.maximum(aspect, 1), np.maximum(1 / aspect, 1)  # in units of the shorter side
     source = np.exp(rng.uniform(np.log(48), np.log(320), n))  # the source's shorter side in pixels
     images = np.empty((n, size, size, 3), np.float32)
-    images[:] = np.asarray([shapes.sample_colour(rng, b) for _, b in drawn], np.float32)[:, None, None]
+    images[:] = np.asarray([sample_colour(rng, b) for _, b in drawn], np.float32)[:, None, None]
     behind = images[:, 0, 0].copy()
     u, v = _grid(size)
     softness = np.maximum(rng.uniform(0.6, 1.8, n) / source, np.sqrt(extent_x * extent_y) / size).astype(np.float32)
@@ -265,11 +272,11 @@ def draw(
             dx, dy = (u * ex - cx) / radius, (cy - v * ey) / radius
             cos, sin = np.cos(rotation), np.sin(rotation)
             x, y = (dx * cos + dy * sin) * stretch, (dy * cos - dx * sin) / stretch
-            distance = shape_geometry.signed_distance(kind, x, y, detail) * radius
+            distance = signed_distance(kind, x, y, detail) * radius
             cover = np.clip(0.5 - distance / softness[index, None, None], 0, 1)[..., None]
-            rgb = np.asarray(
-                [shapes.contrasting(rng, drawn[i][0][layer][0], tuple(behind[i])) for i in which], np.float32
-            )[:, None, None]
+            rgb = np.asarray([contrasting(rng, drawn[i][0][layer][0], tuple(behind[i])) for i in which], np.float32)[
+                :, None, None
+            ]
             images[index] += cover * (rgb - images[index])
     return _weather(rng, images, hardness)
 
@@ -306,7 +313,7 @@ def _place(
     stretch = float(np.exp(rng.normal(0, 0.06)))
     if kind in ("triangle", "heart", "diamond"):
         stretch *= float(np.exp(rng.normal(0, 0.12)))
-    return float(cx), float(cy), float(radius), shapes.random_rotation(rng, kind), detail, stretch
+    return float(cx), float(cy), float(radius), random_rotation(rng, kind), detail, stretch
 
 
 def _weather(rng: np.random.Generator, images: NDArray[np.float32], hardness: float) -> NDArray[np.uint8]:
@@ -316,7 +323,7 @@ def _weather(rng: np.random.Generator, images: NDArray[np.float32], hardness: fl
     images += rng.normal(0, 3, (n, 1, 1, 3)).astype(np.float32)
     blurred = rng.random(n) < 0.3 * hardness
     if blurred.any():
-        images[blurred] = shape_geometry.gaussian_blur(images[blurred], float(rng.uniform(0.4, 1.2)))
+        images[blurred] = gaussian_blur(images[blurred], float(rng.uniform(0.4, 1.2)))
     sigma = (rng.uniform(0, 7, n) * (rng.random(n) < 0.6 * hardness)).astype(np.float32)
     bank, span = _noise(), size * size * 3
     for i in np.flatnonzero(sigma):

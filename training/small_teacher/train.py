@@ -1,6 +1,6 @@
 """Train the small teacher that ships in `hub_models/small-teacher`: an OpenCLIP model of the small world.
 
-    python benchmarks/train_small_teacher.py --out hub_models/small-teacher
+    python -m training.small_teacher.train --out hub_models/small-teacher
 
 Deterministic for a seed and a number of threads, up to the order of floating-point sums. Prints CPU seconds
 and the recall on held-out combinations as it goes.
@@ -24,11 +24,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fiftyone_latent_inr.small_world import world as shapes
+from fiftyone_latent_inr.small_world.clips import captions
+from fiftyone_latent_inr.small_world.drawing import render
+from fiftyone_latent_inr.small_world.world import SHAPES, random_specs
 
 from .batches import (
     COLOUR_INDEX,
-    COLOURS,
+    COLOUR_NAMES,
     SHAPE_INDEX,
     Caption,
     changed,
@@ -92,14 +94,14 @@ class Attributes(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.background = nn.Linear(dim, len(COLOURS))
-        self.colours = nn.Linear(dim, len(COLOURS))
-        self.shapes = nn.Linear(dim, len(shapes.SHAPES))
+        self.background = nn.Linear(dim, len(COLOUR_NAMES))
+        self.colours = nn.Linear(dim, len(COLOUR_NAMES))
+        self.shapes = nn.Linear(dim, len(SHAPES))
 
     def loss(self, features: Tensor, drawn: list[Any]) -> tuple[Tensor, float]:
         """Cross-entropies, and the accuracy of the shapes; two shapes share the probability."""
         behind = torch.tensor([COLOUR_INDEX[b] for _, b in drawn])
-        colours, kinds = torch.zeros(len(drawn), len(COLOURS)), torch.zeros(len(drawn), len(shapes.SHAPES))
+        colours, kinds = torch.zeros(len(drawn), len(COLOUR_NAMES)), torch.zeros(len(drawn), len(SHAPES))
         for i, (pairs, _) in enumerate(drawn):
             for colour, kind in pairs:
                 colours[i, COLOUR_INDEX[colour]] += 1 / len(pairs)
@@ -202,9 +204,9 @@ def train(args: argparse.Namespace) -> None:
         loss, right = attributes.loss(features, drawn)
         contrast = torch.zeros(())
         if not warm:
-            captions = phrases(rng, drawn)
-            text = encode_text(model, words([c.text for c in captions]))
-            fits = torch.from_numpy(matches(captions, drawn))
+            said = phrases(rng, drawn)
+            text = encode_text(model, words([c.text for c in said]))
+            fits = torch.from_numpy(matches(said, drawn))
             contrast = contrastive_loss(F.normalize(features, dim=-1), text, model.logit_scale.exp(), fits)
             loss = contrast + args.attributes * loss
         optimiser.zero_grad(set_to_none=True)
@@ -259,14 +261,14 @@ def evaluate(directory: Path, n: int = 60) -> str:
     tokenizer = open_clip.get_tokenizer(f"local-dir:{directory}")
     scores = []
     for two in (0.0, 0.5):
-        specs = shapes.random_specs(n, seed=7, held_out=True, two_shapes=two)
+        specs = random_specs(n, seed=7, held_out=True, two_shapes=two)
 
         videos = []
         for spec in specs:
-            frames = shapes.render(spec, 4)
+            frames = render(spec, 4)
             features = model.encode_image(torch.stack([preprocess(Image.fromarray(f)) for f in frames]), normalize=True)
             videos.append(F.normalize(features.mean(0), dim=0))
-        texts = model.encode_text(tokenizer([shapes.captions(spec)[0] for spec in specs]), normalize=True)
+        texts = model.encode_text(tokenizer([captions(spec)[0] for spec in specs]), normalize=True)
         best = (texts @ torch.stack(videos).T).argmax(1)
         scores.append((best == torch.arange(n)).float().mean().item())
     return f"R@1 one shape {scores[0]:.3f}, half two shapes {scores[1]:.3f}"
