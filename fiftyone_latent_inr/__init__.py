@@ -32,7 +32,7 @@ _PUBLIC = {
     "FitProgress": "progress",
     "load_teacher": "semantics.teachers",
     "pretrain": "datasets.priors.pretrain",
-    "PretrainConfig": "pretraining.trainer",
+    "PretrainConfig": "pretraining.config",
     "fit_dataset": "datasets.fit.fit_dataset",
     "reconstruct": "datasets.drawings.draw_dataset",
     "super_resolve": "datasets.drawings.draw_dataset",
@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     from .encoding.many import fit_many
     from .errors import BitstreamError, InputError, PriorUnavailableError, TeacherUnavailableError
     from .latent_video.video import LatentVideo, load
-    from .pretraining.trainer import PretrainConfig
+    from .pretraining.config import PretrainConfig
     from .priors.prior import Prior, load_prior
     from .progress import FitProgress
     from .semantics.teachers import load_teacher

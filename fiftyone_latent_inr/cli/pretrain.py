@@ -39,8 +39,8 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
+    from ..pretraining.config import PretrainConfig
     from ..pretraining.pretrain import pretrain
-    from ..pretraining.trainer import PretrainConfig
 
     config = PretrainConfig()
     prior = pretrain(

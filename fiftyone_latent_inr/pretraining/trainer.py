@@ -11,11 +11,9 @@ the frames of a few clips, and its own gradient clipping.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,10 +30,9 @@ from ..fitting.soap import SOAP
 from ..model import pixel_grid
 from ..priors.networks import PriorNetworks
 from ..progress import FitProgress
-from .augment import Augmentation, Frames, cut_clip, finish
+from .augment import Frames, cut_clip, finish
+from .config import PretrainConfig
 
-# Counted into `PretrainConfig.digest`: raise it whenever the same settings and seed would give other networks.
-PRETRAIN_VERSION = 4
 # Steps between two progress events; reading the loss waits for the device.
 _REPORT_EVERY = 20
 # Layers that read hundreds of numbers turn far with each step: they take smaller ones.
@@ -47,68 +44,6 @@ _GRID_STEPS = 50.0
 _LEAST_RATE = 1e-6
 # Frames that are encoded or drawn at a time when whole clips are.
 _BATCH = 16
-
-
-@dataclass(frozen=True)
-class PretrainConfig:
-    """How networks are pretrained.
-
-    Attributes:
-        steps: optimiser steps, in which the semantic encoder learns; without a teacher no more than `drawing_steps`.
-        drawing_steps: the first of them, in which what draws learns, at most. More make pictures without a fit better,
-            and fits worse (`benchmarks/notes.md`).
-        clips_per_step: clips of a step, all of one of the `sizes`.
-        window: T, frames of a clip.
-        frames_per_step: of each clip; the rest of it is not looked at.
-        points_per_frame: pixels drawn of each frame.
-        sizes: (H, W) of clips, drawn anew for each step.
-        semantic_frames: frames of a step that the semantic encoder is compared with the teacher on.
-        learning_rate: peak rate of SOAP, which trains what draws; linear warm-up, then a cosine to zero.
-        semantic_rate: the same of AdamW, which trains the semantic encoder.
-        weight_decay: of AdamW.
-        decay: the same of what draws, whose numbers would else grow until a fit's steps are short beside them.
-        warmup: steps of warming up.
-        grid_weight: weight of the logarithm of the grids' numbers: grids that say little cost few bytes.
-        augmentation: how clips are varied.
-    """
-
-    steps: int = 15000
-    drawing_steps: int = 2000
-    clips_per_step: int = 4
-    window: int = 16
-    frames_per_step: int = 8
-    points_per_frame: int = 1024
-    sizes: tuple[tuple[int, int], ...] = ((64, 96), (80, 128), (90, 160))
-    semantic_frames: int = 64
-    learning_rate: float = 4e-3
-    semantic_rate: float = 2e-3
-    weight_decay: float = 1e-4
-    decay: float = 0.2
-    warmup: int = 100
-    grid_weight: float = 2e-4
-    augmentation: Augmentation = field(default_factory=Augmentation)
-
-    def __post_init__(self) -> None:
-        counts = ("steps", "drawing_steps", "clips_per_step", "window")
-        for name in (*counts, "frames_per_step", "points_per_frame", "semantic_frames"):
-            if getattr(self, name) < 1:
-                raise InputError(f"pretraining: {name} must be at least 1, not {getattr(self, name)}")
-        if not self.sizes or any(min(size) < 16 for size in self.sizes):
-            raise InputError(f"pretraining: sizes must be of at least 16x16 pixels, not {self.sizes}")
-        if self.window < 2 or self.frames_per_step > self.window:
-            raise InputError("pretraining: a window needs 2 frames at least, and those of frames_per_step")
-        if (
-            not (0 < self.learning_rate <= 1 and 0 < self.semantic_rate <= 1)
-            or self.grid_weight < 0
-            or self.weight_decay < 0
-            or self.warmup < 0
-        ):
-            raise InputError("pretraining: rates must be in (0, 1]; weights and warmup at least 0")
-
-    def digest(self) -> str:
-        """Twelve hexadecimal digits that change with any setting."""
-        data = {**asdict(self), "version": PRETRAIN_VERSION}
-        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
 
 
 class Windows(Protocol):
@@ -131,16 +66,16 @@ class Pretraining:
     """A run under way. Everything random depends on the seed and the step alone.
 
     Args:
-        networks: to be trained; moved to the device.
-        config: how.
-        windows: where clips come from.
-        views: where frames for the semantic encoder come from; None leaves it as it is.
-        seed: of clips, augmentation and points.
-        device: where to train.
+        networks: what is trained; moved to the device.
+        config: how to train.
+        windows: source of clips.
+        views: source of frames for the semantic encoder; None leaves it as it is.
+        seed: seed of clips, augmentation and points.
+        device: torch device to train on.
 
     Attributes:
         step: steps done.
-        steps: of all.
+        steps: all steps.
     """
 
     def __init__(
@@ -161,11 +96,11 @@ class Pretraining:
         self._drawing_steps = min(config.steps, config.drawing_steps)
         self.steps = self._drawing_steps if self.views is None else config.steps
         self._generator = generator_on(device, seed)
-        head = [*networks.semantic_encoder.parameters(), networks.embedding_weight, networks.embedding_bias] if (
-            networks.config.embedding_dim
-        ) else []  # fmt: skip
-        known = {id(one) for one in head}
-        self._semantic: list[nn.Parameter] = head
+        self._semantic: list[nn.Parameter] = []
+        if networks.config.embedding_dim:
+            head = [networks.embedding_weight, networks.embedding_bias]
+            self._semantic = [*networks.semantic_encoder.parameters(), *head]
+        known = {id(one) for one in self._semantic}
         self._drawing = [one for one in networks.parameters() if id(one) not in known]
         wide = {id(one) for part in (networks.hypernetwork, networks.latent_encoder) for one in part.parameters()}
         parts = [[one for one in self._drawing if (id(one) in wide) == is_wide] for is_wide in (False, True)]
@@ -328,11 +263,11 @@ class Pretraining:
         """
         if facts.get("key") != self.key():
             raise InputError("the stored run is of other settings; begin anew (resume=False) or name another folder")
+
+        def of(prefix: str) -> dict[str, Tensor]:
+            return {name.removeprefix(prefix): one for name, one in tensors.items() if name.startswith(prefix)}
+
         try:
-
-            def of(prefix: str) -> dict[str, Tensor]:
-                return {name.removeprefix(prefix): one for name, one in tensors.items() if name.startswith(prefix)}
-
             self.networks.load_state_dict(of("networks."))
             self._optimiser.load_state_tensors(of("drawing."))
             state = self._semantic_optimiser.state_dict()
@@ -348,9 +283,8 @@ class Pretraining:
 
     def key(self) -> str:
         """Changes with anything that changes what a step does, but for the videos."""
-        return (
-            f"{self.config.digest()}-{hashlib.sha256(repr(self.networks.config).encode()).hexdigest()[:12]}-{self.seed}"
-        )
+        networks = hashlib.sha256(repr(self.networks.config).encode()).hexdigest()[:12]
+        return f"{self.config.digest()}-{networks}-{self.seed}"
 
 
 def grid_cost(grids: list[Tensor]) -> Tensor:

@@ -9,12 +9,10 @@ run, and one that was stopped finds the same windows again.
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -23,18 +21,12 @@ import torch
 import torch.nn.functional as F
 
 from ..errors import InputError
-from ..video.footage import Footage, Source
+from .augment import Frames
+from .reels import WINDOW_BYTES, Reel
 
-Frames = npt.NDArray[np.uint8]
 Embeddings = npt.NDArray[np.float32]
 T = TypeVar("T")
 
-# A window's frames, and their longer and shorter side at most: what three times the stride of 16 frames spans, and
-# about three times the crops. 8 MiB at most.
-WINDOW_FRAMES = 46
-_LONG, _SHORT = 320, 192
-# Frames are averaged down by whole factors, the largest of which leaves this shorter side.
-_LEAST_SIDE = 96
 # Side of the views that the semantic encoder is given: the size that it looks at, so that nothing is lost.
 VIEW_SIZE = 48
 VIEWS = 8
@@ -48,22 +40,6 @@ class Embedder(Protocol):
         ...
 
 
-class Reel(Protocol):
-    """Something that windows can be read from."""
-
-    name: str
-    weight: float
-    num_frames: int | None
-
-    def window(self, rng: np.random.Generator) -> Frames:
-        """A random window, uint8 (L, H, W, 3), L up to about `WINDOW_FRAMES`.
-
-        Raises:
-            InputError: it cannot be read.
-        """
-        ...
-
-
 @dataclass(frozen=True)
 class _Entry:
     """A window in the pool: of which reel, its frames, views of them and what the teacher says of those."""
@@ -74,103 +50,32 @@ class _Entry:
     embeddings: Embeddings
 
 
-class FootageReel:
-    """A video file, or frames in memory.
-
-    Args:
-        source: as of a `Footage`.
-        name: what it is called in notes.
-        weight: how often it is drawn from, compared with others.
-
-    Attributes:
-        num_frames: how many frames there are, or a file says that there are; None before it was opened.
-    """
-
-    def __init__(self, source: Source, name: str, weight: float = 1.0) -> None:
-        self.source, self.name, self.weight = source, name, weight
-        self.num_frames: int | None = None
-
-    def window(self, rng: np.random.Generator) -> Frames:
-        """See `Reel`."""
-        place, pick = rng.random(), np.random.default_rng(int(rng.integers(2**62)))
-        if not isinstance(self.source, str | os.PathLike):
-            frames = Footage(self.source).source
-            assert isinstance(frames, np.ndarray)
-            self.num_frames = len(frames)
-            start = int(place * (max(0, len(frames) - WINDOW_FRAMES) + 1))
-            return _boxed(iter(frames[start : start + WINDOW_FRAMES]), pick)
-        from ..video.reader import VideoReader  # PyAV is needed for files alone
-
-        for begin in (place, 0.0):  # a damaged or wrongly declared end must not cost the whole file
-            with VideoReader(self.source) as reader:
-                self.num_frames = reader.declared_frames
-                spare = (reader.declared_duration or 0.0) - WINDOW_FRAMES / reader.declared_fps
-                start_at = max(0.0, begin * spare)
-                found = reader.frames(max_frames=WINDOW_FRAMES, start=start_at)
-                try:
-                    return _boxed(found, pick)
-                except InputError:
-                    if start_at <= 0:
-                        raise
-        raise AssertionError
-
-
-def _boxed(frames: Iterator[Frames], rng: np.random.Generator) -> Frames:
-    """A random box of frames at a random whole scale, the same in all."""
-    first = next(frames)
-    height, width = first.shape[:2]
-    factor = int(rng.integers(1, max(1, min(height, width) // _LEAST_SIDE) + 1))
-    limits = (_SHORT, _LONG) if width >= height else (_LONG, _SHORT)
-    rows, cols = min(height // factor, limits[0]), min(width // factor, limits[1])
-    top, left = (int(rng.integers(0, full - factor * n + 1)) for full, n in ((height, rows), (width, cols)))
-    box = slice(top, top + factor * rows), slice(left, left + factor * cols)
-    kept = [box_average(first[box], factor)]
-    for frame in frames:
-        if frame.shape != first.shape:
-            break
-        kept.append(box_average(frame[box], factor))
-    return np.stack(kept)
-
-
-def box_average(frame: Frames, factor: int) -> Frames:
-    """(factor h, factor w, 3) -> (h, w, 3): each pixel the mean of factor x factor, rounded to the nearest level."""
-    if factor == 1:
-        return np.ascontiguousarray(frame)
-    tall = frame[::factor].astype(np.uint32)
-    for k in range(1, factor):
-        tall += frame[k::factor]
-    wide = tall[:, ::factor].copy()
-    for k in range(1, factor):
-        wide += tall[:, k::factor]
-    return ((wide + factor * factor // 2) // (factor * factor)).astype(np.uint8)
-
-
 class Pool(Generic[T]):
-    """The newest of a row of things, which a thread makes before they are wanted.
+    """The newest items of a numbered series, which a thread makes before they are needed.
 
     Args:
-        make: the thing number k, k = 0, 1, ...; must depend on k alone.
-        capacity: things kept at most.
-        first: things that there are at step 0.
+        make: function that makes item k, k = 0, 1, ...; must depend on k alone.
+        capacity: items kept at most.
+        first: items in the pool at step 0.
         every: steps after which a further one enters, and the oldest leaves once the pool is full.
-        ahead: things made before they enter.
+        ahead: items made before they enter.
     """
 
     def __init__(self, make: Callable[[int], T], capacity: int, first: int, every: int, ahead: int = 4) -> None:
         self._make, self._capacity, self._first, self._every, self._ahead = make, capacity, first, every, ahead
-        self._things: dict[int, Future[T]] = {}
+        self._items: dict[int, Future[T]] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pretrain")
 
     def at(self, step: int) -> list[T]:
         """What is in the pool at a step, the oldest first; waits for what is not made yet."""
         last = min(self._first, self._capacity) + step // self._every
         low = max(0, last - self._capacity)
-        for k in [k for k in self._things if k < low]:
-            self._things.pop(k).cancel()
+        for k in [k for k in self._items if k < low]:
+            self._items.pop(k).cancel()
         for k in range(low, last + self._ahead):
-            if k not in self._things:
-                self._things[k] = self._thread.submit(self._make, k)
-        return [self._things[k].result() for k in range(low, last)]
+            if k not in self._items:
+                self._items[k] = self._thread.submit(self._make, k)
+        return [self._items[k].result() for k in range(low, last)]
 
     def close(self) -> None:
         """Stops the thread; what it is making is thrown away."""
@@ -178,19 +83,19 @@ class Pool(Generic[T]):
 
 
 class WindowPool:
-    """Windows of reels, and views of their frames that a teacher has seen; `Windows` and `Views` of pretraining.
+    """Windows of reels, the `Windows` of pretraining; and views of their frames that a teacher has seen.
 
     Args:
         reels: what to read from; one that cannot be read is left out from then on, and named in `skipped`.
-        seed: of what is read.
-        teacher: what embeds the views; None for none.
-        uses: about how often a window is drawn before it leaves.
+        seed: seed of what is read.
+        teacher: teacher that embeds the views; None for none.
+        uses: number of times a window is drawn before it leaves, about.
         clips_per_step: windows drawn a step.
-        most_bytes: of all windows.
+        most_bytes: bytes of all windows at most.
 
     Attributes:
         seen: frames of each reel that was read from, by name.
-        skipped: why a reel was left out, by name.
+        skipped: reason why a reel was left out, by name.
     """
 
     def __init__(
@@ -209,7 +114,7 @@ class WindowPool:
         self.seen: dict[str, int | None] = {}
         self.skipped: dict[str, str] = {}
         self._lock = threading.Lock()
-        capacity = max(2, most_bytes // (WINDOW_FRAMES * _LONG * _SHORT * 3) - 4)
+        capacity = max(2, most_bytes // WINDOW_BYTES - 4)
         every = max(1, uses // clips_per_step)
         self._pool = Pool(self._read, capacity, first=4 * clips_per_step, every=every)
 
@@ -277,24 +182,20 @@ class WindowPool:
         return np.stack(pictures), np.stack(embeddings).astype(np.float32)
 
 
+class PoolViews:
+    """The views of a pool, as the `Views` of pretraining."""
+
+    def __init__(self, pool: WindowPool) -> None:
+        self.pool = pool
+
+    def draw(self, step: int, rng: np.random.Generator, count: int) -> tuple[Frames, Embeddings]:
+        """See `Views`."""
+        return self.pool.views(step, rng, count)
+
+
 def view_of(frames: Frames) -> Frames:
     """(N, H, W, 3) -> (N, 48, 48, 3), as the semantic encoder would look at them."""
     pictures = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float()
     small = F.adaptive_avg_pool2d(pictures, VIEW_SIZE)
     view: Frames = (small + 0.5).to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
     return view
-
-
-def named_reels(sources: Sequence[tuple[str, Source]]) -> list[Reel]:
-    """Reels of videos; two of the same name are told apart by a number."""
-    reels: list[Reel] = []
-    taken: dict[str, int] = {}
-    for name, source in sources:
-        taken[name] = taken.get(name, 0) + 1
-        reels.append(FootageReel(source, name if taken[name] == 1 else f"{name} ({taken[name]})"))
-    return reels
-
-
-def name_of(source: str | os.PathLike[str]) -> str:
-    """What a file is called in notes: no folder, which says nothing to others."""
-    return Path(source).name

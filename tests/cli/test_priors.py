@@ -22,7 +22,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def quick_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps of a hundredth of the work."""
-    from fiftyone_latent_inr.pretraining import trainer as pretraining
+    from fiftyone_latent_inr.pretraining import config as pretraining
 
     small = pretraining.PretrainConfig(
         clips_per_step=1, window=4, frames_per_step=2, points_per_frame=64, sizes=((16, 16),), semantic_frames=4

@@ -21,7 +21,7 @@ from fiftyone_latent_inr.latent_video.video import from_bytes
 from fiftyone_latent_inr.model import Architecture, Level
 from fiftyone_latent_inr.pretraining.augment import Augmentation
 from fiftyone_latent_inr.pretraining.pretrain import as_prior, train_networks
-from fiftyone_latent_inr.pretraining.windows import named_reels
+from fiftyone_latent_inr.pretraining.reels import named_reels
 from fiftyone_latent_inr.priors.networks import PriorConfig
 from fiftyone_latent_inr.priors.prior import Prior
 from fiftyone_latent_inr.priors.reference import PriorReference

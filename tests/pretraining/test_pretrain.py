@@ -14,9 +14,11 @@ from scenes import scene
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import video
 from fiftyone_latent_inr.errors import InputError
-from fiftyone_latent_inr.pretraining.pretrain import STATE_FILE, _split, list_sources, prior_config, train_networks
-from fiftyone_latent_inr.pretraining.trainer import PretrainConfig
-from fiftyone_latent_inr.pretraining.windows import named_reels
+from fiftyone_latent_inr.pretraining.config import PretrainConfig
+from fiftyone_latent_inr.pretraining.pretrain import prior_config, train_networks
+from fiftyone_latent_inr.pretraining.reels import named_reels
+from fiftyone_latent_inr.pretraining.sources import list_sources
+from fiftyone_latent_inr.pretraining.state import STATE_FILE
 from fiftyone_latent_inr.priors.networks import PriorNetworks
 from fiftyone_latent_inr.progress import FitProgress
 
@@ -121,31 +123,6 @@ def test_a_stopped_run_goes_on_to_the_same_networks(
     with pytest.raises(InputError, match="begin anew"):
         train(tmp_path)
     assert torch.equal(train(tmp_path, resume=False)["hypernetwork.trunk"], whole["hypernetwork.trunk"])
-
-
-def test_sources_are_files_folders_and_arrays(clips: Path) -> None:
-    frames = scene(0, 4)
-    found = list_sources([clips / "a.mp4", clips / "inner", frames])
-    assert [name for name, _ in found] == ["a.mp4", "b.mp4", "array 2"]
-    assert [name for name, _ in list_sources(str(clips))] == ["a.mp4", "broken.mp4", "b.mp4"]
-    assert [name for name, _ in list_sources(frames)] == ["array 0"]
-    for wrong, message in (([], "empty"), ([3], "path or frames"), (clips.parent / "none" / "x", "")):
-        if message:
-            with pytest.raises(InputError, match=message):
-                list_sources(wrong)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="no video in this folder"):
-        empty = clips / "empty"
-        empty.mkdir(exist_ok=True)
-        list_sources(empty)
-
-
-def test_some_of_many_videos_are_held_out() -> None:
-    many = [(f"{k}.mp4", f"{k}.mp4") for k in range(200)]
-    held, kept = _split(many, None)
-    assert 2 <= len(held) <= 25 and sorted(held + kept) == sorted(many)
-    assert _split(many, None) == (held, kept)
-    assert _split(many[:10], None) == ([], many[:10])
-    assert _split(many, many[:1]) == (many[:1], many)
 
 
 def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:

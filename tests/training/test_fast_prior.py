@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from fiftyone_latent_inr.pretraining.pretrain import prior_config
-from fiftyone_latent_inr.pretraining.windows import WindowPool, named_reels
+from fiftyone_latent_inr.pretraining.reels import named_reels
+from fiftyone_latent_inr.pretraining.windows import WindowPool
 from fiftyone_latent_inr.priors.networks import PriorConfig, PriorNetworks
 from fiftyone_latent_inr.small_world.world import is_held_out
 from training.fast_prior import train as pretrain

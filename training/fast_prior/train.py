@@ -31,9 +31,10 @@ from fiftyone_latent_inr import load_prior
 from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.files import atomic_target, writable_folder
 from fiftyone_latent_inr.pretraining.augment import Augmentation
+from fiftyone_latent_inr.pretraining.config import PretrainConfig
 from fiftyone_latent_inr.pretraining.pretrain import as_prior, prior_config, train_networks
-from fiftyone_latent_inr.pretraining.trainer import PretrainConfig
-from fiftyone_latent_inr.pretraining.windows import Embedder, Pool, Reel, WindowPool, named_reels, view_of
+from fiftyone_latent_inr.pretraining.reels import Reel, named_reels
+from fiftyone_latent_inr.pretraining.windows import Embedder, Pool, WindowPool, view_of
 from fiftyone_latent_inr.priors.networks import PriorConfig, PriorNetworks
 from fiftyone_latent_inr.progress import FitProgress
 from fiftyone_latent_inr.semantics.scores import centred_cosine
