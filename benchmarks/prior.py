@@ -3,7 +3,7 @@
     python -m benchmarks.prior [--prior fast-prior] [--only zero steps bytes space_time larger vectors] [--clip NAME]
     python -m benchmarks.prior --report
 
-Of the clips that the shipped prior never saw (`pretrain.TEST`), at 160x90, their first 16 frames:
+Of the clips that the shipped prior never saw (`shared.clips.TEST`), at 160x90, their first 16 frames:
 
 - `zero`: PSNR of what prior and encoders draw without a step, and of the mean of the frames, a still.
 - `steps`: PSNR and bytes of the stored file at shares of the preset's steps, from noise and from the prior; each fit
@@ -47,9 +47,8 @@ from fiftyone_latent_inr.progress import silent
 from fiftyone_latent_inr.resources import NO_PRIOR
 from fiftyone_latent_inr.semantics.scores import centred_cosine, pool, recall_at_k
 from fiftyone_latent_inr.small_world.clips import write_clips
-from training.fast_prior.train import TEST
 
-from .shared.clocks import clip_frames
+from .shared.clips import TEST, clip_frames
 from .shared.jobs import Job, run_jobs
 from .shared.records import CLIPS, insert, keep, read_record, show_table, signed, title, write_record
 from .space_time.tasks import Task

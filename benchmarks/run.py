@@ -9,6 +9,7 @@ of `rate_distortion` and `space_time`, which leave out what is recorded already.
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 
@@ -17,10 +18,11 @@ OPTIONS = {"speed": ("--device", "cpu", "--only", "fit", "decode", "frame")}
 
 
 def main() -> None:
-    names = sys.argv[1:] or BENCHMARKS
-    unknown = set(names) - set(BENCHMARKS)
-    if unknown:
-        sys.exit(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)} (default: all)")
+    names = parser.parse_args().names or BENCHMARKS
+    if unknown := set(names) - set(BENCHMARKS):
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
     for name in names:
         print(f"== {name}", flush=True)
         subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *OPTIONS.get(name, ())], check=True)

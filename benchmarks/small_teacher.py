@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +20,8 @@ from fiftyone_latent_inr.small_world.clips import captions
 from fiftyone_latent_inr.small_world.drawing import render
 from fiftyone_latent_inr.small_world.world import combinations, random_specs
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "helpers"))
-import foreign_shapes  # noqa: E402  (the independent renderer is shared with the tests)
+from .shared import foreign_shapes
+from .shared.records import RESULTS
 
 
 def own(teacher: Teacher, seed: int, two_shapes: float) -> list[float]:
@@ -61,7 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--teacher", default="small")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "small_teacher.json")
+    parser.add_argument("--out", type=Path, default=RESULTS / "small_teacher.json")
     args = parser.parse_args()
     torch.set_num_threads(1)
     teacher = load_teacher(args.teacher, device="cpu")

@@ -14,14 +14,14 @@ import csv
 import re
 from pathlib import Path
 
-from .common import Found, Peer, PeerError, Task, last_lines, read_decoded
+from .runs import Found, Peer, PeerError, PeerFit, last_lines, read_decoded
 
 _STRIDES = (5, 4, 4, 2, 2)
 _SIDE = 320  # their product
 _BATCH = 2
 
 
-def command(checkout: Path, task: Task) -> list[str]:
+def command(checkout: Path, task: PeerFit) -> list[str]:
     """The arguments of its README for Bunny, at this size and length."""
     _, height, width = task.shape
     if height % _SIDE or width % _SIDE:
@@ -90,7 +90,7 @@ def read_results(path: Path, pixels: int) -> tuple[int, int, float]:
         raise PeerError(f"HNeRV's {path.name} lacks bits/pixel, bits/param w/ overhead or FPS: {error!r}") from error
 
 
-def read(task: Task, log: str) -> Found:
+def read(task: PeerFit, log: str) -> Found:
     """What a run left."""
     seconds = epoch_seconds(log)
     tables = sorted((task.folder / "output").rglob(f"epoch{task.units}.csv"))

@@ -47,10 +47,11 @@ from fiftyone_latent_inr.fitting import PRESETS
 from fiftyone_latent_inr.frames.metrics import psnr
 from fiftyone_latent_inr.resources import NO_PRIOR
 
+from ..shared.clips import Video
 from ..shared.records import CLIPS, keep, read_record, show_table, write_record
 from ..shared.sizes import at_most, in_words, number
-from .common import Found, Peer, PeerError, Runner, Task, Video, read_frames, write_frames
 from .hnerv import HNERV
+from .runs import Found, Peer, PeerError, PeerFit, Runner, read_frames, write_frames
 from .siedd import SIEDD
 
 RECORD = "peers"
@@ -79,7 +80,7 @@ def peer_run(peer: Peer, checkout: Path, frames: Video, runner: Runner, compiled
     def run(units: int, parameters: int) -> tuple[Found, float]:
         with tempfile.TemporaryDirectory() as name:
             work = Path(name) / "work"
-            task = Task(
+            task = PeerFit(
                 write_frames(frames, Path(name) / "frames"), frames.shape[:3], parameters, units, work, compiled, smoke
             )
             return runner.run(peer, checkout, task)

@@ -15,7 +15,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .common import Found, Peer, PeerError, Task, last_lines, read_decoded
+from .runs import Found, Peer, PeerError, PeerFit, last_lines, read_decoded
 
 _GROUP, _SMOKE_GROUP = 20, 2
 _INPUTS = 18  # coordinates and their sines and cosines
@@ -23,7 +23,7 @@ _WIDTHS = 8  # rounding in groups of 32 wants widths that are multiples of this
 _BITS = 6
 
 
-def group_size(task: Task) -> int:
+def group_size(task: PeerFit) -> int:
     """Frames of a group."""
     return min(_SMOKE_GROUP if task.smoke else _GROUP, task.shape[0])
 
@@ -49,7 +49,7 @@ def width_for(parameters: int, frames: int, group: int) -> int:
     return width
 
 
-def settings(task: Task) -> dict[str, Any]:
+def settings(task: PeerFit) -> dict[str, Any]:
     """What its settings file says."""
     frames, group = task.shape[0], group_size(task)
     iterations = task.units + 1  # it evaluates at multiples of its interval, the last one included
@@ -92,7 +92,7 @@ def settings(task: Task) -> dict[str, Any]:
     }
 
 
-def command(checkout: Path, task: Task) -> list[str]:
+def command(checkout: Path, task: PeerFit) -> list[str]:
     """Its training command, after its settings file is written."""
     # JSON is YAML
     (task.folder / "settings.yaml").write_text(json.dumps(settings(task)))
@@ -100,7 +100,7 @@ def command(checkout: Path, task: Task) -> list[str]:
     return [*start, "--cfg", "settings.yaml", "--data_path", str(task.frames.resolve()), "--save_path", "run"]
 
 
-def read(task: Task, log: str) -> Found:
+def read(task: PeerFit, log: str) -> Found:
     """What a run left."""
     folder = task.folder / "run"
     try:

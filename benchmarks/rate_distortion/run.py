@@ -29,7 +29,7 @@ from fiftyone_latent_inr.frames.metrics import bpp
 from ..shared.codecs import CODECS, Codec, measure_ladder, quality
 from ..shared.jobs import run_jobs
 from ..shared.records import CLIPS, FIT_CODE, RESULTS, code_digest, insert, read_record, show_table, write_record
-from . import judge as rd_judge
+from . import judge
 
 RECORD = "rate_distortion"
 README = RESULTS.parents[1] / "README.md"
@@ -130,7 +130,7 @@ def measure(record: Row, work: Sequence[tuple[str, str, Callable[..., list[Row]]
 def with_verdict(record: Row) -> Row:
     """The record with all that follows from its rows."""
     codecs, ours = record["codecs"], record["ours"]
-    judged = rd_judge.judge(codecs, ours)
+    judged = judge.judge(codecs, ours)
     return {
         "protocol": {
             "frames": f"first {FRAMES}, {SIZE[1]}x{SIZE[0]} by area averaging",
@@ -138,9 +138,9 @@ def with_verdict(record: Row) -> Row:
             "teacher": "small",
             "bpp": "ours: the whole file; codecs: packets and parameter sets (`packet_bytes`), without the container",
         },
-        "verdict": rd_judge.verdict(judged),
+        "verdict": judge.verdict(judged),
         "judged": judged,
-        "bd_rate_percent": rd_judge.bd_rates(codecs, ours),
+        "bd_rate_percent": judge.bd_rates(codecs, ours),
         "ours": ours,
         "codecs": codecs,
     }
@@ -160,9 +160,9 @@ def report(record: Row) -> None:
     for path in draw(record["codecs"], record["ours"]):
         print(f"drawn: {path.name}, {path.stat().st_size // 1000} KB")
     text = README.read_text(encoding="utf-8")
-    if record["ours"] and rd_judge.MARKS[0] in text:
-        table = rd_judge.markdown(record["codecs"], record["ours"])
-        README.write_text(insert(text, table, *rd_judge.MARKS), encoding="utf-8")
+    if record["ours"] and judge.MARKS[0] in text:
+        table = judge.markdown(record["codecs"], record["ours"])
+        README.write_text(insert(text, table, *judge.MARKS), encoding="utf-8")
         print("README.md: table renewed")
 
 

@@ -1,4 +1,4 @@
-"""What the parts of `speed` share: clips, clocks, and measurements in processes of their own."""
+"""What the parts of `speed` share: clocks, and measurements in processes of their own."""
 
 from __future__ import annotations
 
@@ -11,17 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
-from fiftyone_latent_inr.frames.resize import area_resize
-
-from ..space_time.tasks import Clip
 from .records import machine
 
 Row = dict[str, Any]
-Video = npt.NDArray[np.uint8]
 T = TypeVar("T")
 MIB = 1 << 20
 
@@ -77,22 +71,6 @@ def alone(function: Callable[..., T], *arguments: Any) -> T:
     """A function's answer from a new process, so that its peak of memory is its own."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
-
-
-def clip_frames(source: Path, count: int, size: tuple[int, int], crop: tuple[int, int] | None = None) -> Video:
-    """So many frames of a clip, (T, H, W, 3), played there and back until it has them; without it noise."""
-    if not source.exists():
-        return noise(count, *size)
-    frames = Clip(source, None if crop == size else size, crop).read(count)
-    period = np.concatenate([np.arange(len(frames)), np.arange(len(frames) - 2, 0, -1)])
-    return frames[np.resize(period, count)] if len(frames) < count else frames
-
-
-def noise(count: int, height: int, width: int) -> Video:
-    """Soft noise that slides to the left by a pixel a frame."""
-    seed = np.random.default_rng(0).integers(0, 255, (1, max(height // 16, 2), max(width // 16, 2), 3), np.uint8)
-    picture = area_resize(seed, (height, width))[0]
-    return np.stack([np.roll(picture, -k, 1) for k in range(count)])
 
 
 def size_in_words(height: int, width: int, count: int | None = None) -> str:

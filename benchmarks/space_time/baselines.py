@@ -18,6 +18,8 @@ import torch
 
 from fiftyone_latent_inr.frames.metrics import ms_ssim, psnr
 
+from ..shared.clips import Video
+
 
 def _is_there(module: str) -> bool:
     try:
@@ -29,7 +31,6 @@ def _is_there(module: str) -> bool:
 HAS_OPENCV, HAS_VIF = _is_there("cv2"), _is_there("torchmetrics")
 ENLARGEMENTS = ("bicubic", "lanczos")
 
-Video = npt.NDArray[np.uint8]
 Frame = npt.NDArray[np.uint8]
 
 

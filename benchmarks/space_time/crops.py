@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from ..shared.clips import Video
 from ..shared.records import RESULTS, title
 from .judge import BEST, best_answer
 
@@ -35,7 +35,6 @@ _MARGIN, _GAP, _LINE = 24, 10, 26
 _INK, _FAINT, _PAPER = (28, 32, 38), (110, 116, 124), (255, 255, 255)
 
 Row = dict[str, Any]
-Video = npt.NDArray[np.uint8]
 
 
 def keep_crops(clip: str, task: str, given: Video, videos: Mapping[str, Video]) -> None:

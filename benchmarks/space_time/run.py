@@ -31,12 +31,12 @@ import torch
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr.fitting import PRESETS
 
+from ..shared.clips import Clip, Video
 from ..shared.jobs import Job, run_jobs
 from ..shared.records import CLIPS, FIT_CODE, RESULTS, code_digest, insert, read_record, show_table, write_record
-from . import baselines
-from . import judge as space_time_judge
+from . import baselines, judge
 from .crops import draw, keep_crops
-from .tasks import TASKS, Clip, Task, Video, crop_tasks, trivial_answers
+from .tasks import TASKS, Task, crop_tasks, trivial_answers
 
 RECORD, CROP_RECORD = "space_time", "space_time_crop"
 README = RESULTS.parents[1] / "README.md"
@@ -96,7 +96,7 @@ def measure_ours(clip: Clip, task: Task, preset: str, options: Options) -> list[
     found = {"fit_psnr": round(fitted.metrics["psnr"], 3), "bpp": round(fitted.metrics["bpp"], 4), **cost}
     rows = []
     for answer, drawn in our_answers(task, fitted, frames, options.device):
-        if options.crops and preset == space_time_judge.BEST:
+        if options.crops and preset == judge.BEST:
             keep_crops(clip.name, task.name, task.given(frames), {"truth": truth, answer: drawn})
         figures = baselines.figures(truth, drawn, options.perceptual)
         rows.append({**names, "answer": answer, **figures, **found, "digest": our_digest(preset)})
@@ -163,8 +163,8 @@ def with_verdict(record: Row, name: str) -> Row:
             "psnr": "mean over the frames asked for; fit_psnr: over the fitted ones",
             "ours": "drawn from the stored file; bpp: its bytes, over the pixels that were fitted; no teacher",
         },
-        "verdict": space_time_judge.verdicts(trivial, ours) if name == RECORD else [],
-        "averages": space_time_judge.averages(trivial, ours),
+        "verdict": judge.verdicts(trivial, ours) if name == RECORD else [],
+        "averages": judge.averages(trivial, ours),
         "anchors": record["anchors"],
         "ours": ours,
         "trivial": trivial,
@@ -177,7 +177,7 @@ def show(record: Row, name: str) -> None:
     for task in dict.fromkeys(row["task"] for row in [*trivial, *ours]):
         for preset in dict.fromkeys(row["preset"] for row in ours) or ("",):
             print(f"\n{task}{', ' if preset else ''}{preset}: PSNR of what was asked for")
-            show_table(space_time_judge.by_clip(trivial, ours, task, preset))
+            show_table(judge.by_clip(trivial, ours, task, preset))
     judged = with_verdict(record, name)
     for part in ("averages", "verdict"):
         print(f"\n{part}")
@@ -189,9 +189,9 @@ def renew_documents(record: Row) -> None:
     for path in draw([*record["trivial"], *record["ours"]]):
         print(f"drawn: {path.name}, {path.stat().st_size // 1000} KB")
     text = README.read_text(encoding="utf-8")
-    if record["ours"] and space_time_judge.MARKS[0] in text:
-        table = space_time_judge.markdown(record["trivial"], record["ours"])
-        README.write_text(insert(text, table, *space_time_judge.MARKS), encoding="utf-8")
+    if record["ours"] and judge.MARKS[0] in text:
+        table = judge.markdown(record["trivial"], record["ours"])
+        README.write_text(insert(text, table, *judge.MARKS), encoding="utf-8")
         print("README.md: table renewed")
 
 

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
 
 from fiftyone_latent_inr.frames.resize import area_resize
 
+from ..shared.clips import Video
 from . import baselines
-
-Video = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -58,40 +53,6 @@ def crop_tasks(frames: int) -> tuple[Task, ...]:
     """The literature's tasks for Bunny, as far as there are frames between kept ones."""
     between = [Task(f"every {k}{'nd' if k == 2 else 'th'}", frames, every=k) for k in (2, 4, 8) if k < frames]
     return (*between, *(Task(f"x{k}", frames, scale=k) for k in (2, 4)))
-
-
-@dataclass(frozen=True)
-class Clip:
-    """Where frames come from.
-
-    Attributes:
-        path: a video, or a `.npy` of uint8 (T, H, W, 3).
-        size: (H, W) to resize to by area averaging; None keeps them.
-        crop: (H, W) to cut from the middle before that.
-    """
-
-    path: Path
-    size: tuple[int, int] | None
-    crop: tuple[int, int] | None = None
-
-    @property
-    def name(self) -> str:
-        return self.path.stem
-
-    def read(self, num: int) -> Video:
-        """The first `num` frames, or all where there are fewer."""
-        if self.path.suffix == ".npy":
-            frames = np.load(self.path, mmap_mode="r")[:num]
-        else:
-            from fiftyone_latent_inr import video
-
-            size = None if self.crop else self.size
-            frames = video.read(self.path, size=size, max_frames=num).array
-        if self.crop:
-            top, left = ((have - wanted) // 2 for have, wanted in zip(frames.shape[1:3], self.crop, strict=True))
-            frames = frames[:, max(top, 0) :, max(left, 0) :][:, : self.crop[0], : self.crop[1]]
-        frames = np.ascontiguousarray(frames)
-        return area_resize(frames, self.size) if self.size else frames
 
 
 def trivial_answers(task: Task, frames: Video) -> Iterator[tuple[str, Video]]:

@@ -18,7 +18,8 @@ from fiftyone_latent_inr.latent_video.video import from_bytes
 from fiftyone_latent_inr.latent_video.write import to_bytes
 from fiftyone_latent_inr.model import LatentINR
 
-from ..shared.clocks import Row, clip_frames, size_in_words
+from ..shared.clips import clip_frames
+from ..shared.clocks import Row, size_in_words
 
 SIZES = ((90, 160), (180, 320), (360, 640), (640, 1280))
 THREADS = (1, 2)

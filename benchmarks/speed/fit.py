@@ -10,7 +10,8 @@ from pathlib import Path
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr.fitting import PRESETS, FitConfig
 
-from ..shared.clocks import Clock, Row, Video, clip_frames, noise, peaks, size_in_words
+from ..shared.clips import Video, clip_frames, noise
+from ..shared.clocks import Clock, Row, peaks, size_in_words
 from ..shared.sizes import at_most, in_words
 
 _WARM_UP = 20  # steps

@@ -35,10 +35,7 @@ from fiftyone_latent_inr.fitting import PRESETS
 
 from ..shared.clocks import Row, alone, device_name
 from ..shared.records import CLIPS, keep, read_record, show_table, write_record
-from . import decode as speed_decode
-from . import fit as speed_fit
-from . import judge as speed_judge
-from . import length as speed_length
+from . import decode, fit, judge, length
 from .fit import CROP, FitCase, shortened
 
 RECORD = "speed"
@@ -72,9 +69,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--steps", type=float, default=1.0, metavar="SHARE", help="of all steps; below 1: a trial")
     parser.add_argument("--shares", type=float, nargs="+", default=SHARES, help="fit: shares of the preset's steps")
     parser.add_argument("--parameters", type=int, nargs="+", default=PARAMETERS, help="fit, on a GPU: at most so many")
-    parser.add_argument(
-        "--threads", type=int, nargs="+", default=speed_decode.THREADS, help="decode and frame, on a CPU"
-    )
+    parser.add_argument("--threads", type=int, nargs="+", default=decode.THREADS, help="decode and frame, on a CPU")
     parser.add_argument("--file", type=Path, help="frame: a .linr of 300 frames to take one from, instead of fitting")
     parser.add_argument("--frames", type=int, nargs="+", default=[400, 1700], help="length: numbers of frames")
     parser.add_argument("--count", type=int, default=4, help="sizes: frames (default: 4)")
@@ -117,7 +112,7 @@ def _fit(arguments: argparse.Namespace, device: str, name: str, bunny: Path) -> 
         cases = [FitCase(CROP, 132, preset, most) for preset in presets for most in arguments.parameters]
     for case in cases:
         for share in arguments.shares:
-            yield speed_fit.measure_fit, (case, bunny, share * arguments.steps, device, name)
+            yield fit.measure_fit, (case, bunny, share * arguments.steps, device, name)
 
 
 def _threads(arguments: argparse.Namespace, device: str) -> list[int]:
@@ -125,38 +120,38 @@ def _threads(arguments: argparse.Namespace, device: str) -> list[int]:
 
 
 def _decode(arguments: argparse.Namespace, device: str, name: str, bunny: Path) -> Iterator[Job]:
-    batches = speed_decode.BATCHES[device.split(":")[0]]
+    batches = decode.BATCHES[device.split(":")[0]]
     for preset in arguments.preset or ("balanced",):
         for threads in _threads(arguments, device):
-            for size in speed_decode.SIZES:
-                yield speed_decode.measure_decode, (preset, size, threads, batches, device, name)
+            for size in decode.SIZES:
+                yield decode.measure_decode, (preset, size, threads, batches, device, name)
 
 
 def _frame(arguments: argparse.Namespace, device: str, name: str, bunny: Path) -> Iterator[Job]:
     threads = max(_threads(arguments, device))
     if arguments.file:
-        yield speed_decode.measure_frame, (arguments.file, threads, device, name)
+        yield decode.measure_frame, (arguments.file, threads, device, name)
         return
     for preset in arguments.preset or ("balanced",):
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "long.linr"
-            share = min(speed_decode.SHARE, arguments.steps)
-            attempt(speed_decode.make_long_file, bunny, file, preset, share, device)
+            share = min(decode.SHARE, arguments.steps)
+            attempt(decode.make_long_file, bunny, file, preset, share, device)
             if file.exists():
-                yield speed_decode.measure_frame, (file, threads, device, name)
+                yield decode.measure_frame, (file, threads, device, name)
 
 
 def _length(arguments: argparse.Namespace, device: str, name: str, bunny: Path) -> Iterator[Job]:
     clip = arguments.clips / LONG_CLIP
     for preset in arguments.preset or ("fast",):
         for frames in arguments.frames:
-            yield speed_length.measure_length, (clip, preset, frames, device, name, arguments.steps)
+            yield length.measure_length, (clip, preset, frames, device, name, arguments.steps)
 
 
 def _sizes(arguments: argparse.Namespace, device: str, name: str, bunny: Path) -> Iterator[Job]:
     for preset in arguments.preset or ("fast",):
         for size in LARGE:
-            yield speed_fit.measure_size, (size, arguments.count, preset, SIZE_STEPS, device, name)
+            yield fit.measure_size, (size, arguments.count, preset, SIZE_STEPS, device, name)
 
 
 def _throughput(arguments: argparse.Namespace, device: str, name: str, bunny: Path) -> Iterator[Job]:
@@ -164,7 +159,7 @@ def _throughput(arguments: argparse.Namespace, device: str, name: str, bunny: Pa
     for preset in arguments.preset or ("fast",):
         config = shortened(PRESETS[preset], arguments.steps)
         for size in ((180, 320),) if device == "cpu" else ((180, 320), (360, 640)):
-            yield speed_fit.measure_throughput, (bunny, size, speed_decode.LONG, videos, config, device, name)
+            yield fit.measure_throughput, (bunny, size, decode.LONG, videos, config, device, name)
 
 
 def show(record: dict[str, Any]) -> None:
@@ -191,10 +186,10 @@ def main(argv: list[str] | None = None) -> None:
                 print("not recorded: there is no clip; name the folder with --clips, or Bunny with --bunny")
                 continue
             keep(record[part], row, KEYS[part])
-            record["gates"] = speed_judge.gates(record)
+            record["gates"] = judge.gates(record)
             if not trial:
                 write_record(RECORD, record)
-    record["gates"] = speed_judge.gates(record)
+    record["gates"] = judge.gates(record)
     show(record)
     if trial:
         print("\na trial: nothing is recorded")

@@ -9,11 +9,10 @@ import sys
 import numpy as np
 import pytest
 import torch
-from foreign_shapes import COLOURS as FOREIGN_COLOURS
-from foreign_shapes import clips as foreign_clips
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from benchmarks.shared import foreign_shapes
 from fiftyone_latent_inr.errors import InputError, TeacherUnavailableError
 from fiftyone_latent_inr.resources import hub_models_dir
 from fiftyone_latent_inr.semantics.scores import pool, recall_at_k
@@ -90,9 +89,9 @@ def test_unseen_combinations_are_found_by_their_captions(small):
 
 
 def test_unseen_combinations_drawn_by_other_code_are_found(small):
-    held = [c for c in combinations(True) if c[0] in FOREIGN_COLOURS and c[2] in FOREIGN_COLOURS]
+    held = [c for c in combinations(True) if c[0] in foreign_shapes.COLOURS and c[2] in foreign_shapes.COLOURS]
     chosen = [held[i] for i in np.random.default_rng(1).permutation(len(held))[:60]]
-    drawn = foreign_clips(chosen)
+    drawn = foreign_shapes.clips(chosen)
     videos = np.stack([pool(small.embed_frames(video)) for video, _ in drawn])
     texts = small.embed_text([caption for _, caption in drawn])
     assert recall_at_k(texts, videos, 1) >= 0.85

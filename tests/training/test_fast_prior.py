@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
+from benchmarks.shared.clips import TEST
 from fiftyone_latent_inr.pretraining.pretrain import prior_config
 from fiftyone_latent_inr.pretraining.reels import named_reels
 from fiftyone_latent_inr.pretraining.windows import WindowPool
@@ -16,7 +17,7 @@ from fiftyone_latent_inr.priors.networks import PriorConfig, PriorNetworks
 from fiftyone_latent_inr.small_world.world import is_held_out
 from training.fast_prior import train as pretrain
 from training.fast_prior.leaves import LeavesReel, leaves
-from training.fast_prior.train import TEST, TRAINING, ShapesReel, SmallWorldViews
+from training.fast_prior.train import TRAINING, ShapesReel, SmallWorldViews
 
 
 def test_leaves_move_and_are_the_same_for_a_seed() -> None:

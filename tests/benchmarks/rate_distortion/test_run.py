@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from benchmarks import rate
-from benchmarks.rate import CASES, Limits, packed_sizes, reached, round_plainly
 from benchmarks.rate_distortion import plot as rd_plot
 from benchmarks.rate_distortion import run as rate_distortion
 from benchmarks.rate_distortion.run import Row, measure_file, our_digest, pending, replace_rows
 from benchmarks.shared import records
 from benchmarks.shared.codecs import CODECS
-from benchmarks.space_time import run as space_time
 from fiftyone_latent_inr.frames.metrics import psnr
 from fiftyone_latent_inr.latent_video.video import from_bytes
 from fiftyone_latent_inr.latent_video.write import to_bytes
 from fiftyone_latent_inr.model import Architecture, LatentINR, Level
-from fiftyone_latent_inr.model.tensors import model_views
 
 CLIP = Path("clips/a.mp4")
 FRAMES = np.random.default_rng(0).integers(0, 255, (3, 24, 32, 3), np.uint8)
@@ -99,61 +94,3 @@ def test_a_report_of_measured_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert written["verdict"]["clips"] == 1 and len(written["codecs"]) == len(rows)
     pictures = sorted((tmp_path / "images").iterdir())
     assert len(pictures) == 2 and all(0 < path.stat().st_size < 300_000 for path in pictures)
-
-
-def test_limits() -> None:
-    found = {"psnr": 36.2, "bpp": 0.45}
-    assert reached(Limits(36.0, 0.5, 240), found, 200, None)
-    assert not reached(Limits(36.0, 0.5, 240), found, 241, None)
-    assert not reached(Limits(36.5, 0.5), found, 1, None) and not reached(Limits(36.0, 0.4), found, 1, None)
-    like = Limits(0, 0, like_x264=True)
-    assert reached(like, found, 1, 36.1) and not reached(like, found, 1, 36.3) and not reached(like, found, 1, None)
-    assert len({case.name for case in CASES}) == len(CASES)
-
-
-def test_plain_rounding_changes_little_and_is_what_is_counted() -> None:
-    rounded = model()
-    before = {name: view.clone() for name, view in model_views(rounded).items()}
-    parts = round_plainly(rounded)
-    for name, view in model_views(rounded).items():
-        assert torch.allclose(view, before[name], atol=float(before[name].abs().max()) / 250 + 1e-6), name
-    sizes = packed_sizes(parts)
-    numbers = sum(view.numel() for view in before.values())
-    assert numbers < sizes["raw"] < 2 * numbers
-    assert rate.zstd.decompress(rate.zstd.compress(parts[0].tobytes(), level=22)) == parts[0].tobytes()
-
-
-def test_code_digests_see_code_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records.fiftyone_latent_inr, "__file__", str(tmp_path / "__init__.py"))
-
-    def digest(**texts: str) -> str:
-        folder = tmp_path / "part"
-        shutil.rmtree(folder, ignore_errors=True)
-        for name, text in texts.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / f"{name}.py").write_text(text)
-        return records.code_digest("part")
-
-    one, two = "def f():\n    return 1\n", "class A:\n    x = 2\n"
-    first = digest(one=one + two)
-    assert digest(one='"""Says."""\n# why\n' + one.replace("return", '"""Does."""\n    return'), two=two) == first
-    assert digest(elsewhere=f"import os\nfrom ..a import b\nif TYPE_CHECKING:\n    import c\n{two}", one=one) == first
-    assert digest(one=one.replace("    return", "    from .a import b\n    return"), two=two) == first
-    assert digest(one=one) != first
-    assert digest(one=one + two.replace("2", "3")) != first
-    with pytest.raises(FileNotFoundError):
-        records.code_digest("nothing")
-
-
-@pytest.mark.parametrize("parts", [records.FIT_CODE, space_time.TRIVIAL_CODE])
-def test_records_name_what_is_there(parts: tuple[str, ...]) -> None:
-    assert len({records.code_digest(part) for part in parts}) == len(parts)
-
-
-def test_a_record_has_a_row_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "RESULTS", tmp_path / "benchmarks" / "results")
-    (tmp_path / "benchmarks").mkdir()
-    record = {"rows": [{"a": 1, "text": "{\n  odd  }"}, {"a": [1, 2]}], "verdict": {}}
-    path = records.write_record("some", record)
-    assert {**records.read_record("some"), "machine": None} == {**record, "machine": None}
-    assert len([line for line in path.read_text().splitlines() if '"a"' in line]) == 2

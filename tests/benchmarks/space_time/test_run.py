@@ -1,4 +1,4 @@
-"""The run: tasks, what is measured again, small fits of each kind, and a machine without PyAV and OpenCV."""
+"""The run: what is measured again, small fits of each kind, and a machine without PyAV and OpenCV."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from media import encode, moving_square
+from media import moving_square
 from PIL import Image
 
+from benchmarks.shared.clips import Clip
 from benchmarks.space_time import crops as space_time_crops
 from benchmarks.space_time import run as space_time
 from benchmarks.space_time.run import Options, Row, measure_ours, measure_trivial, pending, replace_rows
-from benchmarks.space_time.tasks import TASKS, Clip, Task, crop_tasks
-from fiftyone_latent_inr.frames.resize import area_resize
+from benchmarks.space_time.tasks import TASKS, Task
 
 FRAMES = moving_square(9, 48, 64)
 TRIAL = Options(steps=12, crops=False)
@@ -26,32 +26,6 @@ TRIAL = Options(steps=12, crops=False)
 def clip(tmp_path: Path) -> Clip:
     np.save(tmp_path / "square.npy", FRAMES)
     return Clip(tmp_path / "square.npy", None)
-
-
-def test_frames_between_are_those_between_kept_ones() -> None:
-    frames = np.arange(12, dtype=np.uint8).reshape(12, 1, 1, 1)
-    task = Task("every 4th", 12, every=4)
-    assert task.given(frames).ravel().tolist() == [0, 4, 8]
-    assert task.asked(frames).ravel().tolist() == [1, 2, 3, 5, 6, 7]
-    assert task.times(12) == [0.25, 0.5, 0.75, 1.25, 1.5, 1.75]
-    assert [len(task.times(132)) for task in crop_tasks(132)[:3]] == [65, 96, 112]
-
-
-def test_larger_frames_come_from_area_averages() -> None:
-    task = TASKS[2]
-    assert np.array_equal(task.given(FRAMES), area_resize(FRAMES, (24, 32))) and task.asked(FRAMES) is FRAMES
-
-
-def test_clips_are_cut_from_the_middle_and_shrunk(clip: Clip) -> None:
-    assert np.array_equal(clip.read(4), FRAMES[:4])
-    assert np.array_equal(Clip(clip.path, None, (40, 100)).read(2), FRAMES[:2, 4:44])
-    assert np.array_equal(Clip(clip.path, (20, 32), (40, 64)).read(2), area_resize(FRAMES[:2, 4:44], (20, 32)))
-
-
-def test_videos_are_read_at_their_size(tmp_path: Path) -> None:
-    path = encode(tmp_path / "square.mp4", FRAMES)
-    assert Clip(path, (24, 32)).read(3).shape == (3, 24, 32, 3)
-    assert Clip(path, None, (40, 60)).read(3).shape == (3, 40, 60, 3)
 
 
 def test_each_task_is_measured(clip: Clip) -> None:

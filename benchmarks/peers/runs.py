@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-from ..space_time.tasks import Clip
+from ..shared.clips import Clip, Video, cut
 
-Video = npt.NDArray[np.uint8]
 _TAIL = 12  # lines of a log that say why it ended
 # A package may be there and not load: made for another torch, or without what it needs itself.
 _TRY = """
@@ -39,7 +37,7 @@ class PeerError(Exception):
 
 
 @dataclass(frozen=True)
-class Task:
+class PeerFit:
     """One fit of another method.
 
     Attributes:
@@ -116,8 +114,8 @@ class Peer:
     needs: tuple[str, ...]
     stand_ins: tuple[str, ...]
     paths: tuple[str, ...]
-    command: Callable[[Path, Task], list[str]]
-    read: Callable[[Task, str], Found]
+    command: Callable[[Path, PeerFit], list[str]]
+    read: Callable[[PeerFit, str], Found]
 
 
 @dataclass(frozen=True)
@@ -134,7 +132,7 @@ class Runner:
     packages: Sequence[Path] = ()
     limit: float = 560
 
-    def run(self, peer: Peer, checkout: Path, task: Task) -> tuple[Found, float]:
+    def run(self, peer: Peer, checkout: Path, task: PeerFit) -> tuple[Found, float]:
         """Runs one fit.
 
         Returns:
@@ -206,14 +204,6 @@ def read_frames(source: Path, count: int, crop: tuple[int, int] | None) -> Video
     if not files:
         raise PeerError(f"{source} has no PNG files")
     return cut(np.stack([read_picture(file) for file in files]), crop)
-
-
-def cut(frames: Video, crop: tuple[int, int] | None) -> Video:
-    """The middle (H, W) of frames."""
-    if crop is None:
-        return frames
-    top, left = (max(have - wanted, 0) // 2 for have, wanted in zip(frames.shape[1:3], crop, strict=True))
-    return np.ascontiguousarray(frames[:, top : top + crop[0], left : left + crop[1]])
 
 
 def write_frames(frames: Video, folder: Path) -> Path:

@@ -1,5 +1,4 @@
-"""The small world drawn by other means than the package's own: Pillow polygons, CSS colours, x264 from PyAV
-itself.
+"""The small world drawn by other means than the package's own: Pillow polygons, CSS colours, x264 from PyAV itself.
 
 Nothing here may import `fiftyone_latent_inr`: it stands for clips that somebody else drew.
 """
