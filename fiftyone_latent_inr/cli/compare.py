@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .options import add_device, add_json, add_reference_prior, reference_prior
+from .options import add_shared, reference_prior
 from .output import report
 
 
@@ -19,9 +19,7 @@ def add(commands: Any) -> None:
     )
     p.add_argument("original", type=Path, metavar="ORIGINAL", help="the video that was encoded")
     p.add_argument("input", type=Path, metavar="IN.linr")
-    add_json(p)
-    add_reference_prior(p)
-    add_device(p)
+    add_shared(p, "--json", "--prior", "--device")
     p.set_defaults(run=_run)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..files import check_target
 from . import types as arg
-from .options import add_device, add_quiet, add_reference_prior, reference_prior
+from .options import add_shared, reference_prior
 from .output import bar, say
 
 
@@ -22,11 +22,10 @@ def add(commands: Any) -> None:
         "--fps-factor", type=arg.positive, default=1.0, metavar="F", help="2 draws twice the frames a second"
     )
     p.add_argument("--frames", type=arg.span, default=(None, None), metavar="A:B", help="frames A to B-1")
-    add_reference_prior(p)
+    add_shared(p, "--prior")
     p.add_argument("--motion", action="store_true", help="follow motion for the frames in between; slower")
     p.add_argument("--audio", type=Path, metavar="FILE", help="take the sound of this file along, e.g. the original's")
-    add_device(p)
-    add_quiet(p)
+    add_shared(p, "--device", "--quiet")
     p.set_defaults(run=_run)
 
 

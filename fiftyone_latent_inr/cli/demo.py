@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .options import add_device
+from .options import add_shared
 
 
 def add(commands: Any) -> None:
@@ -18,7 +18,7 @@ def add(commands: Any) -> None:
     )
     p.add_argument("--output", type=Path, default=Path("demo_output"), metavar="DIR", help="default: demo_output")
     p.add_argument("--app", action="store_true", help="then open the App on the dataset and wait")
-    add_device(p)
+    add_shared(p, "--device")
     p.set_defaults(run=_run)
 
 

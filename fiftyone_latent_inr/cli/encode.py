@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..files import check_target
 from . import types as arg
-from .options import PRESETS, add_device, add_quiet, add_teacher
+from .options import PRESETS, add_shared
 from .output import figures, say
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
     rate.add_argument("--bpp", type=arg.positive, metavar="R", help="aim at this many bits per pixel of the file")
     p.add_argument("--size", type=arg.size, metavar="HxW", help="resize by area averaging first, e.g. 180x320")
     p.add_argument("--frames", type=arg.count, metavar="N", help="take the first N frames")
-    add_teacher(p)
+    add_shared(p, "--teacher")
     p.add_argument(
         "--prior",
         metavar="REPO_OR_DIR",
@@ -42,8 +42,7 @@ def add(commands: Any) -> None:
         help="store the residual against the prior, without which the file cannot be read",
     )
     p.add_argument("--seed", type=arg.seed, default=0, metavar="S", help="same seed, same file on CPUs (default: 0)")
-    add_device(p)
-    add_quiet(p)
+    add_shared(p, "--device", "--quiet")
     p.set_defaults(run=_run)
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .options import add_json
+from .options import add_shared
 from .output import report
 
 
@@ -14,7 +14,7 @@ def add(commands: Any) -> None:
     """Adds the command."""
     p = commands.add_parser("info", help="what a stored video holds", description="Say what a stored video holds.")
     p.add_argument("input", type=Path, metavar="IN.linr")
-    add_json(p)
+    add_shared(p, "--json")
     p.set_defaults(run=_run)
 
 

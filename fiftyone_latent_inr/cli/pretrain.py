@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from . import types as arg
-from .options import add_device, add_quiet, add_teacher
+from .options import add_shared
 
 _WHAT = (
     "Train hypernetwork, field and encoders over many videos; `encode --prior DIR` then initialises from them. "
@@ -25,7 +25,7 @@ def add(commands: Any) -> None:
     p.add_argument(
         "--steps", type=arg.count, metavar="N", help="how long to train (default: 15000, 2000 without a teacher)"
     )
-    add_teacher(p)
+    add_shared(p, "--teacher")
     p.add_argument(
         "--resume",
         action=argparse.BooleanOptionalAction,
@@ -33,8 +33,7 @@ def add(commands: Any) -> None:
         help="go on with what is in DIR, or begin anew (default: go on)",
     )
     p.add_argument("--seed", type=arg.seed, default=0, metavar="S", help="default: 0")
-    add_device(p)
-    add_quiet(p)
+    add_shared(p, "--device", "--quiet")
     p.set_defaults(run=_run)
 
 
