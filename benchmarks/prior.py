@@ -9,7 +9,7 @@ Of the clips that the shipped prior never saw (`shared.clips.TEST`), at 160x90, 
 - `steps`: PSNR and bytes of the stored file at shares of the preset's steps, from noise and from the prior; each fit
   has the whole schedule of its steps.
 - `on_the_way`: PSNR of fits with all of their steps after a tenth of them, with nothing rounded yet.
-- `bytes`: of files stored as the difference from the prior, at the PSNR that the fit from noise reached with as many
+- `bytes`: of files stored as a residual against the prior, at the PSNR that the fit from noise reached with as many
   steps: all of them, and a tenth.
 - `space_time`: every second of 33 frames fitted and those between drawn; half the size fitted and the whole drawn.
 - `larger`: PSNR and bytes of whole fits of 32 frames at 320x180, from noise and from the prior.
@@ -115,7 +115,7 @@ def measure_on_the_way(clip: str, prior: str, preset: str) -> Row:
 
 
 def measure_bytes(clip: str, prior: str, preset: str, share: float) -> Row:
-    """Bytes as the difference from the prior, interpolated at the PSNR of the fit from noise of as many steps."""
+    """Bytes as a residual against the prior, interpolated at the PSNR of the fit from noise of as many steps."""
     torch.set_num_threads(1)
     frames = clip_frames(CLIPS / f"{clip}.mp4", FRAMES, SIZE)
     config = replace(PRESETS[preset], steps=round(PRESETS[preset].steps * share))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..resources import bundled_clips
-from .dataset import Clip
+from ..small_world.clips import write_clips
 
 NUM_GENERATED = 12
 SIZE = (72, 96)
@@ -20,14 +21,23 @@ _REAL_CAPTIONS = {
 }
 
 
+@dataclass(frozen=True)
+class Clip:
+    """One clip of the demo: its file, what it shows, and whether it is `generated` or `real`."""
+
+    path: Path
+    caption: str
+    kind: str
+
+
 def prepare_clips(folder: Path) -> list[Clip]:
     """Writes the clips that are not there yet.
 
     Args:
-        folder: where they go.
+        folder: folder to write them into.
 
     Returns:
-        the generated clips, then the real ones.
+        The generated clips, then the real ones.
     """
     generated, real = folder / "generated", folder / "real"
     clips = [Clip(generated / entry["file"], entry["caption"], "generated") for entry in _generate(generated)]
@@ -42,8 +52,6 @@ def prepare_clips(folder: Path) -> list[Clip]:
 
 def _generate(folder: Path) -> list[dict[str, str]]:
     """The manifest's entries; the files are drawn only if one is missing or the recipe has changed."""
-    from ..small_world.clips import write_clips
-
     recipe = {"n": NUM_GENERATED, "seed": SEED, "size": list(SIZE), "num_frames": NUM_FRAMES}
     note = folder / "recipe.json"
     if note.exists() and json.loads(note.read_text(encoding="utf-8")) == recipe:

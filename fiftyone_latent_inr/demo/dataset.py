@@ -1,4 +1,4 @@
-"""The demo's dataset: made of clips, kept between runs, opened in the App."""
+"""The demo's dataset: made of clips, kept between runs, read row by row, opened in the App."""
 
 from __future__ import annotations
 
@@ -8,28 +8,49 @@ from pathlib import Path
 import fiftyone as fo
 
 from ..errors import InputError
+from ..latent_video.video import LatentVideo, load
+from .clips import Clip
 
 NAME = "latent-inr-demo"
 _MARK = "made_by_latent_inr_demo"
 
 
 @dataclass(frozen=True)
-class Clip:
-    """One clip of the demo: its file, what it shows, and whether it is `generated` or `real`."""
+class Row:
+    """One clip as it was fitted: what its sample and its stored `video` say; `psnr` in dB, `bpp` of the file."""
 
-    path: Path
+    path: str
     caption: str
     kind: str
+    video: LatentVideo
+    psnr: float
+    bpp: float
+
+    @property
+    def name(self) -> str:
+        """The file's name, without its ending."""
+        return Path(self.path).stem
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that its fit took."""
+        return float(self.video.metrics.get("seconds", float("nan")))
+
+    @property
+    def query(self) -> str:
+        """The caption without the motion, which a teacher of single frames cannot see."""
+        first, _, rest = self.caption.partition(" moving ")
+        return first + rest[len(rest.split(" ")[0]) :]
 
 
 def make_dataset(clips: list[Clip], teacher_id: str, name: str = NAME) -> fo.Dataset:
     """The persistent dataset of these clips; one that holds just them already is returned as it is.
 
     Args:
-        clips: what it is to hold.
-        teacher_id: the teacher that it will be fitted with; a dataset of another one is made anew, because
-            vectors of two teachers cannot be searched together.
-        name: its name in FiftyOne.
+        clips: clips that it is to hold.
+        teacher_id: teacher that it will be fitted with; a dataset of another one is made anew, because vectors of two
+            teachers cannot be searched together.
+        name: name in FiftyOne.
 
     Raises:
         InputError: a dataset of this name exists and was not made by the demo.
@@ -70,6 +91,21 @@ def find_dataset(name: str = NAME) -> fo.Dataset | None:
             f"fiftyone.load_dataset({name!r}).name = ..."
         )
     return dataset
+
+
+def read_rows(dataset: fo.Dataset) -> list[Row]:
+    """One row a clip, from the samples' fields and their stored files."""
+    return [
+        Row(
+            path=sample.filepath,
+            caption=sample["caption"],
+            kind=sample.tags[0],
+            video=load(sample["latent_inr_path"]),
+            psnr=sample["latent_inr_psnr"],
+            bpp=sample["latent_inr_bpp"],
+        )
+        for sample in dataset.iter_samples()
+    ]
 
 
 def open_app(dataset: fo.Dataset) -> None:

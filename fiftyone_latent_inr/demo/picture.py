@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from ..video.decode import iter_frames
+
+if TYPE_CHECKING:
+    from .dataset import Row
 
 WIDTH, MARGIN, GAP = 1400, 28, 10
 INK, FAINT, PAPER, HIT = (28, 32, 38), (110, 116, 124), (255, 255, 255), (34, 139, 84)
@@ -18,15 +22,15 @@ Frame = npt.NDArray[np.uint8]
 Found = dict[str, list[tuple[str, float, str]]]
 
 
-def draw_picture(rows: list[dict[str, Any]], found: Found, path: Path) -> None:
+def draw_picture(rows: list[Row], found: Found, path: Path) -> None:
     """Writes the picture.
 
     Args:
-        rows: the clips, as `demo.read_rows` gives them.
-        found: text -> (file, similarity, caption) of the videos found, the best first.
-        path: a PNG file.
+        rows: clips as they were fitted.
+        found: (file, similarity, caption) of the videos found by text, the best first.
+        path: PNG file to write.
     """
-    shown = [row for row in rows if row["kind"] == "real"] + [r for r in rows if r["kind"] == "generated"][:2]
+    shown = [row for row in rows if row.kind == "real"] + [r for r in rows if r.kind == "generated"][:2]
     top = _reconstructions(shown)
     bottom = _searches(rows, found)
     page = Image.new("RGB", (WIDTH, top.height + bottom.height), PAPER)
@@ -35,7 +39,7 @@ def draw_picture(rows: list[dict[str, Any]], found: Found, path: Path) -> None:
     page.save(path, optimize=True)
 
 
-def _reconstructions(rows: list[dict[str, Any]]) -> Image.Image:
+def _reconstructions(rows: list[Row]) -> Image.Image:
     """A column a clip: original, drawn from the stored file, difference."""
     label = 112
     cell = (WIDTH - 2 * MARGIN - label - GAP * (len(rows) - 1)) // len(rows)
@@ -47,20 +51,20 @@ def _reconstructions(rows: list[dict[str, Any]]) -> Image.Image:
         draw.text((MARGIN, MARGIN + 62 + k * (height + GAP) + height // 2 - 18), name, FAINT, _font(17))
     for column, row in enumerate(rows):
         x = MARGIN + label + column * (cell + GAP)
-        middle = row["video"].num_frames // 2
-        original, drawn = frame_of(row["path"], middle), row["video"].render([middle])[0]
+        middle = row.video.num_frames // 2
+        original, drawn = frame_of(row.path, middle), row.video.render([middle])[0]
         difference = np.abs(original.astype(np.int16) - drawn) * GAIN
-        draw.text((x, MARGIN + 34), _short(row["caption"], cell, 15), INK, _font(15))
+        draw.text((x, MARGIN + 34), _short(row.caption, cell, 15), INK, _font(15))
         for k, frame in enumerate((original, drawn, np.clip(difference, 0, 255).astype(np.uint8))):
             page.paste(_fit(frame, cell, height), (x, MARGIN + 62 + k * (height + GAP)))
-        figures = f"{row['psnr']:.1f} dB   {row['bpp']:.2f} bpp   {row['seconds']:.0f} s"
+        figures = f"{row.psnr:.1f} dB   {row.bpp:.2f} bpp   {row.seconds:.0f} s"
         draw.text((x, MARGIN + 62 + 3 * (height + GAP) - 2), figures, FAINT, _font(15))
     return page
 
 
-def _searches(rows: list[dict[str, Any]], found: Found) -> Image.Image:
+def _searches(rows: list[Row], found: Found) -> Image.Image:
     """A line a query: the text, then the videos found, the best first; the one it describes is framed."""
-    wanted = {row["query"]: row["path"] for row in rows}
+    wanted = {row.query: row.path for row in rows}
     text_width = 330
     count = max((len(hits) for hits in found.values()), default=1)
     cell = (WIDTH - 2 * MARGIN - text_width - GAP * (count - 1)) // count
@@ -111,6 +115,4 @@ def _short(text: str, width: int, size: int) -> str:
 
 
 def _wrap(text: str, width: int) -> str:
-    import textwrap
-
     return "\n".join(textwrap.wrap(text, width))

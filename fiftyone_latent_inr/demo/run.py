@@ -8,10 +8,13 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..files import reason
+from ..files import writable_folder
+
+if TYPE_CHECKING:
+    from .dataset import Row
 
 PRESET = "fast"
 TEACHER = "small"
@@ -27,13 +30,13 @@ def run(output: str | Path = "demo_output", *, app: bool = False, device: str | 
 
     Args:
         output: directory of the clips, the `.linr` files and the picture; made if missing.
-        app: open the App afterwards and wait; with everything fitted already, open it at once.
-        device: torch device, None for the best there is.
+        app: whether to open the App afterwards and wait; with everything fitted already, it opens at once.
+        device: torch device; by default the GPU where there is one.
 
     Raises:
         InputError: `output` cannot be written, or FiftyOne has another dataset of the demo's name.
     """
-    folder = _make_folder(Path(output))
+    folder = writable_folder(output)
     start = time.monotonic()
     from ..semantics.teachers import load_teacher
     from .clips import prepare_clips
@@ -59,14 +62,6 @@ def run(output: str | Path = "demo_output", *, app: bool = False, device: str | 
         print("To open the App on it: `make app` (or `latent-inr demo --app`); search in its Similarity panel")
 
 
-def _make_folder(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {folder}: {reason(error)}") from error
-    return folder.absolute()
-
-
 def _fit(dataset: Any, teacher: Any, folder: Path, device: str | None) -> None:
     """Fits the real clips with the preset, and the plain generated ones with a fraction of its steps."""
     from ..datasets.fit.fit_dataset import fit_dataset
@@ -86,11 +81,12 @@ def _fit(dataset: Any, teacher: Any, folder: Path, device: str | None) -> None:
 def _show(dataset: Any, picture: Path) -> None:
     """Prints the table and the searches, and draws both."""
     from ..datasets.search.search import search
+    from .dataset import read_rows
     from .picture import draw_picture
 
     rows = read_rows(dataset)
     print("\n" + format_table(rows))
-    captions = {row["path"]: row["caption"] for row in rows}
+    captions = {row.path: row.caption for row in rows}
     queries = choose_queries(rows)
     found = {}
     for text in queries:
@@ -102,48 +98,19 @@ def _show(dataset: Any, picture: Path) -> None:
     draw_picture(rows, found, picture)
 
 
-def choose_queries(rows: list[dict[str, Any]]) -> list[str]:
+def choose_queries(rows: list[Row]) -> list[str]:
     """Texts that describe one generated clip each, on different backgrounds."""
     chosen: dict[str, str] = {}
     for row in rows:
-        if row["kind"] == "generated":
-            chosen.setdefault(row["query"].rsplit(" on ", 1)[-1], row["query"])
+        if row.kind == "generated":
+            chosen.setdefault(row.query.rsplit(" on ", 1)[-1], row.query)
     return list(chosen.values())[:QUERIES]
 
 
-def read_rows(dataset: Any) -> list[dict[str, Any]]:
-    """One dict a clip, from the sample's fields and its stored file."""
-    from ..latent_video.video import load
-
-    rows = []
-    for sample in dataset.iter_samples():
-        stored = load(sample["latent_inr_path"])
-        rows.append(
-            {
-                "name": Path(sample.filepath).stem,
-                "path": sample.filepath,
-                "caption": sample["caption"],
-                # without the motion, which a teacher of single frames cannot see
-                "query": _without_motion(sample["caption"]),
-                "kind": sample.tags[0],
-                "video": stored,
-                "psnr": sample["latent_inr_psnr"],
-                "bpp": sample["latent_inr_bpp"],
-                "seconds": stored.metrics.get("seconds", float("nan")),
-            }
-        )
-    return rows
-
-
-def _without_motion(caption: str) -> str:
-    first, _, rest = caption.partition(" moving ")
-    return first + rest[len(rest.split(" ")[0]) :]
-
-
-def format_table(rows: list[dict[str, Any]]) -> str:
+def format_table(rows: list[Row]) -> str:
     """The clips' figures as lines of text, with their means last."""
-    width = max(len(row["name"]) for row in rows)
+    width = max(len(row.name) for row in rows)
     lines = [f"{'clip':<{width}}  {'PSNR dB':>8}  {'bpp':>6}  {'seconds':>7}", "-" * (width + 27)]
-    lines += [f"{r['name']:<{width}}  {r['psnr']:8.2f}  {r['bpp']:6.3f}  {r['seconds']:7.1f}" for r in rows]
-    psnr, bpp, seconds = (sum(row[key] for row in rows) / len(rows) for key in ("psnr", "bpp", "seconds"))
+    lines += [f"{r.name:<{width}}  {r.psnr:8.2f}  {r.bpp:6.3f}  {r.seconds:7.1f}" for r in rows]
+    psnr, bpp, seconds = (sum(getattr(row, key) for row in rows) / len(rows) for key in ("psnr", "bpp", "seconds"))
     return "\n".join([*lines, lines[1], f"{'mean':<{width}}  {psnr:8.2f}  {bpp:6.3f}  {seconds:7.1f}"])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fiftyone_latent_inr.demo.clips import NUM_GENERATED, prepare_clips
-from fiftyone_latent_inr.demo.dataset import Clip, find_dataset, make_dataset
+from fiftyone_latent_inr.demo.clips import NUM_GENERATED, Clip, prepare_clips
+from fiftyone_latent_inr.demo.dataset import Row, find_dataset, make_dataset
 from fiftyone_latent_inr.demo.picture import draw_picture
 from fiftyone_latent_inr.demo.run import choose_queries, format_table
 from fiftyone_latent_inr.errors import InputError
@@ -19,6 +19,7 @@ class Stored:
     """Stands for a stored video that draws a flat gray."""
 
     num_frames = 4
+    metrics = {"seconds": 2.0}
 
     def __init__(self, size: tuple[int, int]) -> None:
         self.size = size
@@ -32,19 +33,16 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
     return prepare_clips(tmp_path_factory.mktemp("demo"))
 
 
-def rows_of(clips: list[Clip]) -> list[dict]:
+def rows_of(clips: list[Clip]) -> list[Row]:
     return [
-        {
-            "name": clip.path.stem,
-            "path": str(clip.path),
-            "caption": clip.caption,
-            "query": clip.caption,
-            "kind": clip.kind,
-            "video": Stored(read(clip.path).array.shape[1:3]),
-            "psnr": 30.0 + k,
-            "bpp": 1.5,
-            "seconds": 2.0,
-        }
+        Row(
+            str(clip.path),
+            clip.caption,
+            clip.kind,
+            Stored(read(clip.path).array.shape[1:3]),
+            psnr=30.0 + k,
+            bpp=1.5,
+        )
         for k, clip in enumerate(clips)
     ]
 
@@ -78,11 +76,11 @@ def test_the_table_has_a_line_a_clip_and_the_means(clips: list[Clip]) -> None:
 
 def test_the_picture_shows_originals_and_frames_what_was_found(clips: list[Clip], tmp_path: Path) -> None:
     rows = rows_of(clips)
-    hits = [(row["path"], 0.5, row["caption"]) for row in rows[:4]]
+    hits = [(row.path, 0.5, row.caption) for row in rows[:4]]
     path = tmp_path / "demo.png"
-    draw_picture(rows, {rows[0]["query"]: hits}, path)
+    draw_picture(rows, {rows[0].query: hits}, path)
     right = np.asarray(Image.open(path))
-    draw_picture(rows, {rows[5]["query"]: hits}, path)
+    draw_picture(rows, {rows[5].query: hits}, path)
     wrong = np.asarray(Image.open(path))
     green = (34, 139, 84)
     assert (right == green).all(-1).any() and not (wrong == green).all(-1).any()

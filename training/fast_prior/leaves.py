@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-Video = npt.NDArray[np.uint8]
+from benchmarks.shared.clips import Video
 
 # Fixed-point bits of cv2's coordinates.
 _BITS = 4
@@ -19,7 +18,7 @@ _SMALLEST, _LARGEST = 3.0, 80.0
 
 
 class LeavesReel:
-    """Windows of moving dead leaves, see `window_pool.Reel`.
+    """Windows of moving dead leaves, see `pretraining.reels.Reel`.
 
     Args:
         weight: how often it is drawn from.
