@@ -43,11 +43,11 @@ class PeerFit:
     Attributes:
         frames: folder of PNG files, one a frame, in order.
         shape: (T, H, W).
-        parameters: at most so many, as far as the method lets one choose.
-        units: how long, in the method's own unit.
-        folder: empty, what it writes goes there.
-        compiled: may use `torch.compile` where it does by itself.
-        smoke: a run on the CPU that only shows that it runs.
+        parameters: number of parameters at most, as far as the method lets one choose.
+        units: length of the fit, in the method's own unit.
+        folder: empty folder that it writes to.
+        compiled: whether it may use `torch.compile` where it does by itself.
+        smoke: whether this is a run on the CPU that only shows that it runs.
     """
 
     frames: Path
@@ -69,12 +69,12 @@ class Found:
     """What a method reached.
 
     Attributes:
-        decoded: what comes out of what is stored, uint8 (T, H, W, 3).
+        decoded: frames decoded from what is stored, uint8 (T, H, W, 3).
         parameters: stored numbers.
         stored: bytes of all that is needed to decode.
-        stored_as: how they are stored, in words.
-        seconds: of the fit, measurements left out, by the method's own clock.
-        seconds_per_unit: of its steady part.
+        stored_as: the way they are stored, in words.
+        seconds: seconds of the fit, measurements left out, by the method's own clock.
+        seconds_per_unit: seconds a unit, of its steady part.
         fps: frames a second, as the method itself measures them.
         own: figures as the method itself counts or prints them.
     """
@@ -94,16 +94,16 @@ class Peer:
     """How another method is run and read.
 
     Attributes:
-        name: in tables.
-        unit: what its length is counted in.
+        name: name in tables.
+        unit: unit that its length is counted in.
         full: units of its own full run.
         trial: units that show how long one takes.
         entry: a file of the checkout by which it is known.
         needs: modules without which it does not run.
         stand_ins: modules that it imports, but does not use with PNG frames.
         paths: folders of the checkout that Python must search.
-        command: Python's arguments, given the checkout and the task.
-        read: what came of it, given the task and the log.
+        command: function that gives Python's arguments, from the checkout and the fit.
+        read: function that reads what came of it, given the fit and the log.
     """
 
     name: str

@@ -27,8 +27,8 @@ def bd_rate(anchor: Curve, test: Curve, method: Method = "pchip") -> float | Non
 
     Args:
         anchor: (rate, quality) of the codec that is compared with, in any order; rates above zero.
-        test: the same of the one in question.
-        method: how curves run between their points.
+        test: points of the codec in question.
+        method: interpolation of the curves between their points.
 
     Returns:
         Percent, or None where the curves share no interval of quality or have too few points.

@@ -47,9 +47,9 @@ class Codec:
     """An encoder with its settings, and its qualities from the lowest to the highest.
 
     Attributes:
-        name: as tables and plots call it.
+        name: name in tables and plots.
         encoder: FFmpeg's name of the encoder.
-        pix_fmt: what frames are converted to.
+        pix_fmt: pixel format that frames are converted to.
         crfs: the ladder, coarsest first.
         options: the encoder's options but for `crf`.
         in_plots: whether it has a curve of its own in the plots.

@@ -18,7 +18,7 @@ def run_jobs(work: Sequence[Job], jobs: int) -> Iterator[tuple[int, Any]]:
 
     Args:
         work: functions of modules, each with its arguments.
-        jobs: how many processes.
+        jobs: number of processes.
 
     Yields:
         (index in `work`, what the function gave), as they are done.

@@ -54,7 +54,7 @@ class Options:
     """How it is measured.
 
     Attributes:
-        device: of the fits; None takes the GPU where there is one.
+        device: device of the fits; None takes the GPU where there is one.
         steps: instead of the presets'.
         perceptual: measure VIF, too; slow for large frames.
         crops: keep those for the picture.

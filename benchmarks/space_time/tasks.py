@@ -16,10 +16,10 @@ class Task:
     """What is taken from the frames of a clip, and what is asked for.
 
     Attributes:
-        name: in the record.
-        frames: the first ones of a clip are used.
-        every: of these every so-manyth is kept, and those in between are asked for; or
-        scale: all are made smaller by this factor, and asked for at their size.
+        name: name in the record.
+        frames: number of a clip's first frames that are used.
+        every: distance of the frames that are kept; those in between are asked for; or
+        scale: factor by which all are made smaller; they are asked for at their size.
     """
 
     name: str

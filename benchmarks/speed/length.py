@@ -39,7 +39,7 @@ class Cost:
 
     Attributes:
         peak_mib: the most memory that was resident.
-        cpu_seconds: of the processor, user and system.
+        cpu_seconds: seconds of the processor, user and system.
         wall_seconds: from start to end.
     """
 

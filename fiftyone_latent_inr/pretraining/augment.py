@@ -31,7 +31,7 @@ class Augmentation:
     """How often clips are made other than they are; all shares are from 0 to 1.
 
     Attributes:
-        most_zoom: a crop is up to so many times the clip's size, averaged down to it.
+        most_zoom: size of a crop at most, in sizes of the clip, which it is averaged down to.
         most_stride: every frame, every second, ... of a window.
         frozen: share of clips that stand still.
         camera: share of clips at most as fast as their window over which a camera moves.
@@ -65,9 +65,9 @@ def cut_clip(
         length: T, frames of the clip.
         which: (N,) the frames of the clip that are wanted, 0 to T - 1.
         size: (h, w) of the clip.
-        how: what is allowed.
+        how: variation that is allowed.
         rng: source of all choices.
-        device: where the clip is wanted.
+        device: torch device of the clip.
 
     Returns:
         float32 (N, 3, h, w), 0 to 255.
@@ -95,7 +95,7 @@ def finish(clip: Tensor, how: Augmentation, rng: np.random.Generator) -> Tensor:
 
     Args:
         clip: (N, 3, h, w), 0 to 255.
-        how: what is allowed.
+        how: variation that is allowed.
         rng: source of all choices.
 
     Returns:

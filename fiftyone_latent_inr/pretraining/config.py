@@ -19,7 +19,7 @@ class PretrainConfig:
 
     Attributes:
         steps: optimiser steps, in which the semantic encoder learns; without a teacher no more than `drawing_steps`.
-        drawing_steps: the first of them, in which what draws learns, at most. More make pictures without a fit better,
+        drawing_steps: the first steps, in which what draws learns, at most. More make pictures without a fit better,
             and fits worse (`benchmarks/notes.md`).
         clips_per_step: clips of a step, all of one of the `sizes`.
         window: T, frames of a clip.

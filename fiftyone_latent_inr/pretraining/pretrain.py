@@ -59,7 +59,7 @@ def pretrain(
         sources: paths, arrays uint8 (T, H, W, 3), or both; or a folder, whose videos are taken, those in folders in it
             included.
         preset: preset of the fits that are to be initialised, see `fit`.
-        config: how to train; the default takes about half an hour of one core, and a few minutes of a GPU.
+        config: settings of the training; the default takes about half an hour of one core, and a few minutes of a GPU.
         teacher: teacher that the semantic encoder imitates, as in `fit`; None for a prior without one.
         validation: videos to measure on, as `sources`; by default one in twenty of the sources is held out by the hash
             of its name, once there are forty of them.
@@ -151,9 +151,9 @@ def train_networks(
     """What `pretrain` does, from opened sources to trained networks.
 
     Args:
-        reels: what windows are read from.
+        reels: videos that windows are read from.
         shape: shape of the networks.
-        config: how to train.
+        config: settings of the training.
         teacher: teacher of the `shape`'s name.
         validation: (name, source) of the videos to measure on.
         folder: folder for the state of the run.

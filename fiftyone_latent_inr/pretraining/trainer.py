@@ -66,8 +66,8 @@ class Pretraining:
     """A run under way. Everything random depends on the seed and the step alone.
 
     Args:
-        networks: what is trained; moved to the device.
-        config: how to train.
+        networks: networks to train; moved to the device.
+        config: settings of the training.
         windows: source of clips.
         views: source of frames for the semantic encoder; None leaves it as it is.
         seed: seed of clips, augmentation and points.

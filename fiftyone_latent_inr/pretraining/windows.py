@@ -86,7 +86,7 @@ class WindowPool:
     """Windows of reels, the `Windows` of pretraining; and views of their frames that a teacher has seen.
 
     Args:
-        reels: what to read from; one that cannot be read is left out from then on, and named in `skipped`.
+        reels: videos to read from; one that cannot be read is left out from then on, and named in `skipped`.
         seed: seed of what is read.
         teacher: teacher that embeds the views; None for none.
         uses: number of times a window is drawn before it leaves, about.

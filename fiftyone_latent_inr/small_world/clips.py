@@ -43,7 +43,7 @@ def write_clips(
     """Write `n` random clips as H.264 videos, and `manifest.json` beside them.
 
     Args:
-        directory: made if missing.
+        directory: folder to write into; made if missing.
         n, seed, held_out, two_shapes: see `random_specs`.
         size: (H, W) in pixels.
         num_frames, fps: length and rate of each clip.

@@ -14,8 +14,8 @@ def render(spec: ShapeClip, num_frames: int = 16, size: tuple[int, int] = (96, 1
     """Draw a clip.
 
     Args:
-        spec: what to draw.
-        num_frames: at least 1.
+        spec: clip to draw.
+        num_frames: number of frames, at least 1.
         size: (H, W) in pixels, each at least 8.
 
     Returns:

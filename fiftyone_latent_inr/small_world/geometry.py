@@ -14,7 +14,7 @@ def signed_distance(kind: str, x: Float, y: Float, detail: Float | float) -> Flo
     """Distance to a shape's edge, negative inside, in units of its radius (exact near the edges' middles).
 
     Args:
-        kind: one of `SHAPES`.
+        kind: name of one of `SHAPES`.
         x, y: coordinates in the shape's own frame (y up), of any one shape; the shape fits the unit circle.
         detail: 0 to 1, see `Shape`; broadcast against `x`.
     """

@@ -51,12 +51,12 @@ class Shape:
     """One shape of a clip.
 
     Attributes:
-        kind: one of `SHAPES`.
-        colour: one of `COLOURS`; `rgb` is its shade, 0 to 255.
-        motion: one of `MOTIONS`; `start` and `end` are the centre (x, y) in the first and last frame, as
+        kind: name of one of `SHAPES`.
+        colour: name of one of `COLOURS`; `rgb` is its shade, 0 to 255.
+        motion: name of one of `MOTIONS`; `start` and `end` are the centre (x, y) in the first and last frame, as
             fractions of the width and the height. Equal where the shape is still.
-        radius: of the circle around the shape, as a fraction of the frame's shorter side.
-        rotation: in radians, anticlockwise.
+        radius: radius of the circle around the shape, as a fraction of the frame's shorter side.
+        rotation: angle in radians, anticlockwise.
         detail: 0 to 1, what the kind leaves free: a ring's width, a star's inner radius, a cross's arms.
     """
 
@@ -76,8 +76,8 @@ class ShapeClip:
     """A clip of the small world: everything that drawing it needs but size and length.
 
     Attributes:
-        shapes: one or two, drawn in this order.
-        background: one of `COLOURS`; `background_rgb` is its shade.
+        shapes: shapes of the clip, one or two, drawn in this order.
+        background: name of one of `COLOURS`; `background_rgb` is its shade.
         softness: width of the shapes' edges in pixels (1 is plain anti-aliasing).
         blur: standard deviation of a Gaussian blur in pixels, 0 for none.
         noise: standard deviation of the noise in 8-bit levels, 0 for none; drawn from `seed`.
@@ -122,10 +122,10 @@ def random_spec(
     """A random clip of a given combination: shades, places, sizes and motion are drawn from `rng`.
 
     Args:
-        rng: the source of randomness.
+        rng: source of randomness.
         combination: (colour, shape, background), by name.
         second: (colour, shape) of a second shape, or None for one shape.
-        motion: one of `MOTIONS` for the first shape; None draws one (still in two clips of five).
+        motion: name of one of `MOTIONS` for the first shape; None draws one (still in two clips of five).
         aspect: width over height of the frames it will be rendered at, to keep the shapes in frame.
     """
     colour, kind, background = combination
@@ -169,11 +169,11 @@ def random_specs(
     """`n` random clips whose first shapes have `n` different combinations of colour, shape and background.
 
     Args:
-        n: how many; at most the number of combinations there are.
+        n: number of clips; at most the number of combinations there are.
         seed: the same seed gives the same clips.
         held_out: True draws only combinations that the small teacher never saw, False only ones that it may have
             seen, None any. Both shapes of a clip obey it.
-        two_shapes: the fraction of clips with two shapes.
+        two_shapes: fraction of clips with two shapes.
         aspect: width over height of the frames, see `random_spec`.
 
     Raises:

@@ -21,8 +21,8 @@ class LeavesReel:
     """Windows of moving dead leaves, see `pretraining.reels.Reel`.
 
     Args:
-        weight: how often it is drawn from.
-        num_frames: of a window.
+        weight: share of the draws, compared with others.
+        num_frames: frames of a window.
         size: (H, W) of a window.
     """
 

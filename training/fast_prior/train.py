@@ -67,7 +67,7 @@ class ShapesReel:
     """Windows of the small world; combinations that are held out are never drawn.
 
     Args:
-        weight: how often it is drawn from.
+        weight: share of the draws, compared with others.
     """
 
     name = "generated: small world"
@@ -91,10 +91,10 @@ class SmallWorldViews:
     """Frames for the semantic encoder: most of the small world, the rest from the pool's windows.
 
     Args:
-        pool: of windows.
-        teacher: that the pool's views were seen by.
-        seed: of what is drawn.
-        share: of small-world frames.
+        pool: pool of windows.
+        teacher: teacher that has seen the pool's views.
+        seed: seed of what is drawn.
+        share: share of small-world frames.
     """
 
     def __init__(self, pool: WindowPool, teacher: Embedder, seed: int, share: float = 0.75) -> None:
