@@ -193,7 +193,7 @@ def check_header(path: Path, shapes: Mapping[str, tuple[int, ...]], where: str |
         raise InputError(f"{where}: damaged: {size:,} bytes where its header asks for {total:,}")
 
 
-def write(folder: Path, config: PriorConfig, notes: Mapping[str, Any], networks: PriorNetworks) -> None:
+def write_prior(folder: Path, config: PriorConfig, notes: Mapping[str, Any], networks: PriorNetworks) -> None:
     """Writes configuration and weights into a folder; each file appears whole or not at all.
 
     Raises:
@@ -208,9 +208,8 @@ def write(folder: Path, config: PriorConfig, notes: Mapping[str, Any], networks:
         raise InputError(f"a prior's notes must stay below {MAX_CONFIG_BYTES:,} bytes; shorten them")
     tensors = {name: _smallest(name, tensor) for name, tensor in networks.state_dict().items()}
     with atomic_target(folder / WEIGHTS) as path:
-        path.write_bytes(
-            save(tensors, metadata={"format": "pt"})
-        )  # `save_file` makes files that only their owner reads
+        # `save_file` makes files that only their owner reads
+        path.write_bytes(save(tensors, metadata={"format": "pt"}))
     with atomic_target(folder / CONFIG) as path:
         path.write_text(text, encoding="utf-8")
 

@@ -16,6 +16,7 @@ from ..errors import InputError, PriorUnavailableError
 from ..resources import hub_models_dir
 from . import hub
 from .files import CONFIG, MAX_CONFIG_BYTES, WEIGHTS, inside, missing, most_bytes, read_config
+from .hub import HubAccess
 from .networks import PriorConfig
 
 # A repository and a revision of it in one name.
@@ -76,24 +77,13 @@ def bundled_priors() -> list[str]:
     return [folder.name for folder in folders if _is_prior(folder)]
 
 
-def find_prior(
-    name: str | Path,
-    revision: str | None = None,
-    *,
-    token: str | bool | None = None,
-    cache_dir: str | Path | None = None,
-    local_files_only: bool = False,
-    bundled: bool = True,
-) -> PriorSource:
+def find_prior(name: str | Path, access: HubAccess = hub.USUAL, *, bundled: bool = True) -> PriorSource:
     """Finds a prior by its name, and fetches it if it is on the Hub and not in the cache.
 
     Args:
         name: of a bundled prior, a directory, or `OWNER/NAME` or `OWNER/NAME@REVISION` of the Hub; the first that
             there is.
-        revision: branch, tag or commit of a repository; None for `main`.
-        token: for the Hub; None for that of the user who is logged in, False for none.
-        cache_dir: None for the Hub's usual one.
-        local_files_only: take what is in the cache and ask nobody.
+        access: revision of a repository, and how the Hub is reached.
         bundled: whether a bundled one is meant, too.
 
     Raises:
@@ -106,8 +96,8 @@ def find_prior(
     elif text and Path(text).expanduser().is_dir():
         folder = Path(text).expanduser().absolute()
         source = _from_directory(folder, str(folder))
-    elif not isinstance(name, Path) and revision is None and (match := _AT.fullmatch(text)):
-        return _from_hub(match[1], match[2], token, cache_dir, local_files_only)
+    elif not isinstance(name, Path) and access.revision is None and (match := _AT.fullmatch(text)):
+        return _from_hub(match[1], access.at(match[2]))
     elif isinstance(name, Path) or text.startswith(("/", "./", "../", "~")) or text.count("/") != 1:
         known = ", ".join(bundled_priors())
         raise InputError(
@@ -115,34 +105,27 @@ def find_prior(
             f"a directory that holds {CONFIG} and {WEIGHTS}, or OWNER/NAME of the Hugging Face Hub"
         )
     else:
-        return _from_hub(text, revision, token, cache_dir, local_files_only)
-    if revision is not None:
-        raise InputError(f"prior {text!r} is a directory, which has no revisions (revision={revision!r})")
+        return _from_hub(text, access)
+    if access.revision is not None:
+        raise InputError(f"prior {text!r} is a directory, which has no revisions (revision={access.revision!r})")
     return source
 
 
-def describe_repository(
-    repo: str,
-    revision: str | None = None,
-    token: str | bool | None = None,
-    cache_dir: str | Path | None = None,
-) -> RepositoryInfo:
+def describe_repository(repo: str, access: HubAccess = hub.USUAL) -> RepositoryInfo:
     """Says what a repository holds and how large its prior is; of its files only `config.json` is fetched.
 
     Args:
         repo: `OWNER/NAME` of the Hub.
-        revision: branch, tag or commit; None for `main`.
-        token: as for `find_prior`.
-        cache_dir: as for `find_prior`.
+        access: its revision, and how the Hub is reached.
 
     Raises:
         PriorUnavailableError: the Hub does not answer, or there is no such repository or revision for this user.
     """
-    hub.check_name(repo, revision)
-    found = hub.look_up(repo, revision, token)
+    hub.check_name(repo, access.revision)
+    found = hub.look_up(repo, access)
     size = sum(found.files.get(name, 0) for name in (CONFIG, WEIGHTS))
     try:
-        config, _ = _fetch_config(found, revision, token, cache_dir)
+        config, _ = _fetch_config(found, access)
         _check_weights_size(found, config)
     except PriorUnavailableError:
         raise
@@ -156,50 +139,47 @@ def _from_directory(folder: Path, name: str) -> PriorSource:
     return PriorSource(name, None, config, notes, inside(folder, WEIGHTS))
 
 
-def _from_hub(
-    repo: str, revision: str | None, token: str | bool | None, cache_dir: str | Path | None, local_files_only: bool
-) -> PriorSource:
-    hub.check_name(repo, revision)
-    if local_files_only or hub.is_offline() or hub.is_commit(revision):
-        source = _from_cache(repo, revision, cache_dir)
+def _from_hub(repo: str, access: HubAccess) -> PriorSource:
+    hub.check_name(repo, access.revision)
+    only_local = access.local_files_only or hub.is_offline()
+    if only_local or hub.is_commit(access.revision):
+        source = _from_cache(repo, access)
         if source is not None:
             return source
-        if local_files_only or hub.is_offline():
-            at = f" (revision {revision})" if revision else ""
+        if only_local:
+            at = f" (revision {access.revision})" if access.revision else ""
             why = "HF_HUB_OFFLINE is set" if hub.is_offline() else "only local files were asked for"
             raise PriorUnavailableError(f"{repo}{at} is not in the cache, and {why}: go online once, so that it is")
     try:
-        found = hub.look_up(repo, revision, token)
+        found = hub.look_up(repo, access)
     except hub.Unreachable as error:
-        source = _from_cache(repo, revision, cache_dir)
+        source = _from_cache(repo, access)
         if source is None:
             raise PriorUnavailableError(f"{error}; and it is not in the cache") from error
         return source
-    config, notes = _fetch_config(found, revision, token, cache_dir)
+    config, notes = _fetch_config(found, access)
     _check_weights_size(found, config)
-    weights = hub.download(repo, WEIGHTS, found.revision, token, cache_dir)
+    weights = hub.download(repo, WEIGHTS, access.at(found.revision))
     return PriorSource(repo, found.revision, config, notes, weights)
 
 
-def _from_cache(repo: str, revision: str | None, cache_dir: str | Path | None) -> PriorSource | None:
-    path = hub.cached(repo, CONFIG, revision, cache_dir)
+def _from_cache(repo: str, access: HubAccess) -> PriorSource | None:
+    path = hub.cached(repo, CONFIG, access)
     commit = path.parent.name if path else None
-    weights = hub.cached(repo, WEIGHTS, commit, cache_dir) if path else None
+    weights = hub.cached(repo, WEIGHTS, access.at(commit)) if path else None
     if path is None or weights is None:
         return None
     config, notes = read_config(path, f"{repo}: {CONFIG}")
     return PriorSource(repo, commit, config, notes, weights)
 
 
-def _fetch_config(
-    found: hub.Repository, revision: str | None, token: str | bool | None, cache_dir: str | Path | None
-) -> tuple[PriorConfig, dict[str, Any]]:
+def _fetch_config(found: hub.Repository, access: HubAccess) -> tuple[PriorConfig, dict[str, Any]]:
     if CONFIG not in found.files:
         raise InputError(missing(f"{found.repo} on the Hub", CONFIG, list(found.files)))
     if found.files[CONFIG] > MAX_CONFIG_BYTES:
         raise InputError(f"{found.repo}: its {CONFIG} is far too large for a prior's; not downloaded")
     # by the name that was asked for: the cache then knows which commit that is, for times without a network
-    path = hub.download(found.repo, CONFIG, revision, token, cache_dir)
+    path = hub.download(found.repo, CONFIG, access)
     if path.parent.name != found.revision:
         raise PriorUnavailableError(f"{found.repo} was changed just now: load it again")
     return read_config(path, f"{found.repo}: {CONFIG}")

@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from huggingface_hub import HfApi, constants, hf_hub_download, try_to_load_from_cache
@@ -39,6 +39,31 @@ _LOG_IN = "log in with `hf auth login` or set HF_TOKEN"
 
 class Unreachable(PriorUnavailableError):
     """The Hub does not answer for now: what is in the cache may still be used."""
+
+
+@dataclass(frozen=True)
+class HubAccess:
+    """What of a repository is meant, and how it is reached.
+
+    Attributes:
+        revision: branch, tag or commit; None for `main`.
+        token: the user's; None for that of the user who is logged in, False for none.
+        cache_dir: where downloads are kept; None for the Hub's usual folder.
+        local_files_only: take what is in the cache and ask nobody.
+    """
+
+    revision: str | None = None
+    token: str | bool | None = None
+    cache_dir: str | Path | None = None
+    local_files_only: bool = False
+
+    def at(self, revision: str | None) -> HubAccess:
+        """The same for another revision."""
+        return replace(self, revision=revision)
+
+
+# As the client is set up.
+USUAL = HubAccess()
 
 
 @dataclass(frozen=True)
@@ -78,20 +103,15 @@ def check_name(repo: str, revision: str | None = None) -> None:
         raise InputError(f"{revision!r} is no revision of {repo}: name a branch, a tag or a commit")
 
 
-def look_up(repo: str, revision: str | None, token: str | bool | None = None) -> Repository:
+def look_up(repo: str, access: HubAccess = USUAL) -> Repository:
     """Asks the Hub what a revision of a repository holds. Downloads nothing.
-
-    Args:
-        repo: `OWNER/NAME`.
-        revision: a branch, a tag or a commit; None for `main`.
-        token: of the user; None for the one that is logged in, False for none.
 
     Raises:
         Unreachable: the Hub does not answer, or wants to be left alone for now.
         InputError: there is no such repository or revision for this user.
     """
-    with people_errors(repo, revision):
-        info = _api(token).model_info(repo, revision=revision, files_metadata=True, timeout=_SECONDS)
+    with people_errors(repo, access.revision):
+        info = _api(access).model_info(repo, revision=access.revision, files_metadata=True, timeout=_SECONDS)
     if info.sha is None or not is_commit(info.sha):
         raise InputError(f"{repo}: the Hub at {constants.ENDPOINT} names no commit of it; check HF_ENDPOINT")
     # a size that is not known is one that is too large
@@ -99,13 +119,7 @@ def look_up(repo: str, revision: str | None, token: str | bool | None = None) ->
     return Repository(repo, info.sha, files)
 
 
-def download(
-    repo: str,
-    name: str,
-    revision: str | None,
-    token: str | bool | None = None,
-    cache_dir: str | Path | None = None,
-) -> Path:
+def download(repo: str, name: str, access: HubAccess) -> Path:
     """Brings one file into the cache, unless it is there, and checks it against its checksum.
 
     Returns:
@@ -114,14 +128,14 @@ def download(
     Raises:
         InputError: it cannot be had, or came damaged.
     """
-    with people_errors(repo, revision):
+    with people_errors(repo, access.revision):
         path = Path(
             hf_hub_download(
                 repo,
                 name,
-                revision=revision,
-                token=token,
-                cache_dir=cache_dir,
+                revision=access.revision,
+                token=access.token,
+                cache_dir=access.cache_dir,
                 library_name=LIBRARY,
                 library_version=__version__,
             )
@@ -129,13 +143,13 @@ def download(
     return check_copy(path, repo)
 
 
-def cached(repo: str, name: str, revision: str | None, cache_dir: str | Path | None = None) -> Path | None:
+def cached(repo: str, name: str, access: HubAccess) -> Path | None:
     """Where the cache has a file of a revision, or None; checked like a download.
 
     Raises:
         InputError: the copy is damaged.
     """
-    found = try_to_load_from_cache(repo, name, cache_dir=cache_dir, revision=revision)
+    found = try_to_load_from_cache(repo, name, cache_dir=access.cache_dir, revision=access.revision)
     return check_copy(Path(found), repo) if isinstance(found, str) else None
 
 
@@ -173,14 +187,16 @@ def check_copy(path: Path, repo: str) -> Path:
     return path
 
 
-def create_branch(repo: str, branch: str, token: str | bool | None) -> None:
-    """Creates a branch of a repository, unless there is one of this name."""
-    _api(token).create_branch(repo, branch=branch, exist_ok=True)
+def create_branch(repo: str, access: HubAccess, private: bool | None) -> None:
+    """Creates a branch of a repository, and the repository, unless they are there.
 
-
-def create_repository(repo: str, private: bool | None, token: str | bool | None) -> None:
-    """Creates a repository, unless there is one of this name."""
-    _api(token).create_repo(repo, private=private, exist_ok=True)
+    Args:
+        repo: `OWNER/NAME`.
+        access: the branch, and the user's token.
+        private: whether a new repository is private; None for what its owner has chosen as the default.
+    """
+    _api(access).create_repo(repo, private=private, exist_ok=True)
+    _api(access).create_branch(repo, branch=str(access.revision), exist_ok=True)
 
 
 @contextlib.contextmanager
@@ -249,5 +265,5 @@ def _wait(response: object) -> str:
     return f": wait {seconds} seconds" if seconds.isdigit() else ": wait some minutes"
 
 
-def _api(token: str | bool | None) -> HfApi:
-    return HfApi(token=token, library_name=LIBRARY, library_version=__version__)
+def _api(access: HubAccess) -> HfApi:
+    return HfApi(token=access.token, library_name=LIBRARY, library_version=__version__)

@@ -10,7 +10,6 @@ Never pickle: weights are read from, and written to, safetensors alone.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -25,10 +24,11 @@ from torch import nn
 from ..errors import InputError
 from ..files import atomic_target, writable_folder
 from ..model.config import Architecture
-from . import files as prior_files
 from . import hub
 from .card import GENERATED, LICENSE, TAGS, card_text
+from .files import CARD, identity, read_networks, write_prior
 from .find import bundled_priors, describe_repository, find_prior
+from .hub import HubAccess
 from .networks import PriorConfig, PriorNetworks
 
 __all__ = ["Prior", "bundled_priors", "describe_repository", "load_prior"]
@@ -80,7 +80,7 @@ class Prior(nn.Module, PyTorchModelHubMixin, library_name=hub.LIBRARY, license=L
     @property
     def id(self) -> str:
         """12 hexadecimal digits of configuration and weights, the same wherever it is stored and in whichever bits."""
-        return prior_files.identity(self.config, self.networks)
+        return identity(self.config, self.networks)
 
     @property
     def is_bundled(self) -> bool:
@@ -184,44 +184,20 @@ class Prior(nn.Module, PyTorchModelHubMixin, library_name=hub.LIBRARY, license=L
             PriorUnavailableError: the Hub does not give it now, or not to this user; the message says what to do.
             InputError: there is none, or it is damaged or not safe to load.
         """
-        return _load(
-            cls,
-            repo_or_dir,
-            revision,
-            token=token,
-            cache_dir=cache_dir,
-            local_files_only=local_files_only,
-            device=device,
-            bundled=False,
-        )
+        access = HubAccess(revision, token, cache_dir, local_files_only)
+        return _load(cls, repo_or_dir, access, device=device, bundled=False)
 
     @classmethod
-    def _from_pretrained(
-        cls,
-        *,
-        model_id: str,
-        revision: str | None = None,
-        token: str | bool | None = None,
-        cache_dir: str | Path | None = None,
-        local_files_only: bool = False,
-        map_location: str = "cpu",
-        **_: Any,
-    ) -> Prior:
-        return cls.from_pretrained(
-            model_id,
-            revision,
-            token=token,
-            cache_dir=cache_dir,
-            local_files_only=local_files_only,
-            device=map_location,
-        )
+    def _from_pretrained(cls, *, model_id: str, map_location: str = "cpu", **options: Any) -> Prior:
+        known = {field.name: options[field.name] for field in fields(HubAccess) if field.name in options}
+        return cls.from_pretrained(model_id, device=map_location, **known)
 
     @classmethod
     def _load_as_pickle(cls, model: Any, model_file: str, map_location: str, strict: bool) -> NoReturn:
         raise InputError(f"{model_file}: pickled weights can run code and are never read")
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        prior_files.write(save_directory, self.config, self.notes, self.networks)
+        write_prior(save_directory, self.config, self.notes, self.networks)
 
     def save_pretrained(
         self,
@@ -253,7 +229,7 @@ class Prior(nn.Module, PyTorchModelHubMixin, library_name=hub.LIBRARY, license=L
         """
         folder = writable_folder(save_directory)
         self._save_pretrained(folder)
-        readme = folder / prior_files.CARD
+        readme = folder / CARD
         if not readme.exists() or GENERATED in readme.read_text(encoding="utf-8", errors="replace"):
             card = self.generate_model_card(**{"repo_id": repo_id, **(model_card_kwargs or {})})
             with atomic_target(readme) as path:
@@ -294,9 +270,8 @@ class Prior(nn.Module, PyTorchModelHubMixin, library_name=hub.LIBRARY, license=L
         hub.check_name(repo_id, branch)
         card = {**(options.pop("model_card_kwargs", None) or {}), "repo_id": repo_id}
         with hub.people_errors(repo_id, branch, to_write=True):
-            if branch not in (None, "main") and not create_pr and not re.match(r"refs/", branch or ""):
-                hub.create_repository(repo_id, private, token)
-                hub.create_branch(repo_id, str(branch), token)
+            if branch and branch != "main" and not create_pr and not branch.startswith("refs/"):
+                hub.create_branch(repo_id, HubAccess(branch, token), private)
             address = super().push_to_hub(
                 repo_id,
                 private=private,
@@ -311,7 +286,7 @@ class Prior(nn.Module, PyTorchModelHubMixin, library_name=hub.LIBRARY, license=L
         return str(getattr(address, "commit_url", address))
 
     def generate_model_card(self, *_: Any, repo_id: str | None = None, **__: Any) -> ModelCard:
-        """The model card, from configuration and notes; see `prior_card`."""
+        """The model card, from configuration and notes; see `card`."""
         return ModelCard(card_text(self.config, self.notes, self.id, repo_id))
 
 
@@ -330,21 +305,12 @@ def load_prior(
     """
     if isinstance(name, str) and revision is None and "@" in name and not Path(name).expanduser().exists():
         name, _, revision = name.partition("@")
-    return _load(
-        Prior,
-        name,
-        revision,
-        token=token,
-        cache_dir=cache_dir,
-        local_files_only=local_files_only,
-        device=device,
-        bundled=True,
-    )
+    return _load(Prior, name, HubAccess(revision, token, cache_dir, local_files_only), device=device, bundled=True)
 
 
-def _load(cls: type[Prior], name: str | Path, revision: str | None, *, device: Any, **options: Any) -> Prior:
-    source = find_prior(name, revision, **options)
-    networks = prior_files.read_networks(source.weights, source.config, source.weights_name)
+def _load(cls: type[Prior], name: str | Path, access: HubAccess, *, device: Any, bundled: bool) -> Prior:
+    source = find_prior(name, access, bundled=bundled)
+    networks = read_networks(source.weights, source.config, source.weights_name)
     prior = cls(source.config, source.notes, networks)
     prior.name, prior.revision = source.name, source.revision
     return prior.to(device or "cpu").eval()

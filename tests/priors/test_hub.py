@@ -16,8 +16,9 @@ from hub_server import HubServer, set_endpoint, set_in_client
 from huggingface_hub import constants
 
 from fiftyone_latent_inr.errors import InputError, PriorUnavailableError
-from fiftyone_latent_inr.priors import files as prior_files
 from fiftyone_latent_inr.priors import hub
+from fiftyone_latent_inr.priors.files import most_bytes
+from fiftyone_latent_inr.priors.hub import HubAccess
 from fiftyone_latent_inr.priors.prior import Prior, describe_repository, load_prior
 
 REPO = "owner/tiny-prior"
@@ -146,7 +147,7 @@ def test_a_refusal_is_one_line(
     assert words in refusal(cache)
     assert not cache.exists()
     with pytest.raises(PriorUnavailableError, match=words):
-        describe_repository(REPO, cache_dir=cache)
+        describe_repository(REPO, HubAccess(cache_dir=cache))
 
 
 def test_a_busy_hub_does_not_keep_one_from_the_cache(server: HubServer, content: dict[str, bytes], cache: Path) -> None:
@@ -203,13 +204,13 @@ def test_without_a_network(
 
 def test_says_how_large_before_it_fetches(server: HubServer, content: dict[str, bytes], cache: Path) -> None:
     commit = server.add(REPO, {**content, "more.bin": b"x" * 5000})
-    info = describe_repository(REPO, cache_dir=cache)
+    info = describe_repository(REPO, HubAccess(cache_dir=cache))
     assert (info.repo, info.revision, info.config, info.problem) == (REPO, commit, priors.CONFIG, None)
     assert info.size_bytes == len(content["config.json"]) + len(content[WEIGHTS])
     assert info.files["more.bin"] == 5000
     assert not server.bodies(WEIGHTS)
     server.add("owner/bert", {"config.json": b'{"model_type": "bert"}', WEIGHTS: content[WEIGHTS]})
-    other = describe_repository("owner/bert", cache_dir=cache)
+    other = describe_repository("owner/bert", HubAccess(cache_dir=cache))
     assert other.config is None and "not a Latent-INR prior" in str(other.problem)
 
 
@@ -237,9 +238,9 @@ def test_large_files_are_refused_before_they_are_fetched(
     server.add(REPO, content)
     server.faults.claim_size = {WEIGHTS: 10**12}
     assert "not downloaded" in refusal(cache)
-    info = describe_repository(REPO, cache_dir=cache)
+    info = describe_repository(REPO, HubAccess(cache_dir=cache))
     assert info.config is None and "not downloaded" in str(info.problem) and info.size_bytes > 10**12
-    server.faults.claim_size = {WEIGHTS: prior_files.most_bytes(priors.CONFIG) + 1}
+    server.faults.claim_size = {WEIGHTS: most_bytes(priors.CONFIG) + 1}
     assert "not downloaded" in refusal(cache)
     assert not server.bodies(WEIGHTS)
     server.faults.claim_size = {"config.json": 2 << 20}
@@ -316,7 +317,7 @@ def test_a_hub_that_is_none(server: HubServer, monkeypatch: pytest.MonkeyPatch) 
     server.repos[REPO].branches["main"] = "../../escape"
     server.repos[REPO].commits["../../escape"] = {}
     with pytest.raises(InputError, match="names no commit"):
-        hub.look_up(REPO, None)
+        hub.look_up(REPO)
 
 
 # ---- another process, as a user has it ---------------------------------------------------------------------------

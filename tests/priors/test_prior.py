@@ -20,8 +20,7 @@ import torch
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.model import Level
-from fiftyone_latent_inr.priors import files as prior_files
-from fiftyone_latent_inr.priors import find as prior_source
+from fiftyone_latent_inr.priors import files, find
 from fiftyone_latent_inr.priors.prior import Prior, bundled_priors, load_prior
 
 
@@ -172,7 +171,7 @@ def test_bundled_ones_have_names(saved: Path, tmp_path: Path, monkeypatch: pytes
     (shelf / "other").mkdir()
     (shelf / "other" / "config.json").write_text("{}")
     (shelf / "file.md").write_text("x")
-    monkeypatch.setattr(prior_source, "hub_models_dir", lambda: shelf)
+    monkeypatch.setattr(find, "hub_models_dir", lambda: shelf)
     assert bundled_priors() == ["tiny-prior"]
     prior = load_prior("tiny-prior")
     assert prior.name == "tiny-prior" and prior.id == priors.make().id
@@ -186,7 +185,7 @@ def test_bundled_ones_have_names(saved: Path, tmp_path: Path, monkeypatch: pytes
     def gone() -> Path:
         raise FileNotFoundError
 
-    monkeypatch.setattr(prior_source, "hub_models_dir", gone)
+    monkeypatch.setattr(find, "hub_models_dir", gone)
     assert bundled_priors() == []
 
 
@@ -233,7 +232,7 @@ def test_strange_configurations(saved: Path, content: bytes, message: str) -> No
 
 
 def test_absurd_sizes_are_refused_before_anything_is_made(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prior_files, "PriorNetworks", None)
+    monkeypatch.setattr(files, "PriorNetworks", None)
     edited_config(saved, lambda c: c["prior"].update(hidden=10**12))
     assert "hidden" in refusal(saved)
     level = {"spacing": 8, "channels": 65_536, "copies": 400}
