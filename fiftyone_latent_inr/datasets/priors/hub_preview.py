@@ -9,6 +9,7 @@ from pathlib import Path
 from ...errors import InputError
 from ...priors.files import CONFIG, WEIGHTS
 from ...priors.find import RepositoryInfo, describe_repository, find_prior
+from ...priors.hub import HubAccess
 from .known_priors import in_words
 
 _SECONDS = 30
@@ -61,6 +62,6 @@ def _ask(repo: str, revision: str | None, token: str | None) -> RepositoryInfo:
 @lru_cache(maxsize=64)
 def _asked(repo: str, revision: str | None, token: str | None, when: int) -> RepositoryInfo | InputError:
     try:
-        return describe_repository(repo, revision, token)
+        return describe_repository(repo, HubAccess(revision, token))
     except InputError as error:  # remembered, too: a Hub that does not answer takes seconds to say so
         return error

@@ -16,6 +16,7 @@ from ...errors import InputError, PriorUnavailableError
 from ...files import atomic_target, writable_folder
 from ...priors.files import CONFIG, WEIGHTS
 from ...priors.find import bundled_priors, find_prior
+from ...priors.hub import HubAccess
 from ...priors.networks import PriorConfig
 from ...priors.prior import Prior, load_prior
 from ..progress import Reporter
@@ -85,7 +86,7 @@ def check_prior(prior: str, preset: str, teacher: str | None) -> None:
         InputError: there is no such prior, or the fits cannot start from it.
     """
     try:
-        config = find_prior(prior, local_files_only=True).config
+        config = find_prior(prior, HubAccess(local_files_only=True)).config
     except PriorUnavailableError:
         return  # on the Hub: fetched, and checked again, when the fit runs
     if config.preset != preset:
