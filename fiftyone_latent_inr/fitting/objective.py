@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from ..model import LatentINR
-from ..model.inr import latents_between
+from ..model.curves import latents_between
 from .losses import alignment_loss, reconstruction_loss
 
 log = logging.getLogger(__name__)

@@ -1,7 +1,8 @@
 """The model: torch only. Latent dictionary, hypernetwork, field."""
 
 from .config import Architecture, GridLevel, Level, ModelConfig
-from .inr import LatentINR, catmull_rom, pixel_grid
+from .curves import catmull_rom
+from .inr import LatentINR, pixel_grid
 from .tensors import SEMANTIC, TensorSpec, model_views, tensor_specs, tensor_views
 
 __all__ = [

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -19,7 +18,8 @@ from torch import Tensor
 
 from ..model.field import Field, bilinear
 from ..model.inr import LatentINR
-from . import threads as workers
+from .frame_networks import FrameNetworks, frame_networks
+from .threads import run_all
 
 # Of a block on a CPU: at most so many points, fewer where a point takes many numbers (in all, 4 bytes each, at once).
 _MOST_POINTS_CPU = 8192
@@ -29,23 +29,6 @@ POINTS_GPU = 1_048_576
 
 _log = logging.getLogger(__name__)
 _kernel_works = True
-
-
-@dataclass(frozen=True)
-class FrameNetworks:
-    """B frames' own networks, ready to be asked for points.
-
-    Attributes:
-        grids: a level each, (P, C, rows, cols) where frames share it, (B, P, C, rows, cols) where copies were mixed.
-        control: (B, P, 2, R, Q) displacements (x, y) at the warps' control points; None without warps.
-        weights: a layer each, (B, out, in).
-        biases: a layer each, (B, out).
-    """
-
-    grids: list[Tensor]
-    control: Tensor | None
-    weights: list[Tensor]
-    biases: list[Tensor]
 
 
 def is_point_field(model: Any) -> bool:
@@ -66,7 +49,7 @@ def draw_frames(
     """Draws whole frames of a model that `is_point_field`; equals `render` at `pixel_grid` up to float rounding.
 
     On a CPU it takes as many threads as torch has been given; what is drawn depends neither on their number nor on
-    what else is drawn with a frame. On a GPU it takes the kernel of `kernels`, where that can be used.
+    what else is drawn with a frame. On a GPU it takes the kernel of `triton_kernel`, where that can be used.
 
     Args:
         model: the networks.
@@ -85,7 +68,7 @@ def draw_frames(
     frames = latents.shape[0]
     height, width = size
     if _on_cpu(latents):
-        run, together = workers.run_all, 1
+        run, together = run_all, 1
         widest = max(model.config.features, model.config.hidden) + 2 * model.config.hidden
         rows = _rows(min(_MOST_POINTS_CPU, _NUMBERS_CPU // widest), size)
     else:
@@ -117,33 +100,6 @@ def draw_frames(
 def to_bytes(colours: Tensor) -> Tensor:
     """Colours 0 to 1 of any shape -> uint8, nearest, clamped."""
     return colours.mul(255).round_().clamp_(0, 255).to(torch.uint8)
-
-
-def frame_networks(model: LatentINR, latents: Tensor) -> FrameNetworks:
-    """What the hypernetwork makes of the shared field for (B, D) latents."""
-    config, field = model.config, model.field
-    predicted = model.hypernetwork(latents)
-    frames = latents.shape[0]
-    widths = [config.planes * level.channels * level.copies for level in config.levels]
-    grids, scales = [], []
-    for grid, level, mix in zip(field.grids, config.levels, (1 + predicted["mix"]).split(widths, 1), strict=True):
-        if level.copies == 1:
-            grids.append(grid)
-            scales.append(mix)  # of what is read, and so of the first layer's weights
-        else:
-            shape = config.planes, level.channels, level.copies
-            mixed = torch.einsum("bpck,pckn->bpcn", mix.view(frames, *shape), grid.view(*shape, -1))
-            grids.append(mixed.view(frames, *shape[:2], level.rows, level.cols))
-            scales.append(mix.new_ones(frames, config.planes * level.channels))
-    weights, biases = [], []
-    for k, (weight, bias) in enumerate(zip(field.weights, field.biases, strict=True)):
-        inputs = 1 + predicted[f"in{k}"] if k else torch.cat(scales, 1)
-        weights.append(weight * ((1 + predicted[f"out{k}"])[:, :, None] * inputs[:, None]))
-        biases.append(bias + predicted[f"shift{k}"])
-    control = predicted.get("warp")
-    if control is not None:
-        control = config.warp_scale * control.view(frames, config.planes, 2, config.warp_rows, config.warp_cols)
-    return FrameNetworks(grids, control, weights, biases)
 
 
 class _Columns:
@@ -236,10 +192,10 @@ def _by_kernel(model: LatentINR, latents: Tensor, size: tuple[int, int], as_byte
     """The frames as the GPU's kernel draws them; None where it cannot be used."""
     global _kernel_works
     try:
-        from . import triton_kernel as kernels
+        from . import triton_kernel
 
         networks = frame_networks(model, latents)
-        return kernels.draw(networks, size, as_bytes) if kernels.can_draw(networks, size) else None
+        return triton_kernel.draw(networks, size, as_bytes) if triton_kernel.can_draw(networks, size) else None
     except torch.cuda.OutOfMemoryError:
         raise
     except Exception as error:

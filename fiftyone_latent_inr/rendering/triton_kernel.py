@@ -4,12 +4,12 @@
           -> relu -> layers -> colour
 
 Triton, which comes with torch's CUDA builds, compiles it for each shape of model when it is first drawn. Importing
-this module needs Triton. The reference is `frames.draw_frames` without it.
+this module needs Triton. The reference is `row_blocks.draw_frames` without it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,8 +17,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from .row_blocks import FrameNetworks
+from .frame_networks import FrameNetworks
 
 # Pixels that a program draws, and its warps of threads. With four warps numbers spill from the registers.
 _BLOCK = 128

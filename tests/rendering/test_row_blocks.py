@@ -12,9 +12,9 @@ import torch
 from field_models import ARCHITECTURES, field_model
 from torch import Tensor
 
-from fiftyone_latent_inr import model as package
+from fiftyone_latent_inr import rendering
 from fiftyone_latent_inr.model import LatentINR, pixel_grid
-from fiftyone_latent_inr.rendering import row_blocks as frames
+from fiftyone_latent_inr.rendering import row_blocks
 from fiftyone_latent_inr.rendering.row_blocks import draw_frames, is_point_field, to_bytes
 
 
@@ -32,7 +32,7 @@ def reference(model: LatentINR, latents: Tensor, size: tuple[int, int]) -> Tenso
 @pytest.mark.parametrize("size", [(24, 32), (48, 64), (31, 45), (7, 5), (1, 1), (3, 700)])
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_frames_are_what_render_draws(name: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frames, "_MOST_POINTS_CPU", 200)  # several blocks, the last one smaller
+    monkeypatch.setattr(row_blocks, "_MOST_POINTS_CPU", 200)  # several blocks, the last one smaller
     model = field_model(name)
     latents = model.latents_at(torch.tensor([0.0, 1.5, 4.0]))
     expected = reference(model, latents, size)
@@ -61,7 +61,7 @@ def test_several_frames_at_once_as_without_a_kernel_on_a_gpu(
     name: str, points: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = field_model(name)
-    monkeypatch.setattr(frames, "_on_cpu", lambda latents: False)
+    monkeypatch.setattr(row_blocks, "_on_cpu", lambda latents: False)
     drawn = draw_frames(model, model.latents, (24, 32), points=points)
     torch.testing.assert_close(drawn, reference(model, model.latents, (24, 32)), rtol=1e-4, atol=1e-4)
 
@@ -86,14 +86,14 @@ def test_only_the_plain_field_is_drawn_this_way() -> None:
 def test_without_a_kernel_torch_draws_and_says_so_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    broken = ModuleType("kernels")
+    broken = ModuleType("triton_kernel")
     broken.can_draw = lambda networks, size: True
     broken.draw = lambda networks, size, as_bytes: int("no\nnumber")
-    monkeypatch.setattr(package, "kernels", broken, raising=False)
-    monkeypatch.setitem(sys.modules, f"{package.__name__}.kernels", broken)
-    monkeypatch.setattr(frames, "_kernel_works", True)
+    monkeypatch.setattr(rendering, "triton_kernel", broken, raising=False)
+    monkeypatch.setitem(sys.modules, f"{rendering.__name__}.triton_kernel", broken)
+    monkeypatch.setattr(row_blocks, "_kernel_works", True)
     model = field_model("copies")
-    monkeypatch.setattr(frames, "_kernel_wanted", lambda latents: frames._kernel_works)
+    monkeypatch.setattr(row_blocks, "_kernel_wanted", lambda latents: row_blocks._kernel_works)
     expected = reference(model, model.latents, (24, 32))
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
@@ -106,24 +106,24 @@ def test_the_kernel_is_for_gpus_and_can_be_switched_off(monkeypatch: pytest.Monk
     class OnGPU:
         device = torch.device("cuda")
 
-    monkeypatch.setattr(frames, "_kernel_works", True)
+    monkeypatch.setattr(row_blocks, "_kernel_works", True)
     monkeypatch.delenv("LATENT_INR_KERNELS", raising=False)
-    assert frames._kernel_wanted(OnGPU()) and not frames._kernel_wanted(torch.zeros(1))
+    assert row_blocks._kernel_wanted(OnGPU()) and not row_blocks._kernel_wanted(torch.zeros(1))
     monkeypatch.setenv("LATENT_INR_KERNELS", "0")
-    assert not frames._kernel_wanted(OnGPU())
+    assert not row_blocks._kernel_wanted(OnGPU())
 
 
 def test_a_full_memory_is_not_the_kernels_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    full = ModuleType("kernels")
+    full = ModuleType("triton_kernel")
 
     def draw(*_: object) -> Tensor:
         raise torch.cuda.OutOfMemoryError("full")
 
     full.can_draw, full.draw = lambda networks, size: True, draw
-    monkeypatch.setattr(package, "kernels", full, raising=False)
-    monkeypatch.setitem(sys.modules, f"{package.__name__}.kernels", full)
-    monkeypatch.setattr(frames, "_kernel_wanted", lambda latents: True)
+    monkeypatch.setattr(rendering, "triton_kernel", full, raising=False)
+    monkeypatch.setitem(sys.modules, f"{rendering.__name__}.triton_kernel", full)
+    monkeypatch.setattr(row_blocks, "_kernel_wanted", lambda latents: True)
     model = field_model("copies")
     with pytest.raises(torch.cuda.OutOfMemoryError):
         draw_frames(model, model.latents, (24, 32))
-    assert frames._kernel_works
+    assert row_blocks._kernel_works

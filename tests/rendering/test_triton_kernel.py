@@ -14,6 +14,8 @@ from field_models import ARCHITECTURES, field_model
 
 from fiftyone_latent_inr.fitting import PRESETS
 from fiftyone_latent_inr.model import LatentINR
+from fiftyone_latent_inr.rendering import row_blocks
+from fiftyone_latent_inr.rendering.frame_networks import FrameNetworks, frame_networks
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="needs Triton")
 
@@ -22,25 +24,24 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 def check(name: str, device: str, sizes: tuple[tuple[int, int], ...]) -> None:
     """The kernel's drawings of a model are those of torch."""
-    from fiftyone_latent_inr.rendering import row_blocks as frames
-    from fiftyone_latent_inr.rendering import triton_kernel as kernels
+    from fiftyone_latent_inr.rendering import triton_kernel
 
     model = field_model(name)
     for size in sizes:
         latents = model.cpu().latents[:2]
-        expected = frames.draw_frames(model, latents, size)
-        networks = frames.frame_networks(model.to(device), latents.to(device))
-        assert kernels.can_draw(networks, size)
-        drawn = kernels.draw(networks, size, as_bytes=False).cpu()
+        expected = row_blocks.draw_frames(model, latents, size)
+        networks = frame_networks(model.to(device), latents.to(device))
+        assert triton_kernel.can_draw(networks, size)
+        drawn = triton_kernel.draw(networks, size, as_bytes=False).cpu()
         torch.testing.assert_close(drawn, expected, rtol=5e-4, atol=5e-4)
-        levels = kernels.draw(networks, size, as_bytes=True).cpu()
-        differ = (levels.int() - frames.to_bytes(expected).int()).abs()
+        levels = triton_kernel.draw(networks, size, as_bytes=True).cpu()
+        differ = (levels.int() - row_blocks.to_bytes(expected).int()).abs()
         assert levels.shape == expected.shape and differ.max() <= 1 and differ.float().mean() < 1e-2
 
 
 def test_the_interpreted_kernel_draws_the_same() -> None:
     """In a process of its own: Triton reads the setting when the kernel is made."""
-    code = "from test_kernels import *\nfor name in ARCHITECTURES: check(name, 'cpu', ((9, 31),))"
+    code = "from test_triton_kernel import *\nfor name in ARCHITECTURES: check(name, 'cpu', ((9, 31),))"
     here = Path(__file__).parent
     paths = os.pathsep.join(map(str, (here, here.parent / "helpers", here.parents[1])))
     environment = {**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": paths, **ONE_THREAD}
@@ -49,14 +50,13 @@ def test_the_interpreted_kernel_draws_the_same() -> None:
 
 
 def test_wide_models_are_left_to_torch() -> None:
-    from fiftyone_latent_inr.rendering import row_blocks as frames
-    from fiftyone_latent_inr.rendering import triton_kernel as kernels
+    from fiftyone_latent_inr.rendering import triton_kernel
 
     model = field_model("copies")
-    networks = frames.frame_networks(model, model.latents)
-    assert kernels.can_draw(networks, (24, 32)) and not kernels.can_draw(networks, (30_000, 30_000))
-    wide = frames.FrameNetworks(networks.grids, None, [torch.zeros(1, 65, 3), torch.zeros(1, 3, 65)], [])
-    assert not kernels.can_draw(wide, (24, 32))
+    networks = frame_networks(model, model.latents)
+    assert triton_kernel.can_draw(networks, (24, 32)) and not triton_kernel.can_draw(networks, (30_000, 30_000))
+    wide = FrameNetworks(networks.grids, None, [torch.zeros(1, 65, 3), torch.zeros(1, 3, 65)], [])
+    assert not triton_kernel.can_draw(wide, (24, 32))
 
 
 @pytest.mark.gpu
@@ -70,14 +70,13 @@ def test_the_kernel_draws_the_same_on_a_card(name: str) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_on_a_card_are_within_half_a_level(preset: str) -> None:
-    from fiftyone_latent_inr.rendering import row_blocks as frames
 
     torch.manual_seed(0)
     model = LatentINR(PRESETS[preset].architecture.for_video(8, 180, 320)).requires_grad_(False)
     for grid in model.field.grids:
         grid.mul_(15)
-    expected = frames.draw_frames(model, model.latents, (180, 320))
+    expected = row_blocks.draw_frames(model, model.latents, (180, 320))
     model.to("cuda")
-    drawn = frames.draw_frames(model, model.latents, (180, 320)).cpu()
-    assert frames._kernel_works and expected.std() > 0.1
+    drawn = row_blocks.draw_frames(model, model.latents, (180, 320)).cpu()
+    assert row_blocks._kernel_works and expected.std() > 0.1
     assert (drawn - expected).abs().max() <= 0.5 / 255
