@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import FloatArray
 from . import side_info as side
-from .quantisation import FloatArray, step_of_index
+from .quantisation import step_of_index
 from .range_coder import Coder, IntArray
 
 MIN_STEP = 8  # the smallest normal float32

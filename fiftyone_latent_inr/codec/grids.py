@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import DoubleArray
 from . import side_info as side
 from . import zero_blocks as blocks
 from .distributions import SHAPES
-from .lattice import MAX_WEIGHT, FloatArray, Pass, Plane, num_weights, passes, weight_class
+from .lattice import MAX_WEIGHT, Pass, Plane, num_weights, passes, weight_class
 from .range_coder import Coder, IntArray, Meter
 from .version import VERSION
 
@@ -256,7 +257,7 @@ def _fit(plan: Plan, levels: IntArray, codes: Codes, members: list[int]) -> IntA
     # where several spacings share weights most distances are not known yet: magnitudes stand for them
     rough = _plane(plan, codes, levels, members, flags)
     rough.start(Meter(), 0, values)
-    features: dict[tuple[int, int], list[FloatArray]] = {}
+    features: dict[tuple[int, int], list[DoubleArray]] = {}
     for step in steps:
         key = (weight_class(step.half, plan.classes), step.kind)
         if len(alike[key]) == 1:
@@ -277,7 +278,7 @@ def _fit(plan: Plan, levels: IntArray, codes: Codes, members: list[int]) -> IntA
     return np.asarray(weights[0], np.int32)
 
 
-def _fit_pass(samples: FloatArray) -> IntArray:
+def _fit_pass(samples: DoubleArray) -> IntArray:
     """Weights of one pass: locations by least squares weighted with the spreads, and spreads given the locations.
 
     The spreads' fit repeats least squares weighted by 1 / spread ** 2, which ends at the most likely spreads of double
@@ -297,7 +298,7 @@ def _fit_pass(samples: FloatArray) -> IntArray:
     return np.concatenate([location, distance]).astype(np.int32)
 
 
-def _solve(a: FloatArray, b: FloatArray, spread: FloatArray) -> FloatArray:
+def _solve(a: DoubleArray, b: DoubleArray, spread: DoubleArray) -> DoubleArray:
     weight = 1 / spread**2
     weighted = (a * weight[:, None]).T
     ridge = 1e-3 * float(weight.sum()) + 1e-9

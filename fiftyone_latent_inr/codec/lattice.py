@@ -23,11 +23,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import DoubleArray
 from .distributions import LEVELS
 from .range_coder import Coder, IntArray
 from .zero_blocks import Flags
 
-FloatArray = npt.NDArray[np.float64]
 Picked = npt.NDArray[np.intp]  # flat indices of nodes
 Group = tuple[tuple[int, int], ...]  # neighbours that share a weight
 
@@ -186,7 +186,7 @@ class Plane:
                 self._enter(step.half)
             self.put(step, part, chosen, found, np.abs((found << 4) - mean))
 
-    def samples(self, step: Pass, values: IntArray, most: int) -> FloatArray:
+    def samples(self, step: Pass, values: IntArray, most: int) -> DoubleArray:
         """What the encoder fits a pass's weights to.
 
         Returns:

@@ -17,10 +17,11 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import FloatArray
 from . import channels, grids, sequences
 from . import side_info as side
 from .distributions import LEVELS, SHAPES
-from .quantisation import FloatArray, step_index
+from .quantisation import step_index
 from .range_coder import Coder, Decoder, Encoder, IntArray, Meter
 from .version import VERSION
 

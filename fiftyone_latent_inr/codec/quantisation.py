@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import FloatArray
+
 MAX_CODE = (1 << 15) - 1
 # Larger values never occur in a fit that converged; refusing them keeps code * step finite in float32.
 MAX_MAGNITUDE = 1e29
 
-FloatArray = npt.NDArray[np.float32]
 CodeArray = npt.NDArray[np.int16]
 
 _KEPT = 0xFFF00000  # sign, exponent and three bits of a float32

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import DoubleArray
 from . import side_info as side
 from .distributions import LEVELS, NUM_LEVELS
 from .range_coder import Coder, IntArray
 
 Codes = npt.NDArray[np.int16]
-FloatArray = npt.NDArray[np.float64]
 
 MAX_SLOPE = 4
 
@@ -114,7 +114,7 @@ def choose(codes: Codes) -> tuple[IntArray, Plan]:
     return best[1], best[2]
 
 
-def _fit(values: IntArray, follow: int, slope: int) -> tuple[FloatArray, IntArray]:
+def _fit(values: IntArray, follow: int, slope: int) -> tuple[DoubleArray, IntArray]:
     """Bits of each column (frames, columns), about, and its level at the shortest distance in time."""
     count = len(values)
     doublings, offs = [len(halves(count))], [np.abs(values[:1]).astype(np.float64)]

@@ -15,13 +15,12 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-import numpy.typing as npt
 
+from ..arrays import FloatArray, Frame, Frames, check_frames
 from ..errors import InputError
 from .resize import area_resize
 
-Frame = npt.NDArray[np.uint8]
-Thumbnail = npt.NDArray[np.float32]
+Thumbnail = FloatArray  # (h, w, 3)
 
 # How many frames a flash may last, and so how long it takes until a cut is certain.
 MAX_FLASH = 3
@@ -95,17 +94,15 @@ class CutFinder:
         return False
 
     def _check(self, frame: Frame) -> None:
-        shape, kind = np.shape(frame), getattr(frame, "dtype", type(frame).__name__)
-        if kind != np.uint8 or len(shape) != 3 or shape[-1] != 3 or 0 in shape:
-            raise InputError(f"frames to find cuts in must be uint8 (H, W, 3), not {kind} {shape}")
-        if shape != (self._shape or shape):
+        check_frames(frame, "frames to find cuts in", single=True)
+        if frame.shape != (self._shape or frame.shape):
             raise InputError(
-                f"frames to find cuts in must be of one size, not {shape} after {self._shape}; resize them"
+                f"frames to find cuts in must be of one size, not {frame.shape} after {self._shape}; resize them"
             )
-        self._shape = shape
+        self._shape = frame.shape
 
 
-def find_cuts(frames: npt.NDArray[np.uint8] | Iterable[Frame]) -> tuple[int, ...]:
+def find_cuts(frames: Frames | Iterable[Frame]) -> tuple[int, ...]:
     """Where a new scene begins.
 
     Hard cuts are found, down to scenes of a single frame. Motion, pans, flashes and lost frames (up to `MAX_FLASH`),
@@ -186,13 +183,13 @@ def _thumbnail(frame: Frame) -> Thumbnail:
     return np.asarray((tall[:, :-2] + tall[:, 1:-1] + tall[:, 2:]) / np.float32(9))
 
 
-def _blocks(plane: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _blocks(plane: FloatArray) -> FloatArray:
     """(h, w) or (h, w, C) -> the mean of each block, (h / 4, w / 4) or (h / 4, w / 4, C)."""
     height, width = plane.shape[:2]
     parts = plane.reshape(height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK, *plane.shape[2:])
     return np.asarray(parts.mean(axis=(1, 3)))
 
 
-def _spread(means: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _spread(means: FloatArray) -> FloatArray:
     """The way back from `_blocks`: each mean over the whole of its block."""
     return means.repeat(_BLOCK, axis=0).repeat(_BLOCK, axis=1)

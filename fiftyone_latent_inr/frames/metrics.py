@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import Frames, check_frames
 from ..errors import InputError
 
 if TYPE_CHECKING:
@@ -29,10 +30,8 @@ _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 _CHUNK_BYTES = 1 << 24
 
-Video = npt.NDArray[np.uint8]
 
-
-def psnr_per_frame(a: Video, b: Video) -> npt.NDArray[np.float64]:
+def psnr_per_frame(a: Frames, b: Frames) -> npt.NDArray[np.float64]:
     """Peak signal-to-noise ratio of each frame, over its three channels together.
 
     Args:
@@ -53,7 +52,7 @@ def psnr_per_frame(a: Video, b: Video) -> npt.NDArray[np.float64]:
     return np.asarray(np.minimum(values, MAX_PSNR))
 
 
-def psnr(a: Video, b: Video) -> float:
+def psnr(a: Frames, b: Frames) -> float:
     """Mean over frames of the PSNR of each, the figure that the literature on neural video reports.
 
     Args:
@@ -71,7 +70,7 @@ def psnr(a: Video, b: Video) -> float:
     return float(psnr_per_frame(a, b).mean())
 
 
-def ms_ssim(a: Video, b: Video) -> float:
+def ms_ssim(a: Frames, b: Frames) -> float:
     """Multi-scale structural similarity (Wang 2003), each channel on its own, mean over channels and frames.
 
     Five scales with the weights of the paper, where the smaller side has at least 176 pixels. Smaller
@@ -113,28 +112,25 @@ def bpp(num_bytes: int, num_frames: int, height: int, width: int) -> float:
 
 def _check(a: Any, b: Any) -> None:
     for video in (a, b):
-        if not isinstance(video, np.ndarray) or video.dtype != np.uint8:
-            raise InputError("videos to compare must be uint8 arrays (T, H, W, 3)")
-        if video.ndim != 4 or video.shape[-1] != 3 or not video.size:
-            raise InputError(f"videos to compare must be of shape (T, H, W, 3), not {video.shape}")
+        check_frames(video, "videos to compare")
     if a.shape != b.shape:
         raise InputError(f"videos to compare differ in shape: {a.shape} and {b.shape} (T, H, W, 3)")
 
 
-def _chunks(a: Video, b: Video) -> Iterator[tuple[Video, Video]]:
+def _chunks(a: Frames, b: Frames) -> Iterator[tuple[Frames, Frames]]:
     step = max(1, _CHUNK_BYTES // (4 * math.prod(a.shape[1:])))
     for start in range(0, len(a), step):
         yield a[start : start + step], b[start : start + step]
 
 
-def _squared_errors(a: Video, b: Video) -> npt.NDArray[np.float64]:
+def _squared_errors(a: Frames, b: Frames) -> npt.NDArray[np.float64]:
     """Summed over each frame, exactly: float64 holds integers up to 2 ** 53."""
     difference = (a.astype(np.int16) - b).reshape(len(a), -1).astype(np.float32)
     # A square is at most 65025, exact in float32; their sum is taken in float64.
     return np.asarray(np.square(difference).sum(axis=1, dtype=np.float64))
 
 
-def _planes(frames: Video) -> torch.Tensor:
+def _planes(frames: Frames) -> torch.Tensor:
     """(T, H, W, 3) -> float32 (T * 3, 1, H, W): every channel is a picture of its own."""
     import torch
 

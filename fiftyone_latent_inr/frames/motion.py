@@ -16,7 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..model import catmull_rom
+from ..arrays import Frames
+from ..model.curves import catmull_rom
 
 # Smallest side, in pixels, of frames that motion can be seen in.
 LEAST_SIDE = 8
@@ -30,7 +31,7 @@ _MOST_ACCELERATION = 1.5
 _STILL = 0.8
 
 
-def optical_flow(frames: npt.NDArray[np.uint8], gaps: Sequence[int]) -> npt.NDArray[np.float16]:
+def optical_flow(frames: Frames, gaps: Sequence[int]) -> npt.NDArray[np.float16]:
     """Motion from frame k to k + 1, as seen from either.
 
     DIS (Kroeger et al., ECCV 2016), down to full resolution, as OpenCV has it; kept at half the resolution.

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import Frame, Frames
 from ..errors import InputError
 
-Video = npt.NDArray[np.uint8]
 
-
-def area_resize(frames: Video, size: tuple[int, int]) -> Video:
+def area_resize(frames: Frames, size: tuple[int, int]) -> Frames:
     """Resizes frames by area averaging, in integer arithmetic, so that every machine gives the same bytes.
 
     A pixel of the result covers H/h by W/w pixels of the input, fractions counted as such, and is their mean,
@@ -48,7 +47,7 @@ def area_resize(frames: Video, size: tuple[int, int]) -> Video:
     return result
 
 
-def _resize_frame(frame: Video, height: int, width: int) -> Video:
+def _resize_frame(frame: Frame, height: int, width: int) -> Frame:
     if frame.shape[:2] == (height, width):
         return frame
     # Twice the largest sum plus half a unit must fit, for the rounding below.

@@ -13,14 +13,15 @@ import numpy.typing as npt
 import torch
 
 from .. import codec
-from ..codec.quantisation import FloatArray
+from ..arrays import FloatArray, Frame
 from ..devices import pick_device
 from ..errors import BitstreamError, InputError
 from ..files import atomic_target
 from ..model import LatentINR
 from ..model.tensors import SEMANTIC
 from ..priors.reference import PriorReference
-from ..rendering.draw import Frame, draw, follow, join
+from ..rendering.between import follow, join
+from ..rendering.draw import draw
 from .stored import Stored
 
 if TYPE_CHECKING:

@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ..arrays import FloatArray
 from ..errors import InputError
 from ..model.config import ModelConfig
 from .networks import PriorNetworks
-
-FloatArray = npt.NDArray[np.float32]
 
 
 @torch.no_grad()

@@ -13,11 +13,11 @@ from dataclasses import KW_ONLY, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..arrays import FloatArray, Frames
 from ..errors import InputError
 from ..model.config import MAX_PARAMETERS, Architecture, ModelConfig
 from ..model.field import Field
@@ -284,7 +284,7 @@ class PriorNetworks(nn.Module):
         return F.normalize(embeddings, dim=-1) if normalise else embeddings
 
     @torch.no_grad()
-    def embed_frames(self, frames: npt.NDArray[np.uint8], batch: int = 64) -> npt.NDArray[np.float32]:
+    def embed_frames(self, frames: Frames, batch: int = 64) -> FloatArray:
         """Frames, uint8 (T, H, W, 3), in the teacher's space: (T, E), unit norm; `batch` of them at a time."""
         rows = []
         for start in range(0, len(frames), batch):
@@ -292,7 +292,7 @@ class PriorNetworks(nn.Module):
             # channel by channel in memory, which pooling large frames is several times faster on
             pictures = part.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
             rows.append(self.embed(semantic_view(pictures) / 255))
-        embeddings: npt.NDArray[np.float32] = torch.cat(rows).cpu().numpy()
+        embeddings: FloatArray = torch.cat(rows).cpu().numpy()
         return embeddings
 
 

@@ -15,12 +15,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
 import torch
 from huggingface_hub import ModelCard, PyTorchModelHubMixin
-from numpy.typing import NDArray
 from torch import nn
 
+from ..arrays import FloatArray, Frames, check_frames
 from ..errors import InputError
 from ..files import atomic_target, writable_folder
 from ..model.config import Architecture
@@ -92,7 +91,7 @@ class Prior(nn.Module, PyTorchModelHubMixin, library_name=hub.LIBRARY, license=L
         """Where the networks are."""
         return next(self.networks.parameters()).device
 
-    def embed_frames(self, frames: NDArray[np.uint8], batch_size: int = 64) -> NDArray[np.float32]:
+    def embed_frames(self, frames: Frames, batch_size: int = 64) -> FloatArray:
         """Embed every frame by itself into the teacher's space, without the teacher.
 
         Args:
@@ -107,8 +106,7 @@ class Prior(nn.Module, PyTorchModelHubMixin, library_name=hub.LIBRARY, license=L
         """
         if self.config.teacher is None:
             raise InputError(f"prior {self.name} was pretrained without a teacher: it cannot embed frames")
-        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape:
-            raise InputError(f"frames must be uint8 (T, H, W, 3), got {frames.dtype} {frames.shape}")
+        check_frames(frames)
         return self.networks.embed_frames(frames, batch_size)
 
     def check_teacher(self, teacher_id: str | None) -> None:

@@ -143,7 +143,11 @@ def _centres(pixels: int, device: torch.device) -> Tensor:
 
 def _between_nodes(nodes: int, pixels: int) -> Tensor:
     """(pixels, nodes) weights of linear interpolation at pixel centres; the outer nodes lie on the frame's edges."""
-    where = (torch.arange(pixels, dtype=torch.float64) + 0.5) * ((nodes - 1) / pixels)
+    return linear_weights((torch.arange(pixels, dtype=torch.float64) + 0.5) * ((nodes - 1) / pixels), nodes)
+
+
+def linear_weights(where: Tensor, nodes: int) -> Tensor:
+    """(N, nodes) weights of linear interpolation at N places, 0 to nodes - 1, between nodes at whole numbers."""
     return (1 - (where[:, None] - torch.arange(nodes)).abs()).clamp_(min=0).float()
 
 

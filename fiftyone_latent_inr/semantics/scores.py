@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import FloatArray, unit_norm
 from ..errors import InputError
 
-Float = NDArray[np.float32]
 
-
-def pool(embeddings: NDArray[np.floating]) -> Float:
+def pool(embeddings: NDArray[np.floating]) -> FloatArray:
     """A video's embedding: the mean of its frames', scaled to unit norm.
 
     Args:
@@ -25,9 +24,7 @@ def pool(embeddings: NDArray[np.floating]) -> Float:
     embeddings = np.asarray(embeddings, np.float32)
     if embeddings.ndim != 2 or len(embeddings) == 0:
         raise InputError(f"pooling needs embeddings of shape (T, E) with T at least 1, got {embeddings.shape}")
-    mean = embeddings.mean(0, dtype=np.float64)
-    unit: Float = (mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float32)
-    return unit
+    return unit_norm(embeddings.mean(0, dtype=np.float64))
 
 
 def recall_at_k(

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 
+from ..arrays import FloatArray, Frames, check_frames
 from ..errors import InputError
 from .teacher_files import SMALL, Source, fetch, find_source, offline_if_unreachable, unavailable
 
@@ -33,8 +33,6 @@ __all__ = ["DEFAULT_TEACHER", "SMALL", "Teacher", "load_teacher"]
 # billion captions; needs no package beyond OpenCLIP, here and in FiftyOne's own `open-clip-torch` at query
 # time. Larger ones (ViT-L-14/laion2b_s32b_b82k: 428 M, 1.7 GB) know more and cost some twenty times as much.
 DEFAULT_TEACHER = "ViT-B-32/laion2b_s34b_b79k"
-
-Float = NDArray[np.float32]
 
 
 class Teacher:
@@ -73,10 +71,10 @@ class Teacher:
     @torch.inference_mode()
     def embed_frames(
         self,
-        frames: NDArray[np.uint8],
+        frames: Frames,
         batch_size: int = 32,
         progress: Callable[[int, int], None] | None = None,
-    ) -> Float:
+    ) -> FloatArray:
         """Embed every frame by itself, with the model's own preprocessing.
 
         Args:
@@ -90,8 +88,7 @@ class Teacher:
         Raises:
             InputError: if `frames` is anything else.
         """
-        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape:
-            raise InputError(f"frames must be uint8 (T, H, W, 3), got {frames.dtype} {frames.shape}")
+        check_frames(frames)
         rows = []
         for start in range(0, len(frames), batch_size):
             # one by one through PIL, as OpenCLIP does: a batched resize of tensors gives other pixels
@@ -102,7 +99,7 @@ class Teacher:
         return np.concatenate(rows)
 
     @torch.inference_mode()
-    def embed_text(self, texts: Sequence[str], batch_size: int = 256) -> Float:
+    def embed_text(self, texts: Sequence[str], batch_size: int = 256) -> FloatArray:
         """Embed texts, as they are: no prompt is put around them.
 
         Args:
@@ -141,8 +138,8 @@ class Teacher:
         model, tag = self._source.model_name, self._source.pretrained
         return "open-clip-torch", {"clip_model": model, "pretrained": tag, "text_prompt": ""}
 
-    def _unit(self, embeddings: torch.Tensor) -> Float:
-        unit: Float = torch.nn.functional.normalize(embeddings.float(), dim=-1).cpu().numpy()
+    def _unit(self, embeddings: torch.Tensor) -> FloatArray:
+        unit: FloatArray = torch.nn.functional.normalize(embeddings.float(), dim=-1).cpu().numpy()
         return unit
 
 

@@ -13,18 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from ..arrays import Frame, Frames
 from ..errors import InputError
-from ..frames.resize import area_resize
 from .reader import VideoReader
 from .writer import write
 
-__all__ = ["Frames", "VideoInfo", "area_resize", "iter_frames", "probe", "read", "write"]
+__all__ = ["Video", "VideoInfo", "iter_frames", "probe", "read", "write"]
 
 _GIB = 1 << 30
-
-Frame = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ class VideoInfo:
 
 
 @dataclass(frozen=True)
-class Frames:
+class Video:
     """A decoded video.
 
     Attributes:
@@ -61,7 +58,7 @@ class Frames:
         source_size: (H, W) before resizing, turned upright.
     """
 
-    array: npt.NDArray[np.uint8]
+    array: Frames
     fps: float
     warnings: tuple[str, ...]
     source_size: tuple[int, int]
@@ -92,7 +89,7 @@ def read(
     size: tuple[int, int] | None = None,
     max_frames: int | None = None,
     max_bytes: int | None = None,
-) -> Frames:
+) -> Video:
     """Decodes a video into memory.
 
     A stream that is damaged on the way gives the frames that decode, and a line in `warnings` that says how
@@ -126,7 +123,7 @@ def read(
         array = np.empty((len(frames), *frames[0].shape), np.uint8)
         for index in range(len(frames) - 1, -1, -1):  # frees each frame once copied: the video is held once
             array[index] = frames.pop()
-        return Frames(array, reader.fps, reader.warnings, reader.source_size)
+        return Video(array, reader.fps, reader.warnings, reader.source_size)
 
 
 def iter_frames(

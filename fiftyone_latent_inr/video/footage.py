@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
-import numpy.typing as npt
 
+from ..arrays import Frame, Frames, check_frames
 from ..errors import InputError
 from ..files import fingerprint
 from ..frames.resize import area_resize
 
-Frame = npt.NDArray[np.uint8]
-Source = str | os.PathLike[str] | npt.NDArray[np.uint8]
+Source = str | os.PathLike[str] | Frames
 
 
 @dataclass
@@ -45,9 +44,8 @@ class Footage:
             raise InputError(f"max_frames must be at least 1, not {self.max_frames}")
         if isinstance(self.source, str | os.PathLike):
             return
-        self.source = frames = np.asarray(self.source)
-        if frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape or frames.dtype != np.uint8:
-            raise InputError(f"frames must be uint8 (T, H, W, 3), not {frames.dtype} {frames.shape}")
+        self.source = np.asarray(self.source)
+        check_frames(self.source)
         if not (np.isfinite(self.fps) and self.fps > 0):
             raise InputError(f"fps must be a positive number, not {self.fps}")
         self.fps = float(self.fps)
@@ -89,7 +87,7 @@ class Footage:
         for frame in self.source[: self.max_frames]:
             yield np.ascontiguousarray(frame if self.size is None else area_resize(frame, self.size))
 
-    def groups(self, counts: list[int], size: tuple[int, int] | None = None) -> Iterator[npt.NDArray[np.uint8]]:
+    def groups(self, counts: list[int], size: tuple[int, int] | None = None) -> Iterator[Frames]:
         """The frames in runs of so many, (count, H, W, 3) each; one run is held at a time.
 
         Args:
@@ -103,7 +101,7 @@ class Footage:
         for count in counts:
             yield self._run(frames, count, size)
 
-    def _run(self, frames: Iterator[Frame], count: int, size: tuple[int, int] | None) -> npt.NDArray[np.uint8]:
+    def _run(self, frames: Iterator[Frame], count: int, size: tuple[int, int] | None) -> Frames:
         run = list(islice(frames, count))
         if len(run) < count or any(frame.shape[:2] != (size or run[0].shape[:2]) for frame in run):
             raise InputError(f"{self.name}: changed while being fitted; fit them again")

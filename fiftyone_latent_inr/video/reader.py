@@ -10,10 +10,9 @@ from types import TracebackType
 from typing import Any
 
 import av
-import numpy as np
-import numpy.typing as npt
 from av.video.reformatter import VideoReformatter
 
+from ..arrays import Frame
 from ..errors import InputError
 from ..files import require_file
 from ..frames.resize import area_resize
@@ -26,8 +25,6 @@ _MIN_FPS, _MAX_FPS = 0.01, 1000.0  # beyond, a time stamp is damaged
 _NOT_VIDEOS = {"tty": "a text file", "hls": "a playlist", "concat": "a playlist", "dash": "a playlist"}
 
 _ATTACHED_PICTURE = 0x400  # FFmpeg's AV_DISPOSITION_ATTACHED_PIC
-
-Frame = npt.NDArray[np.uint8]
 
 
 class VideoReader:

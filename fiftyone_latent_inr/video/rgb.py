@@ -6,10 +6,10 @@ import struct
 
 import av
 import numpy as np
-import numpy.typing as npt
 from av.video.reformatter import VideoReformatter
 
-Frame = npt.NDArray[np.uint8]
+from ..arrays import Frame
+
 Orientation = tuple[bool, bool, bool]  # transpose, flip the rows, flip the columns; in this order
 
 UPRIGHT: Orientation = (False, False, False)

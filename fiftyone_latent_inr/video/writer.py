@@ -12,9 +12,9 @@ from typing import Any
 
 import av
 import numpy as np
-import numpy.typing as npt
 from av.video.reformatter import VideoReformatter
 
+from ..arrays import Frame, check_frames
 from ..errors import InputError
 from ..files import atomic_target, reason
 from .audio import Sound, open_sound
@@ -32,12 +32,10 @@ _FLAGS = SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INP
 _MATRIX_SMPTE170M, _PRIMARIES_BT709, _TRANSFER_BT709, _LIMITED = 6, 1, 1, 1
 _SWS_ITU601 = 5  # libswscale numbers matrices in its own way
 
-Frame = npt.NDArray[np.uint8]
-
 
 def write(
     path: str | os.PathLike[str],
-    frames: Iterable[Frame] | npt.NDArray[np.uint8],
+    frames: Iterable[Frame],
     fps: float | Fraction,
     *,
     crf: float = DEFAULT_CRF,
@@ -151,7 +149,6 @@ def _as_fraction(fps: float | Fraction) -> Fraction:
 
 
 def _check(frame: Any, shape: tuple[int, ...], target: Path) -> None:
-    if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
-        raise InputError(f"cannot write {target}: frames must be uint8 arrays (H, W, 3)")
-    if frame.shape != shape or not frame.size:
+    check_frames(frame, f"cannot write {target}: frames", single=True)
+    if frame.shape != shape:
         raise InputError(f"cannot write {target}: a frame is of shape {frame.shape}, the first one of {shape}")

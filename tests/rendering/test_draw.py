@@ -15,7 +15,8 @@ from fiftyone_latent_inr.frames import metrics
 from fiftyone_latent_inr.frames.resize import area_resize
 from fiftyone_latent_inr.model import LatentINR
 from fiftyone_latent_inr.rendering import draw as drawing
-from fiftyone_latent_inr.rendering.draw import area_weights, draw, follow
+from fiftyone_latent_inr.rendering.between import follow
+from fiftyone_latent_inr.rendering.draw import area_weights, draw
 
 SIZE = (24, 40)
 
