@@ -16,6 +16,7 @@ import pytest
 from fiftyone_latent_inr import video
 from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.frames.metrics import psnr
+from fiftyone_latent_inr.frames.resize import area_resize
 from fiftyone_latent_inr.video.reader import VideoReader
 
 # Formats and odd files
@@ -229,7 +230,7 @@ def test_size_is_area_averaged_frame_by_frame(tmp_path: Path) -> None:
     path = media.encode(tmp_path / "a.mp4", media.moving_square(5))
     full = video.read(path).array
     small = video.read(path, size=(17, 31))
-    assert np.array_equal(small.array, video.area_resize(full, (17, 31)))
+    assert np.array_equal(small.array, area_resize(full, (17, 31)))
     assert small.source_size == (64, 96)
 
 

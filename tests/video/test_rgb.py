@@ -11,6 +11,7 @@ import pytest
 
 from fiftyone_latent_inr import video
 from fiftyone_latent_inr.frames.metrics import psnr
+from fiftyone_latent_inr.frames.resize import area_resize
 
 BT709, BT601 = 1, 6
 LIMITED, FULL = 1, 2
@@ -78,7 +79,7 @@ def test_rotation_is_honoured(tmp_path: Path, clockwise: int, size: tuple[int, i
     path = media.rotated(tmp_path / "a.mp4", stored, clockwise)
     read = video.read(path, size=size)
     assert read.source_size == (48, 32)
-    assert psnr(read.array, upright if size is None else video.area_resize(upright, size)) > 28
+    assert psnr(read.array, upright if size is None else area_resize(upright, size)) > 28
     info = video.probe(path)
     assert (info.height, info.width) == (48, 32)
 
