@@ -10,8 +10,10 @@ import torch
 from .errors import InputError
 
 
-def pick_device(device: str | None) -> torch.device:
-    """The named device, or the GPU where there is one, or the CPU.
+def pick_device(device: str | torch.device | None) -> torch.device:
+    """The device that is named, else the CUDA card where there is one, else the CPU.
+
+    Apple's `mps` can be named, but is never chosen: it has no 64-bit floats, which a fit with a teacher needs.
 
     Raises:
         InputError: the name is not a device, or the device is not there.
@@ -23,7 +25,7 @@ def pick_device(device: str | None) -> torch.device:
         torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"device {device!r} cannot be used ({reason}); leave it out to choose one") from error
+        raise InputError(f"device {str(device)!r} cannot be used ({reason}); leave it out to choose one") from error
     return chosen
 
 

@@ -23,10 +23,11 @@ import torch
 from PIL import Image
 
 from ..arrays import FloatArray, Frames, check_frames
+from ..devices import pick_device
 from ..errors import InputError
 from .teacher_files import SMALL, Source, fetch, find_source, offline_if_unreachable, unavailable
 
-__all__ = ["DEFAULT_TEACHER", "SMALL", "Teacher", "load_teacher"]
+__all__ = ["DEFAULT_TEACHER", "SMALL", "Teacher", "as_teacher", "load_teacher"]
 
 # For search on ordinary hardware: 151 M parameters, 605 MB, 49 patches a frame, so that a CPU embeds a clip
 # in seconds; the architecture of Latent-INR's published retrieval figures; public weights (MIT) trained on two
@@ -148,7 +149,7 @@ def load_teacher(name_or_dir: str | os.PathLike[str], *, device: str | torch.dev
 
     Args:
         name_or_dir: `small`, `ARCH/PRETRAINED` of OpenCLIP, or a directory (see the module).
-        device: a torch device; None takes CUDA, then MPS, then the CPU.
+        device: a torch device; None for the one that `devices.pick_device` chooses.
 
     Returns:
         The teacher, ready to embed. It is exactly the one asked for: nothing falls back to another model.
@@ -162,12 +163,26 @@ def load_teacher(name_or_dir: str | os.PathLike[str], *, device: str | torch.dev
         (1, 64)
     """
     source = find_source(name_or_dir if isinstance(name_or_dir, str) else Path(name_or_dir))
-    device = torch.device(device) if device is not None else _best_device()
+    where = pick_device(device)
     if source.pretrained is None:
-        return _load(source, device)
+        return _load(source, where)
     with offline_if_unreachable():
         fetch(source)
-        return _load(source, device)
+        return _load(source, where)
+
+
+def as_teacher(teacher: Teacher | str | os.PathLike[str] | None, device: str | torch.device | None) -> Teacher | None:
+    """The teacher that is meant by an argument: a loaded one as it is, one by its name loaded, None for none.
+
+    Args:
+        teacher: a loaded teacher, or what `load_teacher` takes, or None.
+        device: where to load it; see `load_teacher`.
+
+    Raises:
+        InputError: see `load_teacher`.
+        TeacherUnavailableError: see `load_teacher`.
+    """
+    return load_teacher(teacher, device=device) if isinstance(teacher, str | os.PathLike) else teacher
 
 
 def _load(source: Source, device: torch.device) -> Teacher:
@@ -182,9 +197,3 @@ def _load(source: Source, device: torch.device) -> Teacher:
             raise unavailable(source, error) from error
         reason = " ".join(str(error).split())[:300]
         raise InputError(f"{source.directory}: OpenCLIP cannot load this teacher: {reason}") from error
-
-
-def _best_device() -> torch.device:
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
