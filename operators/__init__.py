@@ -4,6 +4,10 @@ The App imports this to list its operators, so nothing here imports torch, the z
 before an operator is used.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 from .base import WorkOperator
 from .fit import FitLatentINR
 from .get_prior import GetPrior
@@ -15,7 +19,7 @@ from .refresh import RefreshIndex
 from .super_resolve import SuperResolve
 
 
-def register(plugin):
+def register(plugin: Any) -> None:
     """Called by FiftyOne with the plugin's context; only operators named in `fiftyone.yml` are kept.
 
     Args:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from fiftyone.operators import types
+from typing import Any
 
-from .widgets import add_device, read_device, target
-
-_CRF = 12
+from . import widgets
 
 
-def read_form(ctx, own):
+def read_form(ctx: Any, own: dict[str, Any]) -> tuple[Any, dict[str, Any], dict[str, Any]]:
     """Turns the form into arguments.
 
     Args:
@@ -19,17 +17,20 @@ def read_form(ctx, own):
     Returns:
         the collection to draw, the settings of the drawing, and the options of `draw_dataset`.
     """
-    params = ctx.params
-    settings = {name: _given(params, name, default) for name, default in {**own, "crf": _CRF, "audio": True}.items()}
+    from fiftyone_latent_inr.datasets.drawings.drawing import Drawing
+
+    params, drawing = ctx.params, Drawing()
+    defaults = {**own, "crf": drawing.crf, "audio": drawing.audio}
+    settings = {name: widgets.given(params, name, default) for name, default in defaults.items()}
     options = {
-        "device": read_device(params),
-        "embeddings_field": params.get("embeddings_field") or "latent_inr",
+        "device": widgets.read_device(params),
+        "embeddings_field": params.get("embeddings_field") or widgets.FIT_NAME,
         "overwrite": bool(params.get("overwrite", False)),
     }
-    return target(ctx), settings, options
+    return widgets.target(ctx), settings, options
 
 
-def build_form(ctx, inputs, own, describe):
+def build_form(ctx: Any, inputs: Any, own: dict[str, Any], describe: dict[str, tuple[str, str]]) -> None:
     """Adds the fields, with what is wrong marked at the field, and a line about what is to be done.
 
     Args:
@@ -44,37 +45,24 @@ def build_form(ctx, inputs, own, describe):
     inputs.view_target(ctx, action_description="Draw")
     fields = {}
     for name, default in own.items():
-        label, description = describe[name]
+        label, described = describe[name]
         if isinstance(default, bool):
-            _checkbox(inputs, name, default, label, description)
+            widgets.add_checkbox(inputs, name, default, label, described)
         else:
-            fields[name] = inputs.float(name, default=default, label=label, description=description)
-    fields["crf"] = inputs.float(
-        "crf", default=_CRF, label="Compression (crf)",
-        description="Of the H.264 videos, 0 to 51: lower is better and larger, 12 is visually lossless",
-    )  # fmt: skip
-    _checkbox(inputs, "audio", True, "Sound", "Take the sound of the originals along")
-    add_device(inputs, "Where to draw")
-    fields["embeddings_field"] = inputs.str(
-        "embeddings_field", default="latent_inr", label="Embeddings field",
-        description="That of the fit; the media field is named after it",
-    )  # fmt: skip
-    _checkbox(inputs, "overwrite", False, "Overwrite", "Draw what is up to date again")
+            fields[name] = inputs.float(name, default=default, label=label, description=described)
+    described = "Of the H.264 videos, 0 to 51: lower is better and larger, 12 is visually lossless"
+    fields["crf"] = inputs.float("crf", default=Drawing().crf, label="Compression (crf)", description=described)
+    widgets.add_checkbox(inputs, "audio", Drawing().audio, "Sound", "Take the sound of the originals along")
+    widgets.add_device(inputs, "Where to draw")
+    name, label, described = (
+        "embeddings_field",
+        "Embeddings field",
+        "That of the fit; the media field is named after it",
+    )
+    fields[name] = inputs.str(name, default=widgets.FIT_NAME, label=label, description=described)
+    widgets.add_checkbox(inputs, "overwrite", False, "Overwrite", "Draw what is up to date again")
     samples, settings, options = read_form(ctx, own)
     found = problems(samples, settings, options)
-    for argument, prop in fields.items():
-        if argument in found:
-            prop.invalid, prop.error_message = True, found[argument]
-    if "samples" in found:
-        notice = inputs.view("samples", types.Error(label="Nothing to draw here", description=found["samples"]))
-        notice.invalid, notice.error_message = True, found["samples"]
+    widgets.refuse_all(inputs, fields, found, "Nothing to draw here")
     if not found:
-        inputs.view("status", types.Notice(label=draw_status(samples, Drawing(**settings), options).text()))
-
-
-def _given(params, name, default):
-    return default if params.get(name) is None else params[name]
-
-
-def _checkbox(inputs, name, default, label, description):
-    inputs.bool(name, default=default, label=label, description=description, view=types.CheckboxView())
+        widgets.say(inputs, "status", draw_status(samples, Drawing(**settings), options).text())

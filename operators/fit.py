@@ -1,9 +1,13 @@
-"""The operator "Fit Latent-INR"."""
+"""The operator "Fit Latent-INR", and its form."""
 
 from __future__ import annotations
 
-from .base import VideoOperator, video_config
-from .widgets import build_form, read_form
+from typing import Any
+
+from . import widgets
+from .base import Progress, VideoOperator, video_config
+
+_PRESET, _QUALITY = "balanced", 50
 
 
 class FitLatentINR(VideoOperator):
@@ -17,7 +21,7 @@ class FitLatentINR(VideoOperator):
     verb = "Fit"
 
     @property
-    def config(self):
+    def config(self) -> Any:
         return video_config(
             name="fit",
             label="Fit Latent-INR",
@@ -25,18 +29,84 @@ class FitLatentINR(VideoOperator):
             icon="movie_filter",
         )
 
-    def call(self, samples, **options):
+    def call(self, samples: Any, **options: Any) -> Any:
         from fiftyone_latent_inr import fit_dataset
 
         return fit_dataset(samples, **options)
 
-    def build_form(self, ctx, inputs):
+    def build_form(self, ctx: Any, inputs: Any) -> None:
         build_form(ctx, inputs)
 
-    def work(self, ctx, progress):
+    def work(self, ctx: Any, progress: Progress) -> Any:
         samples, options = read_form(ctx)
         return self.call(samples, progress=progress, **options)
 
-    def resolve_run_name(self, ctx):
+    def resolve_run_name(self, ctx: Any) -> str:
         """The name in the list of delegated runs."""
-        return f"Fit Latent-INR ({ctx.params.get('preset', 'balanced')})"
+        return f"Fit Latent-INR ({ctx.params.get('preset', _PRESET)})"
+
+
+def read_form(ctx: Any) -> tuple[Any, dict[str, Any]]:
+    """Turns the form into arguments.
+
+    Returns:
+        the collection to fit, and the keyword arguments of `fit_dataset`.
+    """
+    params = ctx.params
+    prior = widgets.text(params, "prior")
+    options = {
+        "preset": params.get("preset") or _PRESET,
+        "teacher": widgets.read_teacher(params),
+        "prior": None if prior == widgets.DEFAULT else prior,
+        "device": widgets.read_device(params),
+        "quality": widgets.given(params, "quality", _QUALITY),
+        "embeddings_field": params.get("embeddings_field") or widgets.FIT_NAME,
+        "brain_key": params.get("brain_key") or widgets.FIT_NAME,
+        "overwrite": bool(params.get("overwrite", False)),
+    }
+    return widgets.target(ctx), options
+
+
+def build_form(ctx: Any, inputs: Any) -> None:
+    """Adds the fields, with what is wrong marked at the field, and a line about what is to be done."""
+    from fiftyone_latent_inr.datasets.fit.preview import fit_status, problems
+
+    inputs.view_target(ctx, action_description="Fit")
+    widgets.add_preset(inputs, _PRESET, "How much time to spend on quality")
+    quality, described = {"default": _QUALITY, "min": 0, "max": 100}, "0 to 100: better pictures, or smaller files"
+    fields = {"quality": inputs.float("quality", label="Quality", description=described, **quality)}
+    fields["teacher"] = widgets.add_teacher(
+        inputs,
+        "The model whose space the videos can be searched in: default, small (bundled: plain shapes only), an OpenCLIP "
+        "model as ARCH/PRETRAINED, a folder, or none (no search)",
+    )
+    fields["prior"] = _add_prior(inputs)
+    widgets.add_device(inputs, "Where to fit")
+    for name, label, described in (
+        ("embeddings_field", "Embeddings field", "The other fields are named after it"),
+        ("brain_key", "Brain key", "Name of the similarity index"),
+    ):
+        fields[name] = inputs.str(name, default=widgets.FIT_NAME, label=label, description=described)
+    widgets.add_checkbox(inputs, "overwrite", False, "Overwrite", "Fit what is up to date again")
+    samples, options = read_form(ctx)
+    found = problems(samples, options)
+    widgets.refuse_all(inputs, fields, found, "Nothing to fit here")
+    if not found:
+        widgets.say(inputs, "status", fit_status(samples, options).text())
+
+
+def _add_prior(inputs: Any) -> Any:
+    """Adds the choice of what fits start from."""
+    from fiftyone_latent_inr.datasets.priors.known_priors import known_priors
+
+    known = {name: name for name in (widgets.DEFAULT, widgets.NONE)}
+    known |= {name: f"{name} ({kind})" if kind == "bundled" else kind for name, kind in known_priors().items()}
+    return widgets.add_name(
+        inputs,
+        "prior",
+        known,
+        label="Start from",
+        description="Pretrained hypernetworks: a name, a folder, or OWNER/NAME of the Hugging Face Hub; fits of few "
+        "steps go further from them, whole ones take fewer bytes. Default is fast-prior for the preset fast, "
+        "none for the others",
+    )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from .priors_form import HubOperator, add_repository, hub_config, refuse, repository, say, token
+from typing import Any
+
+from . import widgets
+from .base import HubOperator, Progress, hub_config
 
 
 class GetPrior(HubOperator):
@@ -14,7 +17,7 @@ class GetPrior(HubOperator):
     verb = "Get"
 
     @property
-    def config(self):
+    def config(self) -> Any:
         return hub_config(
             name="get_prior",
             label="Latent-INR: get hypernetworks from the Hub",
@@ -23,32 +26,33 @@ class GetPrior(HubOperator):
             risk_level="medium",
         )
 
-    def call(self, **options):
+    def call(self, **options: Any) -> Any:
         from fiftyone_latent_inr.datasets.priors.known_priors import fetch_prior
 
         return fetch_prior(**options)
 
-    def build_form(self, ctx, inputs):
+    def build_form(self, ctx: Any, inputs: Any) -> None:
         from fiftyone_latent_inr import InputError
         from fiftyone_latent_inr.datasets.priors.hub_preview import describe
 
-        repo = add_repository(ctx, inputs, "OWNER/NAME of the Hugging Face Hub")
+        repo = widgets.add_repository(ctx, inputs, "OWNER/NAME of the Hugging Face Hub")
         revision = inputs.str("revision", label="Revision", description="Branch, tag or commit; empty: main")
-        if repository(ctx) is None:
+        name, asked = widgets.repository(ctx), widgets.text(ctx.params, "revision")
+        if name is None:
             return
         try:
-            say(inputs, "status", describe(repository(ctx), ctx.params.get("revision"), token(ctx)))
+            widgets.say(inputs, "status", describe(name, asked, widgets.token(ctx)))
         except InputError as error:
-            refuse(revision if ctx.params.get("revision") else repo, str(error))
+            widgets.refuse(revision if asked else repo, str(error))
 
-    def work(self, ctx, progress):
+    def work(self, ctx: Any, progress: Progress) -> Any:
         return self.call(
-            repo=repository(ctx) or ctx.params["repo"],
-            revision=ctx.params.get("revision") or None,
-            token=token(ctx),
+            repo=widgets.repository(ctx) or ctx.params["repo"],
+            revision=widgets.text(ctx.params, "revision"),
+            token=widgets.token(ctx),
             progress=progress,
         )
 
-    def resolve_run_name(self, ctx):
+    def resolve_run_name(self, ctx: Any) -> str:
         """The name in the list of delegated runs."""
         return f"Get {ctx.params.get('repo', 'hypernetworks')}"

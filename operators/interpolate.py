@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .base import video_config
 from .reconstruct import Reconstruct
 
@@ -20,7 +22,7 @@ class Interpolate(Reconstruct):
     }
 
     @property
-    def config(self):
+    def config(self) -> Any:
         return video_config(
             name="interpolate",
             label="Latent-INR: interpolate",
@@ -28,11 +30,11 @@ class Interpolate(Reconstruct):
             icon="slow_motion_video",
         )
 
-    def call(self, samples, **options):
+    def call(self, samples: Any, **options: Any) -> Any:
         from fiftyone_latent_inr import interpolate
 
         return interpolate(samples, **options)
 
-    def resolve_run_name(self, ctx):
+    def resolve_run_name(self, ctx: Any) -> str:
         """The name in the list of delegated runs."""
         return f"{self.config.label} x{ctx.params.get('factor', 2):g}"

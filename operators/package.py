@@ -17,13 +17,12 @@ def load() -> ModuleType | None:
     if importlib.util.find_spec(NAME) is not None:
         return importlib.import_module(NAME)
     folder = Path(__file__).resolve().parents[1] / NAME
-    if not (folder / "__init__.py").is_file():
-        return None
-    # Loaded by its place: with the plugin's folder on sys.path, its other folders would become importable,
-    # too
+    # Loaded by its place: with the plugin's folder on sys.path, its other folders would become importable, too
     spec = importlib.util.spec_from_file_location(
         NAME, folder / "__init__.py", submodule_search_locations=[str(folder)]
     )
+    if spec is None or spec.loader is None or not (folder / "__init__.py").is_file():
+        return None
     module = importlib.util.module_from_spec(spec)
     sys.modules[NAME] = module
     spec.loader.exec_module(module)
@@ -45,19 +44,15 @@ def problem(plugin_version: str | None) -> tuple[bool, str] | None:
     except Exception as error:
         return True, f"{NAME} cannot be imported ({type(error).__name__}: {error}); install it again"
     if module is None:
-        return True, (
-            "The Python package is not installed where FiftyOne runs: pip install fiftyone-latent-inr"
-            + (f"=={plugin_version}" if plugin_version else "")
-        )
+        wanted = "fiftyone-latent-inr" + (f"=={plugin_version}" if plugin_version else "")
+        return True, f"The Python package is not installed where FiftyOne runs: pip install {wanted}"
     installed = getattr(module, "__version__", None)
     if installed == plugin_version:
         return None
     text = (
-        f"The plugin is version {plugin_version or 'unknown'}, but the installed package "
-        "fiftyone-latent-inr is "
-        f"{installed or 'unknown'}: update the older one (latent-inr install-plugin, fiftyone plugins "
-        "download "
-        "... --overwrite, or pip install -U fiftyone-latent-inr) and start the App again"
+        f"The plugin is version {plugin_version or 'unknown'}, but the installed package fiftyone-latent-inr is "
+        f"{installed or 'unknown'}: update the older one (latent-inr install-plugin, fiftyone plugins download ... "
+        "--overwrite, or pip install -U fiftyone-latent-inr) and start the App again"
     )
     return _series(installed) != _series(plugin_version), text
 

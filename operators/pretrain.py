@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from fiftyone.operators import types
+from typing import Any
 
-from .base import VideoOperator, video_config
-from .priors_form import refuse, say
-from .widgets import PRESETS, add_device, add_teacher, choices, read_device, read_teacher, target
+from . import widgets
+from .base import Progress, VideoOperator, video_config
 
-_STEPS = 15_000
+_PRESET = "fast"
 
 
 class Pretrain(VideoOperator):
@@ -22,7 +21,7 @@ class Pretrain(VideoOperator):
     verb = "Pretrain"
 
     @property
-    def config(self):
+    def config(self) -> Any:
         return video_config(
             name="pretrain",
             label="Latent-INR: pretrain hypernetworks",
@@ -31,67 +30,61 @@ class Pretrain(VideoOperator):
             default_choice_to_delegated=True,
         )
 
-    def call(self, samples, **options):
+    def call(self, samples: Any, **options: Any) -> Any:
         from fiftyone_latent_inr.datasets.priors.pretrain_dataset import pretrain_dataset, summarise
 
         return summarise(pretrain_dataset(samples, **options))
 
-    def build_form(self, ctx, inputs):
+    def build_form(self, ctx: Any, inputs: Any) -> None:
+        from fiftyone_latent_inr import PretrainConfig
         from fiftyone_latent_inr.datasets.priors.preview import pretrain_status, problems
 
         inputs.view_target(ctx, action_description="Pretrain on")
-        choices(inputs, "preset", PRESETS, "fast", "Preset", "Of the fits that are to start from the result")
-        fields = {
-            "steps": inputs.int(
-                "steps",
-                default=_STEPS,
-                min=1,
-                label="Steps",
-                description="How long to train: what draws learns in the first 2,000, what embeds in all",
-            ),
-            "teacher": add_teacher(inputs, "The model whose space the result embeds videos into, without a fit"),
-        }
-        add_device(inputs, "Where to train")
-        fields["name"] = inputs.str(
-            "name", label="Name", description="Of the folder that keeps them; empty: the dataset's and the preset's"
+        widgets.add_preset(inputs, _PRESET, "Of the fits that are to start from the result")
+        steps, described = (
+            PretrainConfig().steps,
+            "How long to train: what draws learns in the first 2,000, what embeds in all",
         )
-        fields["licence_field"] = inputs.str(
-            "licence_field", label="Licence field", description="Holds the licence of each video, for the model card"
-        )
-        inputs.bool(
-            "resume", default=True, label="Go on", view=types.CheckboxView(),
-            description="With what an earlier run of the same settings has left; otherwise begin anew",
-        )  # fmt: skip
-        samples, options = self._read(ctx)
+        fields = {"steps": inputs.int("steps", default=steps, min=1, label="Steps", description=described)}
+        described = "The model whose space the result embeds videos into, without a fit"
+        fields["teacher"] = widgets.add_teacher(inputs, described)
+        widgets.add_device(inputs, "Where to train")
+        for name, label, described in (
+            ("name", "Name", "Of the folder that keeps them; empty: the dataset's and the preset's"),
+            ("licence_field", "Licence field", "Holds the licence of each video, for the model card"),
+        ):
+            fields[name] = inputs.str(name, label=label, description=described)
+        described = "With what an earlier run of the same settings has left; otherwise begin anew"
+        widgets.add_checkbox(inputs, "resume", True, "Go on", described)
+        samples, options = _read_form(ctx)
         found = problems(samples, options)
-        for argument, prop in fields.items():
-            if argument in found:
-                refuse(prop, found[argument])
-        if "samples" in found:
-            notice = types.Error(label="Nothing to pretrain on here", description=found["samples"])
-            refuse(inputs.view("samples", notice), found["samples"])
+        widgets.refuse_all(inputs, fields, found, "Nothing to pretrain on here")
         if not found:
-            say(inputs, "status", pretrain_status(samples, options))
+            widgets.say(inputs, "status", pretrain_status(samples, options))
 
-    def work(self, ctx, progress):
+    def work(self, ctx: Any, progress: Progress) -> Any:
         from fiftyone_latent_inr.datasets.priors.preview import read_steps
 
-        samples, options = self._read(ctx)
+        samples, options = _read_form(ctx)
         return self.call(samples, progress=progress, config=read_steps(options.pop("steps")), **options)
 
-    def resolve_run_name(self, ctx):
+    def resolve_run_name(self, ctx: Any) -> str:
         """The name in the list of delegated runs."""
-        return f"Pretrain hypernetworks ({ctx.params.get('preset', 'fast')})"
+        return f"Pretrain hypernetworks ({ctx.params.get('preset', _PRESET)})"
 
-    def _read(self, ctx):
-        params = ctx.params
-        options = {
-            "preset": params.get("preset") or "fast",
-            "steps": _STEPS if params.get("steps") is None else params["steps"],
-            "teacher": read_teacher(params),
-            "device": read_device(params),
-            "name": (params.get("name") or "").strip() or None,
-            "licence_field": (params.get("licence_field") or "").strip() or None,
-            "resume": bool(params.get("resume", True)),
-        }
-        return target(ctx), options
+
+def _read_form(ctx: Any) -> tuple[Any, dict[str, Any]]:
+    """The collection to train on, and the keyword arguments of `pretrain_dataset`, with `steps` for its `config`."""
+    from fiftyone_latent_inr import PretrainConfig
+
+    params = ctx.params
+    options = {
+        "preset": params.get("preset") or _PRESET,
+        "steps": widgets.given(params, "steps", PretrainConfig().steps),
+        "teacher": widgets.read_teacher(params),
+        "device": widgets.read_device(params),
+        "name": widgets.text(params, "name"),
+        "licence_field": widgets.text(params, "licence_field"),
+        "resume": bool(params.get("resume", True)),
+    }
+    return widgets.target(ctx), options

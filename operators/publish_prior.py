@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fiftyone.operators import types
 
-from .priors_form import HubOperator, add_repository, hub_config, refuse, repository, say, token
+from . import widgets
+from .base import HubOperator, Progress, hub_config
 
 
 class PublishPrior(HubOperator):
@@ -16,7 +19,7 @@ class PublishPrior(HubOperator):
     verb = "Publish"
 
     @property
-    def config(self):
+    def config(self) -> Any:
         return hub_config(
             name="publish_prior",
             label="Latent-INR: publish hypernetworks",
@@ -25,12 +28,12 @@ class PublishPrior(HubOperator):
             risk_level="high",
         )
 
-    def call(self, **options):
+    def call(self, **options: Any) -> Any:
         from fiftyone_latent_inr.datasets.priors.known_priors import publish_prior
 
         return publish_prior(**options)
 
-    def build_form(self, ctx, inputs):
+    def build_form(self, ctx: Any, inputs: Any) -> None:
         from fiftyone_latent_inr import InputError
         from fiftyone_latent_inr.datasets.priors.hub_preview import describe_upload
         from fiftyone_latent_inr.datasets.priors.known_priors import publishable_priors
@@ -38,48 +41,44 @@ class PublishPrior(HubOperator):
         names = publishable_priors()
         if not names:
             nothing = "Pretrain some first: the operator Pretrain hypernetworks"
-            prop = inputs.view("prior", types.Error(label="No hypernetworks here", description=nothing))
-            refuse(prop, nothing)
+            notice = types.Error(label="No hypernetworks here", description=nothing)
+            widgets.refuse(inputs.view("prior", notice), nothing)
             return
         view = types.DropdownView()
         for folder, name in names.items():
             view.add_choice(folder, label=name, description=folder)
         prior = inputs.enum("prior", list(names), required=True, label="Hypernetworks", view=view)
-        repo = add_repository(ctx, inputs, "OWNER/NAME; is created where it is missing")
+        repo = widgets.add_repository(ctx, inputs, "OWNER/NAME; is created where it is missing")
         inputs.str("branch", label="Branch", description="Is created where it is missing; empty: main")
-        inputs.bool(
-            "private", default=True, label="Private", view=types.CheckboxView(),
-            description="Only its owners may see it; of a repository that exists already, nothing is changed",
-        )  # fmt: skip
-        confirm = inputs.bool(
-            "confirm", default=False, label="Publish them", view=types.CheckboxView(),
-            description="Names and licences of the videos that they were pretrained on are in the model card",
-        )  # fmt: skip
-        chosen = ctx.params.get("prior")
+        described = "Only its owners may see it; of a repository that exists already, nothing is changed"
+        widgets.add_checkbox(inputs, "private", True, "Private", described)
+        described = "Names and licences of the videos that they were pretrained on are in the model card"
+        confirm = widgets.add_checkbox(inputs, "confirm", False, "Publish them", described)
+        chosen, named = ctx.params.get("prior"), widgets.repository(ctx)
         if chosen not in names:
             if chosen:
-                refuse(prior, f"There are no finished hypernetworks in {chosen}")
+                widgets.refuse(prior, f"There are no finished hypernetworks in {chosen}")
             return
         try:
-            line = describe_upload(chosen, repository(ctx), ctx.params.get("branch"), token(ctx))
-            say(inputs, "status", line)
+            branch = widgets.text(ctx.params, "branch")
+            widgets.say(inputs, "status", describe_upload(chosen, named, branch, widgets.token(ctx)))
         except InputError as error:
-            refuse(repo, str(error))
-        if repository(ctx) and not ctx.params.get("confirm"):
-            refuse(confirm, "Tick this to publish")
+            widgets.refuse(repo, str(error))
+        if named and not ctx.params.get("confirm"):
+            widgets.refuse(confirm, "Tick this to publish")
 
-    def work(self, ctx, progress):
+    def work(self, ctx: Any, progress: Progress) -> Any:
         params = ctx.params
         return self.call(
             prior=params["prior"],
-            repo=repository(ctx) or params["repo"],
-            branch=params.get("branch") or None,
+            repo=widgets.repository(ctx) or params["repo"],
+            branch=widgets.text(params, "branch"),
             private=bool(params.get("private", True)),
-            token=token(ctx),
+            token=widgets.token(ctx),
             progress=progress,
         )
 
-    def resolve_output(self, ctx):
+    def resolve_output(self, ctx: Any) -> Any:
         """The link to what was published."""
         outputs = types.Object()
         outputs.str("summary", label="Result")
@@ -88,6 +87,6 @@ class PublishPrior(HubOperator):
             outputs.str("place", label="On the Hub", view=types.LinkView(href=place, label="Open the commit"))
         return types.Property(outputs, view=types.View(label=self.config.label))
 
-    def resolve_run_name(self, ctx):
+    def resolve_run_name(self, ctx: Any) -> str:
         """The name in the list of delegated runs."""
         return f"Publish to {ctx.params.get('repo', 'the Hub')}"

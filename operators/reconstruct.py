@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .base import VideoOperator, video_config
+from typing import Any
+
+from .base import Progress, VideoOperator, video_config
 from .draw_form import build_form, read_form
 
 
@@ -15,11 +17,11 @@ class Reconstruct(VideoOperator):
     """
 
     verb = "Draw"
-    own = {}
-    described = {}
+    own: dict[str, Any] = {}
+    described: dict[str, tuple[str, str]] = {}
 
     @property
-    def config(self):
+    def config(self) -> Any:
         return video_config(
             name="reconstruct",
             label="Latent-INR: reconstruct",
@@ -27,14 +29,14 @@ class Reconstruct(VideoOperator):
             icon="slideshow",
         )
 
-    def call(self, samples, **options):
+    def call(self, samples: Any, **options: Any) -> Any:
         from fiftyone_latent_inr import reconstruct
 
         return reconstruct(samples, **options)
 
-    def build_form(self, ctx, inputs):
+    def build_form(self, ctx: Any, inputs: Any) -> None:
         build_form(ctx, inputs, self.own, self.described)
 
-    def work(self, ctx, progress):
+    def work(self, ctx: Any, progress: Progress) -> Any:
         samples, settings, options = read_form(ctx, self.own)
         return self.call(samples, progress=progress, **settings, **options)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import fiftyone.operators as foo
+
+# How the package marks its runs, see `fiftyone_latent_inr.datasets.runs`: a test holds the two together
+_METHOD = "latent_inr"
 
 
 class RefreshIndex(foo.Operator):
@@ -13,7 +18,7 @@ class RefreshIndex(foo.Operator):
     """
 
     @property
-    def config(self):
+    def config(self) -> Any:
         return foo.OperatorConfig(
             name="refresh",
             label="Latent-INR: read the index again",
@@ -23,16 +28,16 @@ class RefreshIndex(foo.Operator):
             risk_level="low",
         )
 
-    def execute(self, ctx):
+    def execute(self, ctx: Any) -> None:
         """Drops what the server remembers of this dataset's index, if it is one of ours."""
         dataset = ctx.dataset
         if dataset is not None and any(_is_ours(dataset, key) for key in dataset.list_runs()):
             dataset.clear_cache()
 
 
-def _is_ours(dataset, key):
+def _is_ours(dataset: Any, key: str) -> bool:
     try:
-        return dataset.get_run_info(key).config.method == "latent_inr"
+        return bool(dataset.get_run_info(key).config.method == _METHOD)
     except Exception:
         # Another plugin's run whose class is not installed here
         return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .base import video_config
 from .reconstruct import Reconstruct
 
@@ -16,7 +18,7 @@ class SuperResolve(Reconstruct):
     described = {"scale": ("Scale", "Of both sides, relative to the size that was fitted: 2, or 1.5")}
 
     @property
-    def config(self):
+    def config(self) -> Any:
         return video_config(
             name="super_resolve",
             label="Latent-INR: super-resolve",
@@ -24,11 +26,11 @@ class SuperResolve(Reconstruct):
             icon="zoom_out_map",
         )
 
-    def call(self, samples, **options):
+    def call(self, samples: Any, **options: Any) -> Any:
         from fiftyone_latent_inr import super_resolve
 
         return super_resolve(samples, **options)
 
-    def resolve_run_name(self, ctx):
+    def resolve_run_name(self, ctx: Any) -> str:
         """The name in the list of delegated runs."""
         return f"{self.config.label} x{ctx.params.get('scale', 2):g}"

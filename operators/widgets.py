@@ -1,146 +1,140 @@
-"""The form of "Fit Latent-INR", and what was filled in."""
+"""Parts of forms: choices of preset, teacher, device and repository, and what was chosen; refuse and say."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from typing import Any
+
 from fiftyone.operators import types
 
-PRESETS = {
+# How the package calls the teacher or prior that is its own choice, and none: a test holds them to it.
+DEFAULT, NONE = "default", "none"
+# How the package calls the fields, index and run of a fit unless it is told otherwise: held to it, too.
+FIT_NAME = "latent_inr"
+
+_PRESETS = {
     "fast": "Minutes on a CPU for a short clip",
     "balanced": "Better pictures, a few times longer",
     "best": "As good as it gets, for a GPU",
 }
-DEVICES = {"auto": "a GPU if there is one", "cpu": "the processor", "cuda": "an NVIDIA GPU"}
-NO_TEACHER = "none"
-DEFAULT_PRIOR = "default"
-NO_PRIOR = "none"
+_DEVICES = {
+    "auto": "an NVIDIA GPU where there is one, else the processor",
+    "cpu": "the processor",
+    "cuda": "an NVIDIA GPU",
+}
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def read_form(ctx):
-    """Turns the form into arguments.
-
-    Returns:
-        the collection to fit, and the keyword arguments of `fit_dataset`.
-    """
-    params = ctx.params
-    preset, teacher = params.get("preset") or "balanced", read_teacher(params)
-    options = {
-        "preset": preset,
-        "teacher": teacher,
-        "prior": _read_prior(params),
-        "device": read_device(params),
-        "quality": 50 if params.get("quality") is None else params["quality"],
-        "embeddings_field": params.get("embeddings_field") or "latent_inr",
-        "brain_key": params.get("brain_key") or "latent_inr",
-        "overwrite": bool(params.get("overwrite", False)),
-    }
-    return target(ctx), options
+def given(params: Mapping[str, Any], name: str, default: Any) -> Any:
+    """What was filled in, or the default where nothing was."""
+    return default if params.get(name) is None else params[name]
 
 
-def read_device(params):
-    """The torch device that was chosen, None for the best there is."""
-    device = params.get("device") or "auto"
+def text(params: Mapping[str, Any], name: str) -> str | None:
+    """The text that was typed, None for an empty one."""
+    return (params.get(name) or "").strip() or None
+
+
+def target(ctx: Any) -> Any:
+    """The collection that was chosen; of a grouped dataset, its videos."""
+    samples = ctx.target_view()
+    return samples.select_group_slices(media_type="video") if samples.media_type == "group" else samples
+
+
+def add_preset(inputs: Any, default: str, description: str) -> None:
+    """Adds the choice of a preset."""
+    add_choice(inputs, "preset", _PRESETS, default, label="Preset", description=description)
+
+
+def add_device(inputs: Any, description: str) -> None:
+    """Adds the choice of a device."""
+    add_choice(inputs, "device", _DEVICES, "auto", label="Device", description=description)
+
+
+def read_device(params: Mapping[str, Any]) -> str | None:
+    """The torch device that was chosen, None for the package's own choice."""
+    device: str = params.get("device") or "auto"
     return None if device == "auto" else device
 
 
-def read_teacher(params):
-    """The teacher that was chosen, None for none."""
-    teacher = params.get("teacher") or "default"
-    return None if teacher == NO_TEACHER else teacher
-
-
-def _read_prior(params):
-    """The name of the prior that was chosen, `none`, or None for the preset's own."""
-    prior = (params.get("prior") or "").strip() or DEFAULT_PRIOR
-    return None if prior == DEFAULT_PRIOR else prior
-
-
-def add_teacher(inputs, description):
+def add_teacher(inputs: Any, description: str) -> Any:
     """Adds the choice of a teacher."""
-    names = types.AutocompleteView(allow_user_input=True)
-    for known in ("default", "small", NO_TEACHER):
-        names.add_choice(known, label=known)
-    return inputs.str("teacher", default="default", label="Teacher", description=description, view=names)
+    known = {name: name for name in (DEFAULT, "small", NONE)}
+    return add_name(inputs, "teacher", known, label="Teacher", description=description)
 
 
-def _add_prior(inputs):
-    """Adds the choice of what fits start from."""
-    from fiftyone_latent_inr.datasets.priors.known_priors import known_priors
-
-    names = types.AutocompleteView(allow_user_input=True)
-    for known, label in ({DEFAULT_PRIOR: DEFAULT_PRIOR, NO_PRIOR: NO_PRIOR} | known_priors()).items():
-        names.add_choice(known, label=label if label != "bundled" else f"{known} ({label})")
-    return inputs.str(
-        "prior",
-        default=DEFAULT_PRIOR,
-        label="Start from",
-        description="Pretrained hypernetworks: a name, a folder, or OWNER/NAME of the Hugging Face Hub; fits of few "
-        "steps go further from them, whole ones take fewer bytes. Default is fast-prior for the preset fast, "
-        "none for the others",
-        view=names,
-    )
+def read_teacher(params: Mapping[str, Any]) -> str | None:
+    """The teacher that was chosen, None for none."""
+    teacher: str = params.get("teacher") or DEFAULT
+    return None if teacher == NONE else teacher
 
 
-def add_device(inputs, description):
-    """Adds the choice of a device."""
-    choices(inputs, "device", DEVICES, "auto", "Device", description)
-
-
-def target(ctx):
-    """The collection that was chosen; of a grouped dataset, its videos."""
-    samples = ctx.target_view()
-    if samples.media_type == "group":
-        samples = samples.select_group_slices(media_type="video")
-    return samples
-
-
-def build_form(ctx, inputs):
-    """Adds the fields, with what is wrong marked at the field, and a line about what is to be done."""
-    from fiftyone_latent_inr.datasets.fit.preview import fit_status, problems
-
-    inputs.view_target(ctx, action_description="Fit")
-    choices(inputs, "preset", PRESETS, "balanced", "Preset", "How much time to spend on quality")
-    quality = inputs.float(
-        "quality", default=50, min=0, max=100, label="Quality",
-        description="0 to 100: better pictures, or smaller files",
-    )  # fmt: skip
-    teacher = add_teacher(
-        inputs,
-        "The model whose space the videos can be searched in: default, small (bundled: plain "
-        "shapes only), an OpenCLIP model as ARCH/PRETRAINED, a folder, or none (no search)",
-    )
-    prior = _add_prior(inputs)
-    add_device(inputs, "Where to fit")
-    name = inputs.str(
-        "embeddings_field", default="latent_inr", label="Embeddings field",
-        description="The other fields are named after it",
-    )  # fmt: skip
-    key = inputs.str(
-        "brain_key", default="latent_inr", label="Brain key",
-        description="Name of the similarity index",
-    )  # fmt: skip
-    inputs.bool(
-        "overwrite",
-        default=False,
-        label="Overwrite",
-        description="Fit what is up to date again",
-        view=types.CheckboxView(),
-    )
-    samples, options = read_form(ctx)
-    found = problems(samples, options)
-    fields = {"quality": quality, "teacher": teacher, "prior": prior, "embeddings_field": name, "brain_key": key}
-    for argument, prop in fields.items():
-        if argument in found:
-            prop.invalid, prop.error_message = True, found[argument]
-    if "samples" in found:
-        notice = inputs.view("samples", types.Error(label="Nothing to fit here", description=found["samples"]))
-        notice.invalid, notice.error_message = True, found["samples"]
-    if not found:
-        inputs.view("status", types.Notice(label=fit_status(samples, options).text()))
-
-
-def choices(inputs, name, meanings, default, label, description):
+def add_choice(
+    inputs: Any, name: str, meanings: Mapping[str, str], default: str, *, label: str, description: str
+) -> None:
     """Adds a choice among a few; `meanings` says what each is."""
     view = types.DropdownView()
     for value, meaning in meanings.items():
         view.add_choice(value, label=value, description=meaning)
     inputs.enum(name, list(meanings), default=default, label=label, description=description, view=view)
+
+
+def add_name(inputs: Any, name: str, known: Mapping[str, str], *, label: str, description: str) -> Any:
+    """Adds the choice of a name, a known one (`known` says how each is shown) or another that is typed."""
+    view = types.AutocompleteView(allow_user_input=True)
+    for value, shown in known.items():
+        view.add_choice(value, label=shown)
+    return inputs.str(name, default=DEFAULT, label=label, description=description, view=view)
+
+
+def add_checkbox(inputs: Any, name: str, default: bool, label: str, description: str) -> Any:
+    """Adds a switch."""
+    return inputs.bool(name, default=default, label=label, description=description, view=types.CheckboxView())
+
+
+def add_repository(ctx: Any, inputs: Any, description: str) -> Any:
+    """Adds the name of a repository, marked while it names none."""
+    prop = inputs.str("repo", required=True, label="Repository", description=description)
+    if ctx.params.get("repo") and repository(ctx) is None:
+        refuse(prop, "A repository of the Hugging Face Hub is named OWNER/NAME")
+    return prop
+
+
+def repository(ctx: Any) -> str | None:
+    """`OWNER/NAME` as it was typed, or None while it is none yet."""
+    typed = text(ctx.params, "repo")
+    return typed if typed and _REPOSITORY.fullmatch(typed) else None
+
+
+def token(ctx: Any) -> str | None:
+    """The plugin's secret HF_TOKEN; None leaves it to the Hub's own login."""
+    secret = ctx.secrets["HF_TOKEN"]
+    # FiftyOne gives the secret itself where it has just looked it up
+    return getattr(secret, "value", secret) or None
+
+
+def refuse(prop: Any, message: str) -> None:
+    """Marks a field, so that the form cannot be sent."""
+    prop.invalid, prop.error_message = True, message
+
+
+def refuse_all(inputs: Any, fields: Mapping[str, Any], found: Mapping[str, str], label: str) -> None:
+    """Marks all that is wrong.
+
+    Args:
+        inputs: the form.
+        fields: argument -> its field.
+        found: argument -> what is wrong with it; `samples` is no field of the form, and gets a notice.
+        label: headline of that notice.
+    """
+    for argument, prop in fields.items():
+        if argument in found:
+            refuse(prop, found[argument])
+    if "samples" in found:
+        refuse(inputs.view("samples", types.Error(label=label, description=found["samples"])), found["samples"])
+
+
+def say(inputs: Any, name: str, line: str) -> None:
+    """Adds a line."""
+    inputs.view(name, types.Notice(label=line))
