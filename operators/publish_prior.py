@@ -36,9 +36,9 @@ class PublishPrior(HubOperator):
     def build_form(self, ctx: Any, inputs: Any) -> None:
         from fiftyone_latent_inr import InputError
         from fiftyone_latent_inr.datasets.priors.hub_preview import describe_upload
-        from fiftyone_latent_inr.datasets.priors.known_priors import publishable_priors
+        from fiftyone_latent_inr.datasets.priors.known_priors import local_priors
 
-        names = publishable_priors()
+        names = {str(folder): name for name, folder in local_priors().items()}
         if not names:
             nothing = "Pretrain some first: the operator Pretrain hypernetworks"
             notice = types.Error(label="No hypernetworks here", description=nothing)

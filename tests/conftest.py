@@ -180,7 +180,7 @@ def sounding_clips(tmp_path_factory):
 def fitted_files(tiny, sounding_clips, tmp_path_factory):
     """The `.linr` files of the two clips with sound."""
     from fiftyone_latent_inr import fit
-    from fiftyone_latent_inr.datasets.file_names import fingerprint
+    from fiftyone_latent_inr.files import fingerprint
 
     folder = tmp_path_factory.mktemp("fitted")
     paths = []

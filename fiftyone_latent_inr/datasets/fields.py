@@ -11,6 +11,9 @@ import numpy as np
 
 from ..errors import InputError
 
+# Names fields, index, runs and folder unless it is told otherwise; it stands in users' datasets, and never changes.
+FIT_NAME = "latent_inr"
+
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
@@ -22,8 +25,8 @@ class FieldNames:
         embedding: one unit-norm vector (E,) a sample, in the teacher's space.
         frames: the frames' embeddings, (T, E) float16.
         path: the `.linr` file.
-        psnr: mean over frames, dB, of what the file decodes to.
-        ms_ssim: mean over frames, 0 to 1.
+        psnr: PSNR of what the file decodes to, mean over frames, dB.
+        ms_ssim: MS-SSIM of it, mean over frames, 0 to 1.
         bpp: bits of the file per pixel of the fitted frames.
     """
 
@@ -59,9 +62,8 @@ def check_name(name: str, argument: str) -> None:
     """
     if isinstance(name, str) and name.startswith("frames."):
         raise InputError(
-            f"{argument}={name!r}: a frame-level field cannot hold a video's embedding; give a plain name "
-            "such as "
-            f"{argument}='latent_inr' (the frames' embeddings go to <name>_frames)"
+            f"{argument}={name!r}: a frame-level field cannot hold a video's embedding; give a plain name such as "
+            f"{argument}={FIT_NAME!r} (the frames' embeddings go to <name>_frames)"
         )
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InputError(
@@ -80,8 +82,7 @@ def check_fields(dataset: fo.Dataset, names: FieldNames) -> None:
         field = schema.get(name)
         if field is not None and not isinstance(field, wanted):
             raise InputError(
-                f"dataset {dataset.name!r} already has a field {name!r} of type {type(field).__name__}, "
-                "where a "
+                f"dataset {dataset.name!r} already has a field {name!r} of type {type(field).__name__}, where a "
                 f"{wanted.__name__} is to be written; pass another embeddings_field, or rename the field: "
                 f"dataset.rename_sample_field({name!r}, ...)"
             )
@@ -100,10 +101,10 @@ def store(dataset: fo.Dataset, sample_id: str, names: FieldNames, video: Any, pa
 
     Args:
         dataset: the dataset of the sample.
-        sample_id: its id.
-        names: the fields.
+        sample_id: id of the sample.
+        names: names of the fields.
         video: the `LatentVideo`.
-        path: where its file is.
+        path: path of its file.
     """
     sample = dataset[sample_id]
     embedding, frames = video.embedding, video.embeddings
@@ -137,4 +138,5 @@ def with_embedding(dataset: fo.Dataset, names: FieldNames) -> list[str]:
     """Ids of the samples that hold an embedding."""
     if names.embedding not in dataset.get_field_schema():
         return []
-    return all_videos(dataset).exists(names.embedding).values("id")
+    ids: list[str] = all_videos(dataset).exists(names.embedding).values("id")
+    return ids

@@ -1,9 +1,8 @@
 """What makes a fitted file the right one: its source's bytes and the settings of its fit, both in its name.
 
-A file is called `<stem>-<source>-<settings>.linr`. So a sample's path alone says whether it is up to date, a
-file found on disk after a crash can be adopted, and two samples with the same video share one file. The
-source is known by its content, not by its date or place: a dataset that is moved, copied or cloned is not
-fitted again.
+A file is called `<stem>-<source>-<settings>.linr`. So a sample's path alone says whether it is up to date, a file found
+on disk after a crash can be adopted, and two samples with the same video share one file. The source is known by its
+content, not by its date or place: a dataset that is moved, copied or cloned is not fitted again.
 """
 
 from __future__ import annotations
@@ -12,26 +11,31 @@ import os
 import re
 from pathlib import Path
 
-from ..files import fingerprint
+import fiftyone as fo
 
-__all__ = ["SUFFIX", "file_name", "fingerprint", "is_current", "settings_suffix"]
+from .fields import FIT_NAME
 
 SUFFIX = ".linr"
 
 
-def file_name(source: str, fingerprint_: str, settings: str) -> str:
+def default_folder() -> Path:
+    """Where files of datasets go unless it is told otherwise: `latent_inr` in FiftyOne's `default_dataset_dir`."""
+    return Path(fo.config.default_dataset_dir) / FIT_NAME
+
+
+def file_name(source: str, fingerprint: str, settings: str) -> str:
     """Names the `.linr` file of a source, its fingerprint and its settings' digest."""
     stem = re.sub(r"[^\w.-]+", "_", Path(source).stem).strip("._") or "video"
-    return f"{stem[:80]}-{fingerprint_}-{settings}{SUFFIX}"
+    return f"{stem[:80]}-{fingerprint}-{settings}{SUFFIX}"
 
 
-def is_current(stored: str | None, fingerprint_: str, settings: str) -> bool:
+def is_current(stored: str | None, fingerprint: str, settings: str) -> bool:
     """Says whether a sample's stored path is of this source and these settings, and still there."""
-    if not stored or not stored.endswith(f"-{fingerprint_}-{settings}{SUFFIX}"):
+    if not stored or not stored.endswith(f"-{fingerprint}-{settings}{SUFFIX}"):
         return False
     return os.path.isfile(stored)
 
 
 def settings_suffix(settings: str) -> str:
-    """How the names of files with these settings end; lets a database count them without reading any file."""
+    """The end of the names of files with these settings; lets a database count them without reading any file."""
     return f"-{settings}{SUFFIX}"

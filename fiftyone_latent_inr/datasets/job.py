@@ -20,8 +20,7 @@ from .samples import Target
 
 logger = logging.getLogger(__name__)
 
-# Seconds between two records of the run while it goes on: what a crash may lose of the record (never of the
-# files)
+# Seconds between two records of the run while it goes on: what a crash may lose of the record (never of the files)
 _RECORD_EVERY = 60.0
 
 
@@ -38,7 +37,7 @@ class Failure:
 
 
 @dataclass
-class Done:
+class Tally:
     """Ids by outcome, filled while the job runs; `adopted` are those whose finished file was on disk already."""
 
     made: list[str] = field(default_factory=list)
@@ -56,14 +55,14 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Made:
-    """One sample that is done.
+class Result:
+    """What was made of one sample.
 
     Attributes:
-        path: its file.
+        path: path of its file.
         adopted: whether that was on disk already.
-        facts: more for its entry in the record.
-        score: how good it is, for people; may be empty.
+        facts: entries for the record besides.
+        score: quality in words, for people; may be empty.
     """
 
     path: str
@@ -72,7 +71,7 @@ class Made:
     score: str = ""
 
 
-class Fatal(Exception):
+class FatalError(Exception):
     """Stops the job whatever `skip_failures` says: the next sample would fail the same way."""
 
     def __init__(self, cause: InputError) -> None:
@@ -87,12 +86,12 @@ class Job(ABC):
     Attributes:
         dataset: the samples' dataset.
         key: name of the custom run that records what is done.
-        digest: of the settings that decide the result.
-        skip_failures: record a sample that fails and go on, or raise its error.
-        reporter: where progress goes.
+        digest: digest of the settings that decide the result.
+        skip_failures: whether to record a sample that fails and go on, or to raise its error.
+        reporter: bar or callback that progress goes to.
     """
 
-    MADE: ClassVar[str]  # what becomes of a sample: "fitted", "drawn"
+    VERB: ClassVar[str]  # what becomes of a sample: "fitted", "drawn"
 
     dataset: fo.Dataset
     key: str
@@ -100,13 +99,13 @@ class Job(ABC):
     skip_failures: bool
     reporter: Reporter
 
-    def run(self, targets: list[Target]) -> Done:
+    def run(self, targets: list[Target]) -> Tally:
         """Does the targets.
 
         Raises:
             InputError: a sample failed and failures are not skipped, the disk is full, or the end failed.
         """
-        self.done, self.started, self._recorded = Done(), time.monotonic(), time.monotonic()
+        self.tally, self.started, self._recorded = Tally(), time.monotonic(), time.monotonic()
         self.outcomes = runs.read_outcomes(self.dataset, self.key)
         self._prepare()
         status = "failed"
@@ -124,13 +123,13 @@ class Job(ABC):
         except (KeyboardInterrupt, GeneratorExit):
             status = "interrupted"
             self.reporter.note(
-                f"Stopped: {len(self.done.made)} videos are {self.MADE} and stored; run it again to go on",
+                f"Stopped: {len(self.tally.made)} videos are {self.VERB} and stored; run it again to go on",
                 logging.WARNING,
             )
             raise
         finally:
             self._finish(status)
-        return self.done
+        return self.tally
 
     def _prepare(self) -> None:  # noqa: B027 (a hook)
         """Before anything else."""
@@ -147,11 +146,11 @@ class Job(ABC):
         """Says what is about to be done."""
 
     @abstractmethod
-    def _make(self, item: Any) -> Made:
+    def _make(self, item: Any) -> Result:
         """Does one sample and stores it at once.
 
         Raises:
-            Fatal: nothing more can be done.
+            FatalError: nothing more can be done.
             Exception: this sample cannot be done.
         """
 
@@ -174,25 +173,25 @@ class Job(ABC):
                 self._fail(target, error)
                 continue
             if item is None:
-                self.done.skipped.append(target.sample_id)
+                self.tally.skipped.append(target.sample_id)
             else:
                 work.append(item)
-        if self.done.skipped:
-            self.reporter.note(f"{len(self.done.skipped)} of {len(targets)} videos are up to date")
+        if self.tally.skipped:
+            self.reporter.note(f"{len(self.tally.skipped)} of {len(targets)} videos are up to date")
         return work
 
     def _one(self, item: Item) -> None:
         target, started = item.target, time.monotonic()
         try:
             made = self._make(item)
-        except Fatal as error:
+        except FatalError as error:
             raise error.cause from error
         except Exception as error:
             self._fail(target, error)
             return
         seconds = time.monotonic() - started
-        status = "adopted" if made.adopted else self.MADE
-        (self.done.adopted if made.adopted else self.done.made).append(target.sample_id)
+        status = "adopted" if made.adopted else self.VERB
+        (self.tally.adopted if made.adopted else self.tally.made).append(target.sample_id)
         self.outcomes[target.sample_id] = runs.outcome(
             status, target.filepath, self.digest, path=made.path, seconds=round(seconds, 2), **made.facts
         )
@@ -203,17 +202,17 @@ class Job(ABC):
         known = isinstance(error, LatentINRError)
         reason = str(error) if known else f"{type(error).__name__}: {error}"
         failure = Failure(target.sample_id, target.filepath, reason)
-        self.done.failed.append(failure)
+        self.tally.failed.append(failure)
         self.outcomes[target.sample_id] = runs.outcome("failed", target.filepath, self.digest, reason=reason)
         if not known:
-            logger.error("%s could not be %s", target.filepath, self.MADE, exc_info=error)
+            logger.error("%s could not be %s", target.filepath, self.VERB, exc_info=error)
         self.reporter.note(f"Failed: {failure}", logging.WARNING)
         if not self.skip_failures:
             raise InputError(f"{failure}") from error
 
     def _finish(self, status: str) -> None:
         """Records the run and concludes it, however the loop ended."""
-        self.done.seconds = time.monotonic() - self.started
+        self.tally.seconds = time.monotonic() - self.started
         try:
             self._record(status)
             self._conclude(status)
@@ -222,15 +221,18 @@ class Job(ABC):
             free_memory()
 
     def _record(self, status: str) -> None:
-        done = self.done
-        counts = {
-            self.MADE: len(done.made), "adopted": len(done.adopted),
-            "skipped": len(done.skipped), "failed": len(done.failed),
-        }  # fmt: skip
+        tally = self.tally
+        counts = {self.VERB: len(tally.made), "adopted": len(tally.adopted)}
+        counts |= {"skipped": len(tally.skipped), "failed": len(tally.failed)}
         config = {
-            **self._config(), "digest": self.digest, "status": status, "counts": counts, "updated": runs.now(),
-            "versions": runs.versions(), "seconds": round(time.monotonic() - self.started, 1),
-        }  # fmt: skip
+            **self._config(),
+            "digest": self.digest,
+            "status": status,
+            "counts": counts,
+            "updated": runs.now(),
+            "versions": runs.versions(),
+            "seconds": round(time.monotonic() - self.started, 1),
+        }
         runs.write(self.dataset, self.key, config, self.outcomes)
         self._recorded = time.monotonic()
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..progress import FitProgress
+from .words import duration
 
 logger = logging.getLogger(__name__)
 
@@ -18,8 +19,8 @@ class Reporter:
     """Turns the events of the fits into one fraction and one label.
 
     Args:
-        progress: True draws a bar on stderr (a line per video where stderr is not a terminal), False is
-            silent, a callable receives `(fraction, label)` with the fraction from 0 to 1.
+        progress: bar on stderr (a line per video where stderr is not a terminal) for True, nothing for False, or a
+            callable that receives `(fraction, label)` with the fraction from 0 to 1.
     """
 
     def __init__(self, progress: ProgressArgument = True) -> None:
@@ -104,13 +105,3 @@ class Reporter:
 
 def _part(seconds: float | None) -> list[str]:
     return [] if seconds is None else [f"{duration(seconds)} left"]
-
-
-def duration(seconds: float) -> str:
-    """Says a duration the short way: `40 s`, `4 min`, `2 h 5 min`."""
-    if seconds < 59.5:
-        return f"{max(round(seconds), 1)} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"

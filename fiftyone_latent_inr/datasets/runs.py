@@ -11,8 +11,9 @@ import fiftyone as fo
 
 from ..errors import InputError
 from ..version import __version__
+from .fields import FIT_NAME
 
-METHOD = "latent_inr"
+METHOD = FIT_NAME
 
 
 def read_config(dataset: fo.Dataset, key: str) -> dict[str, Any] | None:

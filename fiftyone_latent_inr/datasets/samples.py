@@ -25,9 +25,8 @@ def dataset_of(samples: Any, caller: str = "fit_dataset") -> fo.Dataset:
     """Returns the dataset that a collection of videos belongs to, after checking that it is one.
 
     Args:
-        samples: a dataset or any view of videos (saved views, selections, a video slice of a grouped
-            dataset).
-        caller: the function that they were given to, for the messages.
+        samples: a dataset or any view of videos (saved views, selections, a video slice of a grouped dataset).
+        caller: name of the function that they were given to, for the messages.
 
     Raises:
         InputError: it is not a collection, holds no videos, or its items are not whole videos.
@@ -60,12 +59,11 @@ def dataset_of(samples: Any, caller: str = "fit_dataset") -> fo.Dataset:
 
 def _refuse_generated(samples: SampleCollection, caller: str) -> None:
     """Views whose items are parts of videos have ids of their own: results cannot be stored on them."""
-    for flag, what, ids in (("_is_clips", "clips", "sample_id"), ("_is_frames", "frames", "sample_id"),
-                            ("_is_patches", "patches", "sample_id")):  # fmt: skip
-        if getattr(samples, flag, False):
+    for what in ("clips", "frames", "patches"):
+        if getattr(samples, f"_is_{what}", False):
             raise InputError(
                 f"this is a view of {what}, and whole videos are needed; "
-                f"use {caller}(dataset.select(view.values({ids!r})))"
+                f"use {caller}(dataset.select(view.values('sample_id')))"
             )
 
 

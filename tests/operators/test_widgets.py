@@ -1,10 +1,10 @@
-"""What forms say for themselves, as nothing of the package is imported to list the operators, is what the package says."""
+"""What forms say without the package, which is not imported to list the operators, is what the package says."""
 
 import inspect
 
 from fiftyone_latent_inr import fit_dataset
 from fiftyone_latent_inr.datasets import runs
-from fiftyone_latent_inr.datasets.fit.fit_dataset import DEFAULT_TEACHER
+from fiftyone_latent_inr.datasets.teachers import DEFAULT_TEACHER
 from fiftyone_latent_inr.encoding.fit_parts import resolve_prior
 from fiftyone_latent_inr.fitting import PRESETS
 from operators import fit, pretrain, refresh, widgets

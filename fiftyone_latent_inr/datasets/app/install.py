@@ -1,7 +1,7 @@
 """Makes an installed package into an App plugin: a stub folder that imports the installed operators.
 
-FiftyOne finds plugins by walking its plugins directory for `fiftyone.yml`; packages have no other way to
-announce themselves.
+FiftyOne finds plugins by walking its plugins directory for `fiftyone.yml`; packages have no other way to announce
+themselves.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from fiftyone_latent_inr.operators import register  # noqa: F401
 
 
 @dataclass(frozen=True)
-class Installed:
+class Installation:
     """What `install_plugin` did: the folder, and `created`, `updated` or `unchanged`."""
 
     folder: Path
     action: str
 
 
-def install_plugin(plugins_dir: str | Path | None = None) -> Installed:
+def install_plugin(plugins_dir: str | Path | None = None) -> Installation:
     """Writes (or brings up to date) the stub plugin.
 
     Args:
-        plugins_dir: where FiftyOne looks for plugins; None asks FiftyOne (`fo.config.plugins_dir`).
+        plugins_dir: folder in which FiftyOne looks for plugins; None asks FiftyOne (`fo.config.plugins_dir`).
 
     Returns:
         the folder and what was done to it.
 
     Raises:
-        InputError: the folder holds something else, the plugin is already there in another folder, or the
-            directory cannot be written to.
+        InputError: the folder holds something else, the plugin is already there in another folder, or the directory
+            cannot be written to.
     """
     root = Path(plugins_dir) if plugins_dir is not None else _default_plugins_dir()
     manifest = plugin_manifest().read_text(encoding="utf-8")
@@ -52,7 +52,7 @@ def install_plugin(plugins_dir: str | Path | None = None) -> Installed:
     wanted = {"fiftyone.yml": stub_manifest(manifest), "__init__.py": _STUB}
     existed = folder.exists()
     if existed and all(_read(folder / name) == text for name, text in wanted.items()):
-        return Installed(folder, "unchanged")
+        return Installation(folder, "unchanged")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in wanted.items():
@@ -61,7 +61,7 @@ def install_plugin(plugins_dir: str | Path | None = None) -> Installed:
         raise InputError(
             f"cannot write the plugin to {folder}: {error.strerror}; give another --plugins-dir"
         ) from error
-    return Installed(folder, "updated" if existed else "created")
+    return Installation(folder, "updated" if existed else "created")
 
 
 def stub_manifest(manifest: str) -> str:

@@ -11,7 +11,7 @@ from ...devices import pick_device
 from ...latent_video.video import LatentVideo, load
 from ...rendering.timeline import scaled_size
 from ...video.writer import DEFAULT_CRF
-from ..progress import duration
+from ..words import duration, megabytes, video_count
 from .drawing import Drawing
 
 # Processor seconds that x264 takes for a pixel, wherever it is drawn.
@@ -31,7 +31,7 @@ class Estimate:
     """What drawing is going to cost, good to a factor of about two.
 
     Attributes:
-        videos: how many are to be drawn.
+        videos: number of videos to be drawn.
         seconds: wall seconds, None where the speed is not known.
         size: bytes of all videos.
     """
@@ -42,36 +42,36 @@ class Estimate:
 
     def text(self) -> str:
         """`12 videos · about 3 min · about 40 MB`."""
-        parts = [f"{self.videos} video{'s' if self.videos != 1 else ''}"]
+        parts = [video_count(self.videos)]
         if self.videos:
             parts += [f"about {duration(self.seconds)}"] if self.seconds is not None else []
-            parts.append(f"about {_megabytes(self.size)}")
+            parts.append(f"about {megabytes(self.size)}")
         return " · ".join(parts)
 
 
 @dataclass(frozen=True)
-class Load:
+class Workload:
     """What is to be drawn of one video: pixels in all, and the bytes of what it is drawn from."""
 
     pixels: int
     stored: float
 
     @classmethod
-    def of(cls, video: LatentVideo, drawing: Drawing) -> Load:
+    def of(cls, video: LatentVideo, drawing: Drawing) -> Workload:
         """Looks at a video's header alone."""
         height, width = drawing.size(video.size)
         times, _ = drawing.times(video.num_frames)
         return cls(len(times) * height * width, video.metrics["bytes"])
 
 
-def estimate(loads: Sequence[Load], drawing: Drawing, speed: float | None, videos: int | None = None) -> Estimate:
+def estimate(loads: Sequence[Workload], drawing: Drawing, speed: float | None, videos: int | None = None) -> Estimate:
     """Adds up.
 
     Args:
-        loads: some of the videos, or all.
-        drawing: how they are drawn.
+        loads: work of some of the videos, or of all.
+        drawing: size, rate and compression of the videos.
         speed: seconds to draw one pixel, as `seconds_per_pixel` gives them; None where they are not known.
-        videos: how many there are in all; None for as many as `loads`.
+        videos: number of videos in all; None for as many as `loads`.
     """
     count = len(loads) if videos is None else videos
     share = count / max(len(loads), 1)
@@ -99,10 +99,3 @@ def seconds_per_pixel(stored: str, device: str | None) -> float:
         video.render([0], size, device)
         spent.append(time.perf_counter() - started)
     return min(spent) / (size[0] * size[1])
-
-
-def _megabytes(size: float) -> str:
-    for unit, scale in (("GB", 1e9), ("MB", 1e6)):
-        if size >= scale:
-            return f"{size / scale:.{0 if size >= 10 * scale else 1}f} {unit}"
-    return f"{max(size / 1e3, 1):.0f} KB"

@@ -14,10 +14,11 @@ from ...errors import InputError
 from ...files import digest_of, writable_folder
 from ...video.writer import DEFAULT_CRF
 from .. import runs
-from ..fields import FieldNames, all_videos
+from ..fields import FIT_NAME, FieldNames, all_videos
 from ..job import Failure
-from ..progress import Reporter, duration
+from ..progress import Reporter
 from ..samples import dataset_of, list_targets
+from ..words import duration, outcomes
 from .drawing import Drawing
 from .job import DrawJob
 from .media_fields import check_media_field
@@ -28,13 +29,13 @@ class DrawSummary:
     """What became of the samples.
 
     Attributes:
-        media_field: the field that holds the videos' paths.
+        media_field: name of the field that holds the videos' paths.
         drawn: ids of the samples whose video was drawn.
         adopted: ids of those whose finished video was on disk already.
         skipped: ids of those that were up to date.
         unfitted: ids of those that have no `.linr` file to draw from.
         failed: samples that could not be drawn, with the reasons.
-        seconds: wall seconds.
+        seconds: wall seconds of the whole run.
     """
 
     media_field: str
@@ -46,12 +47,9 @@ class DrawSummary:
     seconds: float = 0.0
 
     def __str__(self) -> str:
-        parts = [f"{len(self.drawn)} drawn"]
-        parts += [f"{len(self.adopted)} taken up from disk"] if self.adopted else []
-        parts += [f"{len(self.skipped)} up to date"] if self.skipped else []
-        parts += [f"{len(self.unfitted)} not fitted yet"] if self.unfitted else []
-        parts += [f"{len(self.failed)} failed"] if self.failed else []
-        text = f"{', '.join(parts)} in {duration(self.seconds)}: media field {self.media_field}"
+        samples = {"drawn": self.drawn, "taken up from disk": self.adopted, "up to date": self.skipped}
+        told = outcomes({**samples, "not fitted yet": self.unfitted, "failed": self.failed})
+        text = f"{told} in {duration(self.seconds)}: media field {self.media_field}"
         return text + "".join(f"\n  failed: {failure}" for failure in self.failed)
 
 
@@ -70,8 +68,8 @@ def reconstruct(
     Args:
         samples: a dataset or any view of videos; those that are not fitted are counted and left out.
         crf: quality of H.264, 0 (best) to 51.
-        audio: take the sound of the sample's own file along, as long as the frames last.
-        **options: those of `draw_dataset`: `embeddings_field`, `output_dir`, `overwrite`, `skip_failures`,
+        audio: whether to take the sound of the sample's own file along, as long as the frames last.
+        **options: arguments of `draw_dataset`: `embeddings_field`, `output_dir`, `overwrite`, `skip_failures`,
             `progress`, `device`.
 
     Returns:
@@ -90,12 +88,12 @@ def super_resolve(
     """Draws fitted videos larger, into the media field `latent_inr_x2`; at scale 1.37, `latent_inr_x1_37`.
 
     Args:
-        samples: as for `reconstruct`.
-        scale: of both sides, 1/16 to 16, relative to the size that was fitted, which is that of the original unless
-            the fit was given a `size`. Sides are rounded; odd ones are padded by a pixel when they are written.
-        crf: as for `reconstruct`, as are the rest and the errors.
-        audio: take the sound along.
-        **options: those of `draw_dataset`.
+        samples: videos, as for `reconstruct`.
+        scale: factor of both sides, 1/16 to 16, relative to the size that was fitted, which is that of the original
+            unless the fit was given a `size`. Sides are rounded; odd ones are padded by a pixel when they are written.
+        crf: quality of H.264, as for `reconstruct`, as are the rest and the errors.
+        audio: whether to take the sound along.
+        **options: arguments of `draw_dataset`.
 
     Returns:
         what became of the samples.
@@ -120,13 +118,13 @@ def interpolate(
     one there is nothing to draw towards: it is held for as long as it was shown before.
 
     Args:
-        samples: as for `reconstruct`.
-        factor: 1 to 64, fractions allowed: 2.5 makes 60 frames a second of 24.
-        scale: draws larger at the same time; the field is then `latent_inr_x2_fps2`.
-        motion: follow the motion between the drawn frames, too: slower, and sharper where motion is steady.
-        crf: as for `reconstruct`, as are the rest and the errors.
-        audio: take the sound along.
-        **options: those of `draw_dataset`.
+        samples: videos, as for `reconstruct`.
+        factor: drawn frames for each fitted one, 1 to 64, fractions allowed: 2.5 makes 60 frames a second of 24.
+        scale: factor of both sides, to draw larger at the same time; the field is then `latent_inr_x2_fps2`.
+        motion: whether to follow the motion between the drawn frames, too: slower, and sharper where motion is steady.
+        crf: quality of H.264, as for `reconstruct`, as are the rest and the errors.
+        audio: whether to take the sound along.
+        **options: arguments of `draw_dataset`.
 
     Returns:
         what became of the samples.
@@ -139,7 +137,7 @@ def draw_dataset(
     samples: SampleCollection,
     drawing: Drawing,
     *,
-    embeddings_field: str = "latent_inr",
+    embeddings_field: str = FIT_NAME,
     output_dir: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     skip_failures: bool = True,
@@ -153,14 +151,14 @@ def draw_dataset(
 
     Args:
         samples: a dataset or any view of videos.
-        drawing: what is drawn.
-        embeddings_field: that of the fit; the media field is named after it.
-        output_dir: where the videos go; by default each beside its `.linr` file.
-        overwrite: draw what is up to date, too.
-        skip_failures: record a sample that fails and go on (True), or raise its error (False).
-        progress: True draws a bar, False is silent, a callable receives `(fraction, label)` with the fraction
+        drawing: size, rate and sound of the videos.
+        embeddings_field: field of the fit; the media field is named after it.
+        output_dir: folder for the videos; by default each goes beside its `.linr` file.
+        overwrite: whether to draw what is up to date, too.
+        skip_failures: whether to record a sample that fails and go on, or to raise its error.
+        progress: bar for True, nothing for False, or a callable that receives `(fraction, label)` with the fraction
             from 0 to 1 and labels such as "video 3/20 · frame 12/64 · 4 min left".
-        device: torch device; by default the GPU where there is one.
+        device: torch device; None for CUDA where there is a GPU, else the CPU.
 
     Returns:
         what became of the samples.
@@ -198,10 +196,9 @@ def draw_dataset(
         overwrite=overwrite,
         drawn=drawn,
     )
-    done = job.run(fitted)
+    tally = job.run(fitted)
     unfitted = [target.sample_id for target in targets if not target.stored]
-    summary = DrawSummary(
-        media_field, done.made, done.adopted, done.skipped, unfitted, done.failed, done.seconds
-    )  # fmt: skip
+    outcome = tally.made, tally.adopted, tally.skipped, unfitted, tally.failed
+    summary = DrawSummary(media_field, *outcome, tally.seconds)
     reporter.note(f"{dataset.name}: {summary}")
     return summary

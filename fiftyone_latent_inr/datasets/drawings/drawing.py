@@ -31,11 +31,11 @@ class Drawing:
     """One way to draw a stored video as an H.264 file.
 
     Attributes:
-        scale: of both sides, relative to the size that was fitted.
+        scale: factor of both sides, relative to the size that was fitted.
         factor: drawn frames for each fitted one; the rate grows with it, the duration stays.
-        motion: follow motion between the frames that were fitted.
+        motion: whether to follow motion between the frames that were fitted.
         crf: quality of H.264, 0 (best) to 51.
-        audio: take the original's sound along.
+        audio: whether to take the original's sound along.
     """
 
     scale: float = 1.0
@@ -45,8 +45,10 @@ class Drawing:
     audio: bool = True
 
     def __post_init__(self) -> None:
-        """Raises:
-        InputError: a number is none, or out of range.
+        """Checks the numbers.
+
+        Raises:
+            InputError: one is no number, or out of range.
         """
         for name, low, high in (("scale", 1 / MAX_SCALE, MAX_SCALE), ("factor", 1, MAX_FACTOR), ("crf", 0, 51)):
             # 2 and 2.0 are the same drawing
@@ -66,8 +68,8 @@ class Drawing:
         """Names the video after the file that it is drawn from.
 
         Args:
-            stored: the `.linr` file.
-            content: its fingerprint, so that a video that was fitted again is drawn again.
+            stored: path of the `.linr` file.
+            content: fingerprint of that file, so that a video that was fitted again is drawn again.
             sound: whether there is sound to take along.
         """
         digest = digest_of({**asdict(self), "audio": sound, "content": content, "recipe": _RECIPE})

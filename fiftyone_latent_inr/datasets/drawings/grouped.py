@@ -8,7 +8,7 @@ import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
 from ...errors import InputError
-from ..fields import FieldNames, all_videos
+from ..fields import FIT_NAME, FieldNames, all_videos
 from ..samples import dataset_of
 from .media_fields import drawn_fields
 
@@ -24,7 +24,7 @@ def to_grouped_dataset(
     name: str,
     *,
     slices: Mapping[str, str] | None = None,
-    embeddings_field: str = "latent_inr",
+    embeddings_field: str = FIT_NAME,
     overwrite: bool = False,
     persistent: bool = False,
 ) -> fo.Dataset:
@@ -43,12 +43,12 @@ def to_grouped_dataset(
 
     Args:
         samples: a dataset or any view of videos.
-        name: of the new dataset.
-        slices: what goes into the group beside the original, as slice -> field that holds the paths; by default
+        name: name of the new dataset.
+        slices: slice -> field with the paths of what goes into the group beside the original; by default
             every field that `reconstruct`, `super_resolve` and `interpolate` have written.
-        embeddings_field: that of the fit, after which those fields are named.
-        overwrite: make the dataset anew, if it was made by this function.
-        persistent: keep it when FiftyOne's database shuts down.
+        embeddings_field: field of the fit, after which those fields are named.
+        overwrite: whether to make the dataset anew, if it was made by this function.
+        persistent: whether to keep it when FiftyOne's database shuts down.
 
     Returns:
         the grouped dataset.

@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InputError, LatentINRError
-from ...files import writable_folder
+from ...files import fingerprint, writable_folder
 from ...latent_video.video import LatentVideo, load
 from ...progress import FitProgress
 from ...video.reader import is_whole
 from ...video.writer import Frame, write
-from ..file_names import fingerprint
-from ..job import Fatal, Item, Job, Made
+from ..job import FatalError, Item, Job, Result
 from ..samples import Target
-from .cost import Load, estimate, seconds_per_pixel
+from .cost import Workload, estimate, seconds_per_pixel
 from .drawing import Drawing
 from .media_fields import ensure_media_field
 
@@ -31,17 +30,17 @@ class DrawItem(Item):
     """A video to draw.
 
     Attributes:
-        stored: its `.linr` file.
-        path: where the drawing goes.
-        sound: the file whose sound is taken along, or None.
-        load: what is to be drawn.
-        note: a line for people, or empty.
+        stored: path of its `.linr` file.
+        path: path of the drawing.
+        sound: path of the file whose sound is taken along, or None.
+        work: pixels to draw, and what from.
+        note: line for people, or empty.
     """
 
     stored: str
     path: Path
     sound: str | None
-    load: Load
+    work: Workload
     note: str
 
 
@@ -51,14 +50,14 @@ class DrawJob(Job):
 
     Attributes:
         field: the media field.
-        drawing: what is drawn.
-        folder: where the videos go; None puts each beside its `.linr` file.
-        device: torch device, or None for the best there is.
-        overwrite: draw what is up to date, too.
-        drawn: what the media field holds: a path for each sample's id.
+        drawing: size, rate and sound of the videos.
+        folder: folder for the videos; None puts each beside its `.linr` file.
+        device: torch device; None for CUDA where there is a GPU, else the CPU.
+        overwrite: whether to draw what is up to date, too.
+        drawn: path that the media field holds, by the sample's id.
     """
 
-    MADE = "drawn"
+    VERB = "drawn"
 
     field: str
     drawing: Drawing
@@ -89,7 +88,7 @@ class DrawJob(Job):
         self._check(folder)
         there = [] if self.overwrite else [name for name in names if is_whole(folder / name)]
         path = folder / [*there, names[-1]][0]
-        return DrawItem(target, target.stored, path, sound, Load.of(video, self.drawing), note)
+        return DrawItem(target, target.stored, path, sound, Workload.of(video, self.drawing), note)
 
     def _sound(self, target: Target, video: LatentVideo) -> tuple[str | None, bool, str]:
         """The file to take the sound from, if it is still what was fitted; whether it is gone; what to say of it."""
@@ -121,10 +120,10 @@ class DrawJob(Job):
             speed = seconds_per_pixel(todo[0].stored, self.device)
         except LatentINRError:  # said when it is that video's turn
             speed = None
-        cost = estimate([item.load for item in todo], self.drawing, speed)
+        cost = estimate([item.work for item in todo], self.drawing, speed)
         self.reporter.note(f"To be drawn: {cost.text()}")
 
-    def _make(self, item: DrawItem) -> Made:
+    def _make(self, item: DrawItem) -> Result:
         adopted = is_whole(item.path) and (not self.overwrite or item.path in self._written)
         if not adopted:
             self._draw(item)
@@ -133,7 +132,7 @@ class DrawJob(Job):
         sample = self.dataset[item.target.sample_id]
         sample[self.field] = str(item.path)
         sample.save()
-        return Made(str(item.path), adopted, {} if adopted else {"bytes": item.path.stat().st_size})
+        return Result(str(item.path), adopted, {} if adopted else {"bytes": item.path.stat().st_size})
 
     def _draw(self, item: DrawItem) -> None:
         video = load(item.stored)
@@ -142,7 +141,7 @@ class DrawJob(Job):
             notes = write(item.path, self._frames(video), rate, crf=self.drawing.crf, audio=item.sound)
         except InputError as error:
             if isinstance(error.__cause__, OSError):  # a disk that is full, a folder that is gone
-                raise Fatal(InputError(f"{error}; what was drawn before is kept")) from error
+                raise FatalError(InputError(f"{error}; what was drawn before is kept")) from error
             raise
         name = Path(item.target.filepath).name
         for line in filter(None, [item.note, *(f"{name}: {note}" for note in notes)]):

@@ -14,7 +14,8 @@ from ...latent_video.video import load
 from .. import runs
 from ..fields import FieldNames
 from ..samples import dataset_of
-from .cost import Estimate, Load, estimate, seconds_per_pixel
+from ..words import video_count
+from .cost import Estimate, Workload, estimate, seconds_per_pixel
 from .drawing import Drawing
 from .media_fields import check_media_field
 
@@ -31,8 +32,8 @@ class DrawStatus:
         unfitted: videos that have nothing to be drawn from.
         there: videos that hold such a drawing (whether it is up to date is looked at only when it runs).
         overwrite: whether those are drawn again.
-        cost: of what is to be drawn.
-        field: where the paths go.
+        cost: time and bytes of what is to be drawn.
+        field: media field that the paths go to.
     """
 
     total: int
@@ -44,7 +45,7 @@ class DrawStatus:
 
     def text(self) -> str:
         """One line for people, such as `12 videos · about 3 min · about 40 MB · into latent_inr_x2`."""
-        parts = [f"{self.total} video{'s' if self.total != 1 else ''}"]
+        parts = [video_count(self.total)]
         if self.unfitted:
             parts.append(f"{self.unfitted} not fitted yet, left out")
         if self.there:
@@ -57,9 +58,9 @@ def problems(samples: SampleCollection, settings: dict[str, Any], options: dict[
     """Finds what would stop drawing: argument -> what is wrong with it.
 
     Args:
-        samples: what is to be drawn; the key of what is wrong with it is `samples`.
-        settings: those of `Drawing`.
-        options: those of `draw_dataset`.
+        samples: videos to be drawn; the key of what is wrong with them is `samples`.
+        settings: attributes of `Drawing`.
+        options: arguments of `draw_dataset`.
     """
     found: dict[str, str] = {}
     for name, value in settings.items():
@@ -89,8 +90,8 @@ def draw_status(samples: SampleCollection, drawing: Drawing, options: dict[str, 
 
     Args:
         samples: videos that `problems` has passed.
-        drawing: what is to be drawn.
-        options: those of `draw_dataset`.
+        drawing: size, rate and sound to be drawn.
+        options: arguments of `draw_dataset`.
     """
     dataset: fo.Dataset = samples._root_dataset
     names = FieldNames.of(options["embeddings_field"])
@@ -117,7 +118,7 @@ def _cost(samples: SampleCollection, field: str, drawing: Drawing, device: str |
     step = max(1, count // _LOOKED_AT)
     for path in samples.limit(step * _LOOKED_AT).values(field)[::step] if count else []:
         try:
-            loads.append(Load.of(load(path), drawing))
+            loads.append(Workload.of(load(path), drawing))
             first = first or path
         except LatentINRError:  # said when it runs
             continue

@@ -16,16 +16,18 @@ from ...errors import InputError
 from ...files import writable_folder
 from ...resources import NO_PRIOR
 from .. import runs
-from ..fields import FieldNames, check_fields
+from ..fields import FIT_NAME, FieldNames, check_fields
+from ..file_names import default_folder
 from ..job import Failure
-from ..progress import Reporter, duration
+from ..progress import Reporter
 from ..samples import dataset_of, list_targets
 from ..search import index
+from ..teachers import DEFAULT_TEACHER
+from ..teachers import load as load_teacher
+from ..words import duration, outcomes
 from .job import FitJob
 from .settings import Settings
 from .teacher_space import check_space
-
-DEFAULT_TEACHER = "default"
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,12 @@ class FitSummary:
 
     Attributes:
         fitted: ids of the samples that were fitted.
-        adopted: ids of those whose finished file was on disk already (after a crash, or the same video
-            twice).
+        adopted: ids of those whose finished file was on disk already (after a crash, or the same video twice).
         skipped: ids of those that were up to date.
         failed: samples that could not be fitted, with the reasons.
-        brain_key: the index that covers them, or None (no teacher, or nothing to index).
-        output_dir: where the `.linr` files are.
-        seconds: wall seconds.
+        brain_key: key of the index that covers them, or None (no teacher, or nothing to index).
+        output_dir: folder of the `.linr` files.
+        seconds: wall seconds of the whole run.
     """
 
     fitted: list[str] = field(default_factory=list)
@@ -52,11 +53,8 @@ class FitSummary:
     seconds: float = 0.0
 
     def __str__(self) -> str:
-        parts = [f"{len(self.fitted)} fitted"]
-        parts += [f"{len(self.adopted)} taken up from disk"] if self.adopted else []
-        parts += [f"{len(self.skipped)} up to date"] if self.skipped else []
-        parts += [f"{len(self.failed)} failed"] if self.failed else []
-        text = ", ".join(parts) + f" in {duration(self.seconds)}"
+        samples = {"fitted": self.fitted, "taken up from disk": self.adopted, "up to date": self.skipped}
+        text = f"{outcomes({**samples, 'failed': self.failed})} in {duration(self.seconds)}"
         return text + "".join(f"\n  failed: {failure}" for failure in self.failed)
 
 
@@ -66,8 +64,8 @@ def fit_dataset(
     preset: str = "balanced",
     teacher: Any = DEFAULT_TEACHER,
     prior: Any = None,
-    embeddings_field: str = "latent_inr",
-    brain_key: str = "latent_inr",
+    embeddings_field: str = FIT_NAME,
+    brain_key: str = FIT_NAME,
     output_dir: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     skip_failures: bool = True,
@@ -92,20 +90,20 @@ def fit_dataset(
 
     Args:
         samples: a dataset or any view of videos.
-        preset: `fast`, `balanced` or `best`.
-        teacher: `small`, `ARCH/PRETRAINED` of OpenCLIP, a directory, or a `Teacher`; `"default"` is
-            `semantics.teachers.DEFAULT_TEACHER`. None fits without alignment: no embeddings and no index.
+        preset: name of the settings: `fast`, `balanced`, `best` or `paper`.
+        teacher: model whose space the embeddings are in: `small`, `ARCH/PRETRAINED` of OpenCLIP, a directory, or a
+            `Teacher`; `"default"` is `semantics.teachers.DEFAULT_TEACHER`. None fits without alignment: no embeddings
+            and no index.
         prior: pretrained hypernetworks to start from: a `Prior`, the name of a bundled one, a directory,
             `OWNER/NAME` of the Hugging Face Hub or `OWNER/NAME@REVISION`; None for the preset's own, if it has one
             (`fast` starts from `fast-prior`), `"none"` for none.
-        embeddings_field: field of the videos' embeddings; the other fields and the custom run are named
-            after it.
+        embeddings_field: field of the videos' embeddings; the other fields and the custom run are named after it.
         brain_key: key of the similarity index.
-        output_dir: where the `.linr` files go; by default `latent_inr/<dataset>` in FiftyOne's
+        output_dir: folder for the `.linr` files; by default `latent_inr/<dataset>` in FiftyOne's
             `default_dataset_dir`.
-        overwrite: fit what is up to date, too.
-        skip_failures: record a sample that fails and go on (True), or raise its error (False).
-        progress: True draws a bar, False is silent, a callable receives `(fraction, label)` with the fraction
+        overwrite: whether to fit what is up to date, too.
+        skip_failures: whether to record a sample that fails and go on, or to raise its error.
+        progress: bar for True, nothing for False, or a callable that receives `(fraction, label)` with the fraction
             from 0 to 1 and labels such as "video 3/20 · 31.2 dB · 4 min left".
         backend: similarity backend; None keeps that of the index, or takes sklearn for a new one.
         backend_options: keyword arguments of the backend.
@@ -127,7 +125,7 @@ def fit_dataset(
     _check_options(fit_options)
     Settings.check(preset, fit_options)
     folder = writable_folder(default_output_dir(dataset) if output_dir is None else output_dir)
-    teacher = _load_teacher(teacher, fit_options.get("device"))
+    teacher = load_teacher(teacher, fit_options.get("device"))
     loaded = _load_prior(prior, preset, teacher, fit_options)
     settings = Settings.of(preset, teacher, loaded, fit_options)
     start = None if prior is None else loaded or NO_PRIOR  # the preset's own may be of another teacher
@@ -155,18 +153,16 @@ def fit_dataset(
         reporter=reporter,
         clear_first=check_space(dataset, names, record, teacher, {t.sample_id for t in targets}, overwrite),
     )
-    done = job.run(targets)
-    summary = FitSummary(
-        done.made, done.adopted, done.skipped, done.failed,
-        brain_key if job.indexed else None, str(folder), done.seconds,
-    )  # fmt: skip
+    tally = job.run(targets)
+    outcome = tally.made, tally.adopted, tally.skipped, tally.failed
+    summary = FitSummary(*outcome, brain_key if job.indexed else None, str(folder), tally.seconds)
     reporter.note(f"{dataset.name}: {summary}")
     return summary
 
 
 def default_output_dir(dataset: fo.Dataset) -> Path:
     """Where the `.linr` files of a dataset go unless it is said otherwise."""
-    return Path(fo.config.default_dataset_dir) / "latent_inr" / dataset.slug
+    return default_folder() / str(dataset.slug)
 
 
 def _check_options(options: dict[str, Any]) -> None:
@@ -179,19 +175,9 @@ def _check_options(options: dict[str, Any]) -> None:
         raise InputError(f"fit_dataset does not know {', '.join(unknown)}; options of a fit: {', '.join(known)}")
 
 
-def _load_teacher(teacher: Any, device: Any) -> Any:
-    if teacher is None or not isinstance(teacher, str | os.PathLike):
-        return teacher
-    from ...semantics import teachers
-
-    name = teachers.DEFAULT_TEACHER if teacher == DEFAULT_TEACHER else os.fspath(teacher)
-    return teachers.load_teacher(name, device=device)
-
-
 def _load_prior(prior: Any, preset: str, teacher: Any, options: dict[str, Any]) -> Any:
     """Loaded once for the run; whether the fits can start from it is known before the first."""
     from ...encoding.choose_prior import default_prior, resolve_prior
-    from ..priors.known_priors import is_found_again
 
     config = Settings.config(preset, options)
     if prior is None:
@@ -200,7 +186,7 @@ def _load_prior(prior: Any, preset: str, teacher: Any, options: dict[str, Any]) 
     if loaded is not None:
         loaded.check_teacher(getattr(teacher, "id", None))
         loaded.check_architecture(config.architecture)
-        if options.get("residual") and not is_found_again(loaded):
+        if options.get("residual") and loaded.revision is None and not loaded.is_bundled:
             raise InputError(
                 f"residual=True needs a prior that can be found again when the videos are drawn, and {loaded.name} is "
                 "none: publish it, and start from the repository; or leave residual out"

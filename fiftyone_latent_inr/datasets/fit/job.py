@@ -10,10 +10,11 @@ from typing import Any
 
 from ...encoding.checkpoint import discard
 from ...errors import BitstreamError, InputError
+from ...files import fingerprint
 from ...progress import FitProgress
 from ..fields import FieldNames, ensure_fields, store, with_embedding
-from ..file_names import file_name, fingerprint, is_current
-from ..job import Fatal, Item, Job, Made
+from ..file_names import file_name, is_current
+from ..job import FatalError, Item, Job, Result
 from ..samples import Target
 from ..search import index
 from .settings import Settings
@@ -37,7 +38,7 @@ class FitJob(Job):
         clear_first: whether the embeddings field is emptied first, as its vectors are of another teacher.
     """
 
-    MADE = "fitted"
+    VERB = "fitted"
 
     names: FieldNames
     brain_key: str
@@ -61,12 +62,12 @@ class FitJob(Job):
         self._embedded = set(with_embedding(self.dataset, self.names))
 
     def _examine(self, target: Target) -> FitItem | None:
-        print_ = fingerprint(target.filepath)
-        current = is_current(target.stored, print_, self.settings.digest)
+        found = fingerprint(target.filepath)
+        current = is_current(target.stored, found, self.settings.digest)
         complete = self.teacher is None or target.sample_id in self._embedded
-        return None if current and complete and not self.overwrite else FitItem(target, print_)
+        return None if current and complete and not self.overwrite else FitItem(target, found)
 
-    def _make(self, item: FitItem) -> Made:
+    def _make(self, item: FitItem) -> Result:
         target = item.target
         path = self.folder / file_name(target.filepath, item.fingerprint, self.settings.digest)
         video = self._adopt(target, path)
@@ -81,7 +82,7 @@ class FitJob(Job):
         store(self.dataset, target.sample_id, self.names, video, str(path))
         self._written.add(str(path))
         psnr = video.metrics.get("psnr")
-        return Made(str(path), adopted, {"psnr": psnr}, "" if psnr is None else f"{psnr:.1f} dB")
+        return Result(str(path), adopted, {"psnr": psnr}, "" if psnr is None else f"{psnr:.1f} dB")
 
     def _adopt(self, target: Target, path: Path) -> Any:
         """Loads the finished file, if it is there: at the path to be, or where the sample says."""
@@ -102,7 +103,7 @@ class FitJob(Job):
                     self.reporter.note(f"{candidate}: fitted again, as it cannot be read: {error}", logging.WARNING)
         return None
 
-    def _fit(self, target: Target, print_: str, parts: Path) -> Any:
+    def _fit(self, target: Target, source: str, parts: Path) -> Any:
         from ...encoding.fit import fit
 
         def listen(event: FitProgress) -> None:
@@ -113,16 +114,15 @@ class FitJob(Job):
 
         # The name, not the place: files are passed on to strangers
         name = Path(target.filepath).name
-        notes = {"source": name, "fingerprint": print_, "settings": self.settings.digest}
+        notes = {"source": name, "fingerprint": source, "settings": self.settings.digest}
         return fit(target.filepath, progress=listen, metadata=notes, checkpoint=parts, **self.fit_arguments)
 
     def _save(self, video: Any, path: Path) -> None:
         try:
             video.save(path)
         except (OSError, InputError) as error:
-            # A folder that is full or read-only: the next video would be lost the same way, after minutes of
-            # work
-            raise Fatal(InputError(f"{error}; what was fitted before is kept")) from error
+            # A folder that is full or read-only: the next video would be lost the same way, after minutes of work
+            raise FatalError(InputError(f"{error}; what was fitted before is kept")) from error
 
     def _conclude(self, status: str) -> None:
         """Brings the index up to date."""
@@ -139,10 +139,8 @@ class FitJob(Job):
             if self.brain_key in self.dataset.list_brain_runs():
                 index.refresh_index(self.dataset, self.brain_key, self.names)
             return
-        self.indexed = index.update_index(
-            self.dataset, self.brain_key, self.names, self.teacher,
-            backend=self.backend, options=self.backend_options,
-        )  # fmt: skip
+        covered = self.dataset, self.brain_key, self.names, self.teacher
+        self.indexed = index.update_index(*covered, backend=self.backend, options=self.backend_options)
 
     def _config(self) -> dict[str, Any]:
         settings = dict(self.settings.record)

@@ -17,10 +17,10 @@ from .. import runs
 from ..fields import FieldNames, check_fields
 from ..file_names import settings_suffix
 from ..priors.known_priors import check_prior
-from ..progress import duration
 from ..samples import dataset_of
 from ..search import index
-from .fit_dataset import DEFAULT_TEACHER
+from ..teachers import check_teacher, teacher_name
+from ..words import duration, video_count
 from .settings import Settings
 
 
@@ -32,7 +32,7 @@ class FitStatus:
         total: videos in the collection.
         current: videos fitted with these settings (their files are looked at only when the fit runs).
         other: videos fitted with other settings, which would be fitted again.
-        seconds: rough estimate for what is to be fitted on this machine, or None.
+        seconds: estimate, a rough one, for what is to be fitted on this machine, or None.
         overwrite: whether the current ones are fitted again, too.
     """
 
@@ -45,7 +45,7 @@ class FitStatus:
     def text(self) -> str:
         """One line for people."""
         to_fit = self.total if self.overwrite else self.total - self.current
-        parts = [f"{self.total} video{'s' if self.total != 1 else ''}"]
+        parts = [video_count(self.total)]
         if self.current:
             parts.append(f"{self.current} already fitted" + (", to be fitted again" if self.overwrite else ""))
         if self.other:
@@ -61,7 +61,7 @@ def problems(samples: SampleCollection, options: dict[str, Any]) -> dict[str, st
     """Finds what would stop a fit: argument -> what is wrong with it.
 
     Args:
-        samples: what is to be fitted; the key of what is wrong with it is `samples`.
+        samples: videos to be fitted; the key of what is wrong with them is `samples`.
         options: arguments of `fit_dataset`.
     """
     found: dict[str, str] = {}
@@ -85,14 +85,13 @@ def problems(samples: SampleCollection, options: dict[str, Any]) -> dict[str, st
         Settings.check(options["preset"], options)
     except InputError as error:
         found["quality"] = str(error)
-    if options["teacher"] is not None:
-        try:
-            check_teacher(teacher_name(options["teacher"]))
-        except InputError as error:
-            found["teacher"] = str(error)
+    try:
+        check_teacher(options["teacher"])
+    except InputError as error:
+        found["teacher"] = str(error)
     if options.get("prior") not in (None, NO_PRIOR):
         try:
-            check_prior(options["prior"], options["preset"], named_teacher(options))
+            check_prior(options["prior"], Settings.config(options["preset"], {}).architecture, options["teacher"])
         except InputError as error:
             found["prior"] = str(error)
     return found
@@ -118,30 +117,6 @@ def fit_status(samples: SampleCollection, options: dict[str, Any]) -> FitStatus:
     return FitStatus(total, current, fitted - current, None if each is None else each * to_fit, options["overwrite"])
 
 
-def teacher_name(teacher: Any) -> str:
-    """The teacher's name, with the default's in place of `default`."""
-    from ...semantics import teachers
-
-    return teachers.DEFAULT_TEACHER if teacher == DEFAULT_TEACHER else str(teacher)
-
-
-def named_teacher(options: dict[str, Any]) -> str | None:
-    """`teacher_name` of a fit's options; None for a fit without one."""
-    return None if options["teacher"] is None else teacher_name(options["teacher"])
-
-
-def check_teacher(name: str) -> None:
-    """Raises:
-    InputError: there is no teacher of this name.
-    """
-    from ...semantics import teacher_files as sources
-    from ...semantics import teachers
-
-    # The usual names need no look at OpenCLIP's list, whose import takes seconds
-    if name not in (teachers.DEFAULT_TEACHER, teachers.SMALL):
-        sources.find_source(name)
-
-
 def _same_settings(record: dict[str, Any], options: dict[str, Any]) -> bool:
     """Compares with the run on record; teacher and prior by name, since loading them would take seconds."""
     asked = Settings.of(options["preset"], None, None, {"quality": options.get("quality")}).record
@@ -149,7 +124,7 @@ def _same_settings(record: dict[str, Any], options: dict[str, Any]) -> bool:
         return False
     compared = ("config", "size", "max_frames", "seed", "residual")
     same = all(record.get(name) == asked.get(name) for name in compared)
-    return same and record.get("teacher") == named_teacher(options)
+    return same and record.get("teacher") == teacher_name(options["teacher"])
 
 
 def _same_prior(record: dict[str, Any], prior: str | None, preset: str) -> bool:

@@ -13,9 +13,11 @@ _SAID_BY_OTHERS = ("preset", "quality", "bpp", "teacher", "prior_name", "prior_r
 
 @dataclass(frozen=True)
 class Settings:
-    """Attributes:
-    digest: changes with whatever changes the result; the device is not part of it.
-    record: the settings, JSON-able, as the custom run keeps them.
+    """What a fit was asked for.
+
+    Attributes:
+        digest: digest of whatever changes the result; the device is not part of it.
+        record: settings, JSON-able, as the custom run keeps them.
     """
 
     digest: str
@@ -26,10 +28,10 @@ class Settings:
         """Collects the settings of a fit.
 
         Args:
-            preset: its name.
-            teacher: the loaded teacher, or None.
-            prior: the loaded prior, or None.
-            options: `config`, `quality`, `bpp`, `size`, `max_frames`, `device`, `seed`, `residual`.
+            preset: name of the preset.
+            teacher: loaded teacher, or None.
+            prior: loaded prior, or None.
+            options: arguments of `fit`: `config`, `quality`, `bpp`, `size`, `max_frames`, `device`, `seed`, `residual`.
         """
         size = options.get("size")
         record = {
@@ -53,8 +55,10 @@ class Settings:
 
     @staticmethod
     def check(preset: str, options: dict[str, Any]) -> None:
-        """Raises:
-        InputError: there is no such preset (lists those that there are), or the quality or rate cannot be had.
+        """Checks preset, quality and rate.
+
+        Raises:
+            InputError: there is no such preset (lists those that there are), or the quality or rate cannot be had.
         """
         config_digest(preset, {})
         config_digest(preset, options)

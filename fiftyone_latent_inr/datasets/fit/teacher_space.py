@@ -22,19 +22,19 @@ def check_space(
 
     Args:
         dataset: the dataset.
-        names: the fields.
+        names: names of the fields.
         record: configuration of the run on record, if there is one.
-        teacher: the teacher now, or None for a fit without alignment.
+        teacher: teacher of the fit to come, or None for a fit without alignment.
         target_ids: ids of the samples to fit.
         overwrite: whether the user asked to fit everything anew.
 
     Returns:
-        whether the field must be emptied before the first video, as its vectors are of another teacher and
-        every one of them is to be fitted again.
+        whether the field must be emptied before the first video, as its vectors are of another teacher and every one
+        of them is to be fitted again.
 
     Raises:
-        InputError: vectors of two teachers would mix, vectors would silently be lost, or the field holds
-            vectors that another tool wrote.
+        InputError: vectors of two teachers would mix, vectors would silently be lost, or the field holds vectors that
+            another tool wrote.
     """
     holders = with_embedding(dataset, names)
     if not holders:
@@ -48,17 +48,14 @@ def check_space(
         if overwrite or target_ids.isdisjoint(holders):
             return False
         raise InputError(
-            f"{where} holds embeddings of teacher {old}, which a fit with teacher=None would drop; give "
-            "the teacher, "
-            f"pass another embeddings_field, or overwrite=True to drop them"
+            f"{where} holds embeddings of teacher {old}, which a fit with teacher=None would drop; give the teacher, "
+            "pass another embeddings_field, or overwrite=True to drop them"
         )
     outside = len(set(holders) - target_ids)
     if outside:
         raise InputError(
-            f"{where} holds embeddings of teacher {old} on {outside} samples outside this view, and "
-            "vectors of two "
-            f"teachers cannot be searched together; fit the whole dataset with {new}, or keep both apart "
-            f"with {other}"
+            f"{where} holds embeddings of teacher {old} on {outside} samples outside this view, and vectors of two "
+            f"teachers cannot be searched together; fit the whole dataset with {new}, or keep both apart with {other}"
         )
     return True
 
@@ -89,7 +86,6 @@ def _teacher_on_record(
             if found:
                 return str(found)
     raise InputError(
-        f"dataset {dataset.name!r}: field {names.embedding!r} already holds {len(holders)} vectors that "
-        "were not "
+        f"dataset {dataset.name!r}: field {names.embedding!r} already holds {len(holders)} vectors that were not "
         "written by this package; pass another embeddings_field"
     )

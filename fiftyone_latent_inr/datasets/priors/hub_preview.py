@@ -10,6 +10,7 @@ from ...errors import InputError
 from ...priors.files import CONFIG, WEIGHTS
 from ...priors.find import RepositoryInfo, describe_repository, find_prior
 from ...priors.hub import HubAccess
+from ..words import megabytes
 from .known_priors import in_words
 
 _SECONDS = 30
@@ -45,11 +46,6 @@ def describe_upload(prior: str, repo: str | None, branch: str | None = None, tok
             # not there, or not this user's to see: the Hub does not say which
             parts.append(f"{repo}{f' at {branch}' if branch else ''} is not there yet, or cannot be seen")
     return " · ".join(parts)
-
-
-def megabytes(size: float) -> str:
-    """`1.2 MB`."""
-    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{max(size / 1e3, 1):.0f} KB"
 
 
 def _ask(repo: str, revision: str | None, token: str | None) -> RepositoryInfo:

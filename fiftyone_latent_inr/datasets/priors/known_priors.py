@@ -8,18 +8,19 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import fiftyone as fo
+from typing import Any, cast
 
 from ...errors import InputError, PriorUnavailableError
 from ...files import atomic_target, writable_folder
+from ...model.config import Architecture
 from ...priors.files import CONFIG, WEIGHTS
 from ...priors.find import bundled_priors, find_prior
 from ...priors.hub import HubAccess
 from ...priors.networks import PriorConfig
 from ...priors.prior import Prior, load_prior
+from ..file_names import default_folder
 from ..progress import Reporter
+from ..teachers import teacher_id, teacher_name
 
 _FETCHED = "fetched.json"
 
@@ -38,7 +39,7 @@ class PriorSummary:
 
 def priors_dir() -> Path:
     """Where priors that are pretrained here go, a folder each, unless it is said otherwise."""
-    return Path(fo.config.default_dataset_dir) / "latent_inr" / "priors"
+    return default_folder() / "priors"
 
 
 def local_priors() -> dict[str, Path]:
@@ -46,11 +47,6 @@ def local_priors() -> dict[str, Path]:
     root = priors_dir()
     folders = sorted(root.iterdir()) if root.is_dir() else []
     return {folder.name: folder for folder in folders if all((folder / name).is_file() for name in (CONFIG, WEIGHTS))}
-
-
-def publishable_priors() -> dict[str, str]:
-    """Those: folder -> name."""
-    return {str(folder): name for name, folder in local_priors().items()}
 
 
 def fetched_priors() -> list[str]:
@@ -69,33 +65,26 @@ def known_priors() -> dict[str, str]:
     return known | {name: f"{name[: name.find('@') + 9]}, from the Hub" for name in fetched_priors()}
 
 
-def is_found_again(prior: Prior) -> bool:
-    """Whether a file that names this prior leads whoever has it to the prior: it is on the Hub, or bundled."""
-    return prior.revision is not None or prior.name in bundled_priors()
-
-
-def check_prior(prior: str, preset: str, teacher: str | None) -> None:
-    """Checks what can be known about a prior without loading it or asking the Hub.
+def check_prior(prior: str, architecture: Architecture, teacher: str | None) -> None:
+    """Checks whether fits can start from a prior, without loading it or asking the Hub.
 
     Args:
-        prior: its name.
-        preset: of the fits.
+        prior: name of the prior.
+        architecture: networks of the fits.
         teacher: name of the fits' teacher, or None.
 
     Raises:
         InputError: there is no such prior, or the fits cannot start from it.
     """
     try:
-        config = find_prior(prior, HubAccess(local_files_only=True)).config
+        found = find_prior(prior, HubAccess(local_files_only=True))
     except PriorUnavailableError:
         return  # on the Hub: fetched, and checked again, when the fit runs
-    if config.preset != preset:
-        raise InputError(f"prior {prior} is for preset {config.preset!r}, not {preset!r}")
-    if teacher is not None and config.teacher != teacher:
-        raise InputError(
-            f"prior {prior} was pretrained with teacher {config.teacher or 'none'}, the fit has {teacher}: choose that "
-            "one, or another prior"
-        )
+    # The rules are those of `Prior`, and need no weights: its name and configuration are all that they look at
+    unloaded = cast(Prior, found)
+    Prior.check_architecture(unloaded, architecture)
+    if found.config.teacher != teacher_name(teacher):  # to find out an id may take seconds
+        Prior.check_teacher(unloaded, teacher_id(teacher))
 
 
 def in_words(config: PriorConfig) -> str:
@@ -110,10 +99,10 @@ def fetch_prior(
     """Fetches a prior into the Hub's cache and remembers it, so that fits can start from it, without a network, too.
 
     Args:
-        repo: `OWNER/NAME`.
+        repo: repository, `OWNER/NAME`.
         revision: branch, tag or commit; None for `main`.
-        token: None for that of the user who is logged in.
-        progress: as in `fit_dataset`.
+        token: access token of the Hub; None for that of the user who is logged in.
+        progress: bar or callback, as in `fit_dataset`.
 
     Raises:
         PriorUnavailableError: the Hub does not give it now, or not to this user.
@@ -133,18 +122,23 @@ def fetch_prior(
 
 
 def publish_prior(
-    prior: str, repo: str, *, branch: str | None = None, private: bool | None = None, token: str | None = None,
+    prior: str,
+    repo: str,
+    *,
+    branch: str | None = None,
+    private: bool | None = None,
+    token: str | None = None,
     progress: Any = True,
-) -> PriorSummary:  # fmt: skip
+) -> PriorSummary:
     """Stores a prior that is here in a repository of the Hub.
 
     Args:
         prior: name or folder.
-        repo: `OWNER/NAME`; is created where it is missing.
-        branch: None for `main`.
+        repo: repository, `OWNER/NAME`, created where it is missing.
+        branch: branch of the repository, created where it is missing; None for `main`.
         private: whether a new repository is private; None for what its owner has chosen as the default.
-        token: None for that of the user who is logged in.
-        progress: as in `fit_dataset`.
+        token: access token of the Hub; None for that of the user who is logged in.
+        progress: bar or callback, as in `fit_dataset`.
 
     Raises:
         PriorUnavailableError: the Hub cannot be reached or refuses.

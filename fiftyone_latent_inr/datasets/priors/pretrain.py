@@ -13,10 +13,10 @@ def pretrain(sources: Any, **options: Any) -> Prior:
     """Trains hypernetwork, field and encoders over many videos; fits with `prior=` then start from them.
 
     Args:
-        sources: a FiftyOne dataset or view, see `datasets.pretrain.pretrain_dataset`; or paths, arrays or a folder, see
-            `prior_training.pretrain`.
-        **options: of the one or the other: `preset`, `config`, `teacher`, `validation`, `output_dir`, `resume`,
-            `device`, `seed`, `progress`, `licences`, and for a dataset `licence_field` and `name`.
+        sources: a FiftyOne dataset or view, see `datasets.priors.pretrain_dataset`; or paths, arrays or a folder, see
+            `pretraining.pretrain`.
+        **options: arguments of the one or the other: `preset`, `config`, `teacher`, `validation`, `output_dir`,
+            `resume`, `device`, `seed`, `progress`, `licences`, and for a dataset `licence_field` and `name`.
 
     Returns:
         The prior; its `notes` say what it was trained on and what was measured.

@@ -22,12 +22,15 @@ from ...pretraining.trainer import PretrainConfig
 from ...priors.prior import Prior, load_prior
 from ...progress import FitProgress
 from .. import runs
+from ..fields import FIT_NAME
 from ..job import free_memory
-from ..progress import Reporter, duration
+from ..progress import Reporter
 from ..samples import dataset_of
+from ..teachers import load as load_teacher
+from ..words import duration, video_count
 from .known_priors import PriorSummary, priors_dir
 
-_KEY = "latent_inr_prior"
+_KEY = f"{FIT_NAME}_prior"
 
 
 def pretrain_dataset(
@@ -58,22 +61,22 @@ def pretrain_dataset(
 
     Args:
         samples: a dataset or any view of videos.
-        preset: of the fits that are to start from the prior.
-        config: how to train.
-        teacher: `small`, `ARCH/PRETRAINED` of OpenCLIP, a directory, or a `Teacher`; None for a prior that can neither
-            embed nor start fits with a teacher.
+        preset: preset of the fits that are to start from the prior.
+        config: settings of the training.
+        teacher: `small`, `ARCH/PRETRAINED` of OpenCLIP, a directory, or a `Teacher`; None for a prior that cannot embed
+            videos, and leaves the alignment to the fits, whatever their teacher.
         validation: a view or other sources of videos to measure on; by default some of the samples are held out once
             there are 40 of them.
-        output_dir: where the state, and in the end the prior, are stored; by default `latent_inr/priors/<name>` in
+        output_dir: folder for the state, and in the end for the prior; by default `latent_inr/priors/<name>` in
             FiftyOne's `default_dataset_dir`.
         resume: whether to go on with, or keep, what is there.
-        device: torch device; None takes the best there is.
-        seed: of everything random.
-        progress: True draws a bar, False is silent, a callable receives `(fraction, label)`.
-        licences: of videos by file name, for the prior's notes.
+        device: torch device; None for CUDA where there is a GPU, else the CPU.
+        seed: seed of everything random.
+        progress: bar for True, nothing for False, or a callable that receives `(fraction, label)`.
+        licences: licences of videos by file name, for the prior's notes.
         licence_field: field of the samples (a text, or tags) that holds each video's licence.
-        name: of the prior; by default the dataset's and the preset's.
-        **options: further arguments of `pretrain`.
+        name: name of the prior; by default the dataset's and the preset's.
+        **options: arguments besides, of `pretrain`.
 
     Returns:
         the prior, stored in `output_dir`. The custom run `latent_inr_prior_<name>` records what it was made of.
@@ -88,6 +91,9 @@ def pretrain_dataset(
     if isinstance(validation, SampleCollection):
         dataset_of(validation, "pretrain")
         validation = list(_videos(validation)[0].values())
+    # Loaded first: whether it can be had is known before anything is recorded
+    settings = {"preset": preset, "config": config or PretrainConfig(), "teacher": load_teacher(teacher, device)}
+    settings |= {"validation": validation, "seed": seed, **options}
     run = PretrainRun(
         dataset=dataset,
         key=f"{_KEY}_{re.sub(r'[^A-Za-z0-9_]', '_', name)}",
@@ -95,9 +101,8 @@ def pretrain_dataset(
         videos=videos,
         gone=gone,
         reporter=Reporter(progress),
-        settings={"preset": preset, "config": config or PretrainConfig(), "teacher": _load_teacher(teacher, device),
-                  "validation": validation, "seed": seed, **options},
-    )  # fmt: skip
+        settings=settings,
+    )
     known = {**_licences(samples, licence_field), **(licences or {})}
     return (run.finished() if resume else None) or run.do(resume=resume, device=device, licences=known)
 
@@ -105,7 +110,7 @@ def pretrain_dataset(
 def summarise(prior: Prior) -> PriorSummary:
     """What a pretraining came to, for people."""
     trained, metrics = len(prior.notes.get("trained_on", [])), prior.notes.get("metrics", {})
-    parts = [f"pretrained on {trained} video{'s' if trained != 1 else ''}"]
+    parts = [f"pretrained on {video_count(trained)}"]
     parts += [f"{metrics['psnr']:.1f} dB on videos held out, without a fit"] if "psnr" in metrics else []
     failed = [str(one["reason"]) for one in prior.notes.get("skipped", [])]
     return PriorSummary(f"{', '.join(parts)}: {prior.name}", prior.name, failed)
@@ -121,13 +126,13 @@ class PretrainRun:
     """One run: what is settled before it, and what it records.
 
     Attributes:
-        dataset: the samples'.
-        key: of the custom run.
-        folder: for state and result.
+        dataset: the samples' dataset.
+        key: name of the custom run.
+        folder: folder for state and result.
         videos: sample id -> path of those whose files are there.
         gone: sample id -> (path, reason) of the others.
-        reporter: where progress goes.
-        settings: those that decide the result, as arguments of `pretrain`.
+        reporter: bar or callback that progress goes to.
+        settings: arguments of `pretrain` that decide the result.
     """
 
     dataset: fo.Dataset
@@ -172,9 +177,13 @@ class PretrainRun:
         try:
             self.prior = pretrain(
                 list(dict.fromkeys(self.videos.values())),
-                output_dir=self.folder, resume=resume, device=device, licences=licences, progress=self._listen,
+                output_dir=self.folder,
+                resume=resume,
+                device=device,
+                licences=licences,
+                progress=self._listen,
                 **self.settings,
-            )  # fmt: skip
+            )
             self.prior.name = str(self.folder)
             status = "done"
         except (KeyboardInterrupt, GeneratorExit):
@@ -258,12 +267,3 @@ def _licences(samples: SampleCollection, licence_field: str | None) -> dict[str,
         if value:
             found[Path(path).name] = ", ".join(value) if isinstance(value, list | tuple) else str(value)
     return found
-
-
-def _load_teacher(teacher: Any, device: str | None) -> Any:
-    """Loaded first: whether it can be had is known before anything is recorded."""
-    if not isinstance(teacher, str | os.PathLike):
-        return teacher
-    from ...semantics.teachers import DEFAULT_TEACHER, load_teacher
-
-    return load_teacher(DEFAULT_TEACHER if teacher == "default" else os.fspath(teacher), device=device)

@@ -9,14 +9,14 @@ from fiftyone.core.collections import SampleCollection
 from ...devices import pick_device
 from ...errors import InputError
 from ...pretraining.trainer import PretrainConfig
-from ..fit.preview import check_teacher, teacher_name
-from ..progress import duration
 from ..samples import dataset_of
+from ..teachers import check_teacher
+from ..words import duration, video_count
 from .known_priors import local_priors, priors_dir
 from .pretrain_dataset import prior_name
 
 # Seconds of a step of the default settings, of what draws and of what embeds: see "about half an hour of one core" in
-# `prior_training.pretrain`.
+# `pretraining.pretrain`.
 _STEP_CPU, _STEP_GPU = (0.25, 0.09), (0.02, 0.01)
 
 
@@ -35,8 +35,8 @@ def problems(samples: SampleCollection, options: dict[str, Any]) -> dict[str, st
     """Finds what would stop a pretraining: argument -> what is wrong with it.
 
     Args:
-        samples: what is to be pretrained on; the key of what is wrong with it is `samples`.
-        options: `preset`, `steps`, `teacher`, `device`, `name`, `licence_field`.
+        samples: videos to pretrain on; the key of what is wrong with them is `samples`.
+        options: what was filled in: `preset`, `steps`, `teacher`, `device`, `name`, `licence_field`.
     """
     try:
         dataset_of(samples, "pretrain")
@@ -47,11 +47,10 @@ def problems(samples: SampleCollection, options: dict[str, Any]) -> dict[str, st
         read_steps(options["steps"])
     except InputError as error:
         found["steps"] = str(error)
-    if options["teacher"] is not None:
-        try:
-            check_teacher(teacher_name(options["teacher"]))
-        except InputError as error:
-            found["teacher"] = str(error)
+    try:
+        check_teacher(options["teacher"])
+    except InputError as error:
+        found["teacher"] = str(error)
     field = options["licence_field"]
     if field is not None and not samples.has_field(field):
         found["licence_field"] = f"there is no field {field!r}"
@@ -63,10 +62,9 @@ def pretrain_status(samples: SampleCollection, options: dict[str, Any]) -> str:
 
     Args:
         samples: videos that `problems` has passed.
-        options: see there.
+        options: what was filled in, see there.
     """
     name = prior_name(samples._root_dataset, options["preset"], options["name"])
-    count = len(samples)
     try:
         each = _STEP_CPU if pick_device(options["device"]).type == "cpu" else _STEP_GPU
     except InputError:  # said when it runs, where the device may be there
@@ -75,7 +73,7 @@ def pretrain_status(samples: SampleCollection, options: dict[str, Any]) -> str:
     seconds = each[0] * min(config.steps, config.drawing_steps)
     if options["teacher"] is not None:
         seconds += each[1] * config.steps
-    parts = [f"{count} video{'s' if count != 1 else ''}", f"about {duration(seconds)}"]
+    parts = [video_count(len(samples)), f"about {duration(seconds)}"]
     there = name in local_priors()
     parts.append(f"{'replaces' if there else 'is stored as'} {priors_dir() / name}")
     return " · ".join(parts)

@@ -62,11 +62,11 @@ def update_index(
 
     Args:
         dataset: the dataset; an index always covers the whole of it.
-        key: its brain key.
-        names: the fields.
-        teacher: the teacher whose text tower embeds queries.
-        backend: a similarity backend of FiftyOne; None keeps the index's own, or sklearn for a new one.
-        options: more keyword arguments of the backend.
+        key: brain key of the index.
+        names: names of the fields.
+        teacher: teacher whose text tower embeds queries.
+        backend: similarity backend of FiftyOne; None keeps the index's own, or sklearn for a new one.
+        options: keyword arguments of the backend besides.
 
     Returns:
         whether there is an index now (there is none without embeddings).
@@ -79,7 +79,7 @@ def update_index(
     if not ids:
         drop_index(dataset, key)
         return False
-    if _matches(dataset, key, model, kwargs, backend, options):
+    if _matches(dataset, key, model=model, kwargs=kwargs, backend=backend, options=options):
         results = dataset.load_brain_results(key)
         if results is not None:
             _refresh(dataset, results, names)
@@ -99,10 +99,8 @@ def update_index(
         # FiftyOne registers the run before it builds the index, and leaves it there
         drop_index(dataset, key)
         raise InputError(
-            f"dataset {dataset.name!r}: the videos are fitted and stored, but the similarity index {key!r} "
-            "could "
-            f"not be built ({type(error).__name__}: {error}); mend this and run the fit again, which fits "
-            "nothing twice"
+            f"dataset {dataset.name!r}: the videos are fitted and stored, but the similarity index {key!r} could not "
+            f"be built ({type(error).__name__}: {error}); mend this and run the fit again, which fits nothing twice"
         ) from error
     _warn_of_others(dataset, key)
     return True
@@ -122,8 +120,15 @@ def drop_index(dataset: fo.Dataset, key: str) -> None:
         dataset.delete_brain_run(key)
 
 
-def _matches(dataset: fo.Dataset, key: str, model: str, kwargs: dict[str, Any], backend: str | None,
-             options: dict[str, Any] | None) -> bool:  # fmt: skip
+def _matches(
+    dataset: fo.Dataset,
+    key: str,
+    *,
+    model: str,
+    kwargs: dict[str, Any],
+    backend: str | None,
+    options: dict[str, Any] | None,
+) -> bool:
     if key not in dataset.list_brain_runs():
         return False
     config = dataset.get_brain_info(key).config
@@ -153,8 +158,7 @@ def _warn_of_others(dataset: fo.Dataset, key: str) -> None:
     keys = sorted(dataset.list_brain_runs(type="similarity", supports_prompts=True))
     if keys and keys[0] != key:
         logger.warning(
-            "dataset %r has another index that understands text, %r, which FiftyOne takes when no key is "
-            "given; "
+            "dataset %r has another index that understands text, %r, which FiftyOne takes when no key is given; "
             "search with brain_key=%r",
-            dataset.name, keys[0], key,
-        )  # fmt: skip
+            *(dataset.name, keys[0], key),
+        )

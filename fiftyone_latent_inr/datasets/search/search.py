@@ -11,6 +11,7 @@ import numpy as np
 from fiftyone.core.collections import SampleCollection
 
 from ...errors import InputError
+from ..fields import FIT_NAME
 
 
 @dataclass(frozen=True)
@@ -22,16 +23,14 @@ class SearchResult:
     similarity: float
 
 
-def search(
-    samples: SampleCollection | str, text: str, *, k: int = 5, brain_key: str = "latent_inr"
-) -> list[SearchResult]:
+def search(samples: SampleCollection | str, text: str, *, k: int = 5, brain_key: str = FIT_NAME) -> list[SearchResult]:
     """Finds the videos that a text describes best.
 
     Args:
         samples: a fitted dataset, a view of one, or a dataset's name.
-        text: what to look for.
-        k: how many at most.
-        brain_key: the index.
+        text: description of what to look for.
+        k: number of videos at most.
+        brain_key: key of the index.
 
     Returns:
         the best first.

@@ -1,8 +1,7 @@
 """Puts the project's zoo source (`hub_models/`) into FiftyOne's model zoo, where later processes find it.
 
-A similarity index keeps only the name of its text model. A process that merely loads the dataset then asks
-the model zoo for that name, without this package; so the source is copied into the zoo when an index is
-built.
+A similarity index keeps only the name of its text model. A process that merely loads the dataset then asks the model
+zoo for that name, without this package; so the source is copied into the zoo when an index is built.
 """
 
 from __future__ import annotations
@@ -50,8 +49,8 @@ def register_zoo_source() -> Path:
         if _version(there.get("version", "0")) > _version(__version__):
             logger.warning(
                 "%s was put there by version %s of this package, newer than %s; left as it is",
-                target, there["version"], __version__,
-            )  # fmt: skip
+                *(target, there["version"], __version__),
+            )
             return target
     try:
         _swap_in(source, target, mark)
@@ -107,8 +106,7 @@ def _version(text: str) -> tuple[int, ...]:
 
 
 def _forget_manifest() -> None:
-    """FiftyOne may keep the zoo's manifest in memory (an option, off by default); there is no public way to
-    say that a source was added."""
+    """FiftyOne may keep the zoo's manifest in memory (an option, off by default); nothing public adds to it."""
     import fiftyone.zoo.models as zoo
 
     forget = getattr(zoo, "_invalidate_zoo_models_manifest", None)

@@ -245,11 +245,11 @@ def test_progress_and_estimate(fitted_dataset, capsys):
 
 
 def test_estimates_add_up(fitted_dataset):
-    from fiftyone_latent_inr.datasets.drawings.cost import Load, estimate
+    from fiftyone_latent_inr.datasets.drawings.cost import Workload, estimate
     from fiftyone_latent_inr.datasets.drawings.drawing import Drawing
 
     for drawing in (Drawing(), Drawing(scale=2), Drawing(factor=2), Drawing(crf=24)):
-        loads = [Load.of(load(path), drawing) for path in fitted_dataset.values("latent_inr_path")]
+        loads = [Workload.of(load(path), drawing) for path in fitted_dataset.values("latent_inr_path")]
         cost = estimate(loads, drawing, 1e-6, videos=20)
         assert cost.videos == 20 and cost.seconds == pytest.approx(10 * sum(x.pixels for x in loads) * 1.08e-6)
         assert cost.size == pytest.approx(10 * estimate(loads, drawing, None).size)

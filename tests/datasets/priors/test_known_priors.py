@@ -14,6 +14,8 @@ from fiftyone_latent_inr.datasets.fit.settings import Settings
 from fiftyone_latent_inr.datasets.priors.known_priors import check_prior, fetch_prior, known_priors
 from fiftyone_latent_inr.encoding.choose_prior import resolve_prior
 from fiftyone_latent_inr.fitting import PRESETS
+from fiftyone_latent_inr.pretraining.pretrain import prior_config
+from fiftyone_latent_inr.priors.prior import Prior
 
 
 @pytest.fixture
@@ -93,7 +95,7 @@ def test_what_does_not_go_together_is_known_before_anything_is_fitted(dataset, f
     priors.make().save_pretrained(tmp_path / "other")
     with pytest.raises(InputError, match="small@12345678"):
         fit(dataset, prior=tmp_path / "other")
-    with pytest.raises(InputError, match="another architecture"):
+    with pytest.raises(InputError, match=r"another architecture"):
         fit(dataset, prior=tmp_path / "other", teacher=None)
     with pytest.raises(InputError, match="unknown prior"):
         fit(dataset, prior=tmp_path / "nothing")
@@ -101,21 +103,33 @@ def test_what_does_not_go_together_is_known_before_anything_is_fitted(dataset, f
 
 
 def test_forms_check_without_loading(dataset, fit, fits, prior_folder, hub):
-    check_prior(str(prior_folder), "fast", "small")
-    check_prior(str(prior_folder), "fast", None)
-    check_prior("owner/name", "fast", "small")  # known when the fit runs
-    with pytest.raises(InputError, match="preset 'fast', not 'best'"):
-        check_prior(str(prior_folder), "best", "small")
-    with pytest.raises(InputError, match="teacher small, the fit has ViT"):
-        check_prior(str(prior_folder), "fast", "ViT-B-32/laion2b_s34b_b79k")
+    fast, best = PRESETS["fast"].architecture, PRESETS["best"].architecture
+    check_prior(str(prior_folder), fast, "small")
+    check_prior(str(prior_folder), fast, None)
+    check_prior("owner/name", fast, "small")  # known when the fit runs
+    with pytest.raises(InputError, match=r"another architecture .* give preset='fast'"):
+        check_prior(str(prior_folder), best, "small")
+    with pytest.raises(InputError, match=r"teacher small@.*, the fit has ViT"):
+        check_prior(str(prior_folder), fast, "ViT-B-32/laion2b_s34b_b79k")
     with pytest.raises(InputError, match="unknown prior"):
-        check_prior("smal", "fast", "small")
+        check_prior("smal", fast, "small")
     fit(dataset, config=None, preset="fast", prior=prior_folder, max_frames=None, quality=50)
     options = {"preset": "fast", "teacher": "small", "quality": 50, "embeddings_field": "latent_inr"}
     options |= {"brain_key": "latent_inr", "overwrite": False, "prior": str(prior_folder)}
     assert status.problems(dataset, options) == {}
     assert status.fit_status(dataset, options).current == 3
     assert status.fit_status(dataset, {**options, "prior": None}).current == 0
+
+
+def test_a_prior_without_a_teacher_may_start_any_fit_of_its_architecture(dataset, prior_folder, tmp_path):
+    """The form says what `Prior` says; a preset's name decides nothing."""
+    made = prior_config("fast", 4, None)
+    Prior(replace(made, preset="mine")).save_pretrained(tmp_path / "prior")
+    for teacher in (None, "small", "default"):
+        options = {"preset": "fast", "teacher": teacher, "quality": 50, "embeddings_field": "latent_inr"}
+        options |= {"brain_key": "latent_inr", "overwrite": False, "prior": str(tmp_path / "prior")}
+        assert status.problems(dataset, options) == {}
+        assert "prior" in status.problems(dataset, {**options, "preset": "best"})
 
 
 def test_what_was_fetched_can_be_chosen_later_without_a_network(prior_folder, hub, monkeypatch, tmp_path):

@@ -1,0 +1,51 @@
+"""Teachers of fits and pretrainings, given by name or loaded: checked without being loaded, and loaded once."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ..semantics import teacher_files, teachers
+
+DEFAULT_TEACHER = "default"
+
+
+def teacher_name(teacher: str | os.PathLike[str] | None) -> str | None:
+    """The teacher's name, with that of the package's own choice in place of `default`; None for none."""
+    if teacher is None:
+        return None
+    return teachers.DEFAULT_TEACHER if teacher == DEFAULT_TEACHER else os.fspath(teacher)
+
+
+def check_teacher(teacher: str | None) -> None:
+    """Checks a teacher's name without loading it; None is no teacher, and fine.
+
+    Raises:
+        InputError: there is no teacher of this name.
+    """
+    name = teacher_name(teacher)
+    # The usual names need no look at OpenCLIP's list, whose import takes seconds
+    if name not in (None, teachers.DEFAULT_TEACHER, teachers.SMALL):
+        teacher_files.find_source(str(name))
+
+
+def teacher_id(teacher: str | None) -> str | None:
+    """`Teacher.id` of a teacher's name, found without loading it; None for none.
+
+    Raises:
+        InputError: there is no teacher of this name.
+    """
+    name = teacher_name(teacher)
+    return None if name is None else teacher_files.find_source(name).id
+
+
+def load(teacher: Any, device: str | None) -> Any:
+    """The teacher of a name or directory; one that is loaded already, and None, are returned as they are.
+
+    Raises:
+        InputError: there is no such teacher.
+        TeacherUnavailableError: its weights cannot be had.
+    """
+    if not isinstance(teacher, str | os.PathLike):
+        return teacher
+    return teachers.load_teacher(str(teacher_name(teacher)), device=device)
