@@ -36,8 +36,7 @@ PRIOR = "latent-inr/prior"
 
 
 def download_model(model_name: str, model_path: str) -> None:
-    """Nothing to download: the small teacher's and the small prior's weights are part of this folder, others are
-    found when they are loaded."""
+    """Downloads nothing: small teacher and prior are part of this folder, others are found when they are loaded."""
     if not os.path.exists(model_path):
         raise ValueError(f"{model_path} is missing: this copy of the zoo source is damaged; register it again")
 
@@ -55,14 +54,14 @@ def load_model(
     """What `foz.load_zoo_model` calls.
 
     Args:
-        model_name: one of the manifest's.
-        model_path: its file or folder in the zoo.
-        directory: of `latent-inr/teacher` or `latent-inr/prior`: the folder that holds it.
-        repo: of `latent-inr/prior`: its repository on the Hugging Face Hub. Tokens come from the Hub's own login or
-            HF_TOKEN: arguments are stored with a similarity index.
+        model_name: name of a model of the manifest.
+        model_path: path of its file or folder in the zoo.
+        directory: folder that holds it, for `latent-inr/teacher` or `latent-inr/prior`.
+        repo: repository on the Hugging Face Hub that holds it, for `latent-inr/prior`. Tokens come from the Hub's own
+            login or HF_TOKEN: arguments are stored with a similarity index.
         revision: branch, tag or commit of `repo`.
-        device: a torch device; None takes the best there is.
-        frames: of priors: how many frames of a video are looked at, evenly spaced.
+        device: torch device; None takes CUDA, then MPS, then the CPU.
+        frames: number of frames of a video that priors look at, evenly spaced.
 
     Raises:
         ValueError: there is no such model, or it is damaged or not safe to load.
@@ -79,31 +78,25 @@ def load_model(
         return prior_model.PriorModel(model_path, device, frames)
     if model_name != PRIOR:
         raise ValueError(f"this zoo source has {SMALL}, {DIRECTORY}, {FAST_PRIOR} and {PRIOR}, not {model_name}")
-    if bool(directory) == bool(repo):
-        raise ValueError(f"{PRIOR} needs directory= or repo=, the folder or the Hub's repository that holds it")
-    if repo:
+    if repo and not directory:
         return prior_model.PriorModel(prior_model.fetch(repo, revision), device, frames, name=repo)
-    return prior_model.PriorModel(directory, device, frames)
+    if directory and not repo:
+        return prior_model.PriorModel(directory, device, frames)
+    raise ValueError(f"{PRIOR} needs directory= or repo=, the folder or the Hub's repository that holds it")
 
 
 def resolve_input(model_name: str, ctx: Any) -> types.Property | None:
     """The form that FiftyOne's own operators show for a model of this source."""
     inputs = types.Object()
     if model_name == DIRECTORY:
-        inputs.str(
-            "directory",
-            required=True,
-            label="Directory",
-            description=f"holds {teacher_model.CONFIG} and the weights",
-        )
+        described = f"holds {teacher_model.CONFIG} and the weights"
+        inputs.str("directory", required=True, label="Directory", description=described)
     if model_name == PRIOR:
         inputs.str("repo", required=False, label="Repository", description="OWNER/NAME of the Hugging Face Hub")
         inputs.str("revision", required=False, label="Revision", description="branch, tag or commit; empty: main")
         inputs.str("directory", required=False, label="Directory", description="instead of a repository")
     if model_name in (PRIOR, FAST_PRIOR):
-        inputs.int(
-            "frames", default=prior_model.FRAMES, required=False, label="Frames",
-            description="of a video that are looked at, evenly spaced",
-        )  # fmt: skip
+        described = "of a video that are looked at, evenly spaced"
+        inputs.int("frames", default=prior_model.FRAMES, required=False, label="Frames", description=described)
     inputs.str("device", default=None, required=False, label="Device", description="cuda, cpu; empty: automatic")
     return types.Property(inputs)

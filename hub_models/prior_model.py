@@ -36,10 +36,10 @@ class PriorModel(fom.Model, fom.EmbeddingsMixin, fom.PromptMixin):
     """Embeds videos and texts into one space; every vector has unit norm.
 
     Args:
-        directory: holds `config.json` and `model.safetensors`.
-        device: a torch device; None takes CUDA, then MPS, then the CPU.
-        frames: how many frames of a video are looked at, at most, evenly spaced.
-        name: of the prior, for messages; None for the directory.
+        directory: folder with `config.json` and `model.safetensors`.
+        device: torch device; None takes CUDA, then MPS, then the CPU.
+        frames: number of frames of a video that are looked at, at most, evenly spaced.
+        name: name of the prior, for messages; None for the directory's.
 
     Raises:
         ValueError: there is no prior, it is damaged, or it was pretrained without a teacher.
@@ -91,7 +91,7 @@ class PriorModel(fom.Model, fom.EmbeddingsMixin, fom.PromptMixin):
         """One video's vector.
 
         Args:
-            arg: FiftyOne's reader of a video or of a clip of it, or frames, uint8 (T, H, W, 3).
+            arg: reader of a video or of a clip of it, as FiftyOne gives it, or frames, uint8 (T, H, W, 3).
 
         Returns:
             float32 (E,), unit norm.
@@ -101,7 +101,8 @@ class PriorModel(fom.Model, fom.EmbeddingsMixin, fom.PromptMixin):
         """
         import torch
 
-        wanted, pictures, last = sampled(len(arg), self._frames), [], None
+        wanted, last = sampled(len(arg), self._frames), None
+        pictures: list[Any] = []
         for k, frame in enumerate(arg):
             last = frame
             if k == wanted[len(pictures)]:
@@ -117,7 +118,8 @@ class PriorModel(fom.Model, fom.EmbeddingsMixin, fom.PromptMixin):
             vectors = self._encode(torch.cat(pictures)).cpu().numpy()
         # as the package pools a fitted video's frames
         mean = vectors.mean(0, dtype=np.float64)
-        return (mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float32)
+        unit: np.ndarray = (mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float32)
+        return unit
 
     def embed_all(self, args: Any) -> np.ndarray:
         """Videos' vectors, float32 (N, E)."""
@@ -128,11 +130,13 @@ class PriorModel(fom.Model, fom.EmbeddingsMixin, fom.PromptMixin):
         import torch
 
         with torch.inference_mode():
-            return self._encode(torch.cat([self._picture(frame) for frame in frames])).cpu().numpy()
+            vectors: np.ndarray = self._encode(torch.cat([self._picture(frame) for frame in frames])).cpu().numpy()
+        return vectors
 
     def embed_prompt(self, arg: str) -> np.ndarray:
         """One text's vector, float32 (E,)."""
-        return self.embed_prompts([arg])[0]
+        vector: np.ndarray = self.embed_prompts([arg])[0]
+        return vector
 
     def embed_prompts(self, args: Any) -> np.ndarray:
         """Texts' vectors, float32 (N, E)."""

@@ -18,9 +18,9 @@ class TeacherModel(fom.Model, fom.EmbeddingsMixin, fom.PromptMixin):
     """An OpenCLIP model that embeds images and texts; every vector has unit norm.
 
     Args:
-        name: OpenCLIP's name of the model, which must have been checked: an architecture, or `local-dir:PATH`.
-        device: a torch device; None takes CUDA, then MPS, then the CPU.
-        pretrained: OpenCLIP's tag of the weights; None for a directory.
+        name: name that OpenCLIP gives the model, which must have been checked: an architecture, or `local-dir:PATH`.
+        device: torch device; None takes CUDA, then MPS, then the CPU.
+        pretrained: tag that OpenCLIP gives the weights; None for a directory.
     """
 
     def __init__(self, name: str, device: str | None = None, pretrained: str | None = None) -> None:
@@ -57,7 +57,7 @@ class TeacherModel(fom.Model, fom.EmbeddingsMixin, fom.PromptMixin):
 
     def predict(self, arg: Any) -> None:
         """Embeds an image; the vector is what `get_embeddings` returns. There is nothing else to predict."""
-        return self.predict_all([arg])[0]
+        self.predict_all([arg])
 
     def predict_all(self, args: Any) -> list[None]:
         """Embeds images (uint8 (H, W, 3), PIL, or tensors where `preprocess` is off)."""
@@ -74,7 +74,8 @@ class TeacherModel(fom.Model, fom.EmbeddingsMixin, fom.PromptMixin):
 
     def embed(self, arg: Any) -> np.ndarray:
         """One image's vector, float32 (E,)."""
-        return self.embed_all([arg])[0]
+        vector: np.ndarray = self.embed_all([arg])[0]
+        return vector
 
     def embed_all(self, args: Any) -> np.ndarray:
         """Images' vectors, float32 (N, E)."""
@@ -83,7 +84,8 @@ class TeacherModel(fom.Model, fom.EmbeddingsMixin, fom.PromptMixin):
 
     def embed_prompt(self, arg: str) -> np.ndarray:
         """One text's vector, float32 (E,)."""
-        return self.embed_prompts([arg])[0]
+        vector: np.ndarray = self.embed_prompts([arg])[0]
+        return vector
 
     def embed_prompts(self, args: Any) -> np.ndarray:
         """Texts' vectors, float32 (N, E)."""
