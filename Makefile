@@ -6,6 +6,7 @@ SHELL := bash
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-done
+DOCS_STAMP := $(VENV)/.docs-done
 DEMO_DIR ?= demo_output
 PYTEST_ARGS ?=
 # Processes of `make test`: each takes up to 3 GiB, and its files of tests one after the other.
@@ -16,7 +17,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # FiftyOne otherwise phones home and greets; the tests and the demo need neither.
 export FIFTYONE_DO_NOT_TRACK ?= true
 
-.PHONY: help setup demo app test test-all e2e lint bench clean
+.PHONY: help setup demo app test test-all e2e coverage lint tables docs bench clean
 
 help: ## list the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -44,13 +45,30 @@ test-all: setup ## run every test that this machine can run
 e2e: setup ## drive the real App in headless Chromium
 	@$(BIN)/python -m pytest -q -m e2e $(PYTEST_ARGS)
 
-lint: setup ## ruff and mypy
+coverage: setup ## the tests of `make test`, and which lines none of them ran: to look at, no gate
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile -m "not slow and not gpu" --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
+
+lint: setup ## ruff, mypy and the spell checker
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@git ls-files | xargs $(BIN)/codespell
 
-bench: setup ## the CPU benchmarks behind the README's figures
+tables: setup ## renew the tables that documents take from the code: packages, command line
+	@$(BIN)/python scripts/package_map.py
+	@$(BIN)/python scripts/cli_reference.py
+
+# Its tools are installed here and not by `setup`: nothing else needs them.
+$(DOCS_STAMP): $(STAMP) pyproject.toml constraints.txt scripts/setup_env.sh
+	@VENV=$(VENV) EXTRAS=dev,docs bash scripts/setup_env.sh
+	@touch $@
+
+docs: $(DOCS_STAMP) tables ## build the site into site/, to be read without a network
+	@$(BIN)/mkdocs build --strict --quiet
+	@echo "docs: open site/index.html"
+
+bench: setup ## the CPU benchmarks behind the figures in docs/results.md
 	@$(BIN)/python -m benchmarks.run
 
 clean: ## remove the environment and everything generated
-	@rm -rf $(VENV) $(DEMO_DIR) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	@rm -rf $(VENV) $(DEMO_DIR) site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage

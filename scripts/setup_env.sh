@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Creates $VENV with the package, its development tools, and a MongoDB that FiftyOne can start. Safe to run again.
+# EXTRAS names the extras of pyproject.toml to install: `dev`, and `docs` where `make docs` asks for it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=${VENV:-.venv}
@@ -41,7 +42,7 @@ else
   install() { "$python" -m pip install --quiet ${pins[@]+"${pins[@]}"} "$@"; }
 fi
 say "installing packages (a few minutes the first time: torch is large)"
-install -e ".[dev]"
+install -e ".[${EXTRAS:-dev}]"
 
 # --- MongoDB. FiftyOne's own package fetches one while it is built and stays silent where it cannot.
 has_own_database() {
