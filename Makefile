@@ -64,8 +64,8 @@ $(DOCS_STAMP): $(STAMP) pyproject.toml constraints.txt scripts/setup_env.sh
 	@touch $@
 
 docs: $(DOCS_STAMP) tables ## build the site into site/, to be read without a network
-	@$(BIN)/mkdocs build --strict --quiet
-	@echo "docs: open site/index.html"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "docs: open site/index.html, or, to search them, \`$(BIN)/python -m http.server -d site\`"
 
 bench: setup ## the CPU benchmarks behind the figures in docs/results.md
 	@$(BIN)/python -m benchmarks.run

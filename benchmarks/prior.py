@@ -54,7 +54,7 @@ from .shared.records import CLIPS, insert, keep, read_record, show_table, signed
 from .space_time.tasks import Task
 
 RECORD = "prior"
-README = Path(__file__).resolve().parents[1] / "README.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "results.md"
 MARKS = "<!-- prior: begin -->", "<!-- prior: end -->"
 PARTS = ("zero", "steps", "on_the_way", "bytes", "space_time", "larger", "vectors")
 SIZE, FRAMES = (90, 160), 16
@@ -247,7 +247,7 @@ def share_needed(row: Row) -> float:
 
 
 def markdown(record: Row) -> str:
-    """The README's table: a line for each clip that was fitted."""
+    """The table of docs/results.md: a line for each clip that was fitted."""
     saved = {(row["clip"], row["share"]): row["saves"] for row in record.get("bytes", [])}
     zero = {row["clip"]: row["psnr"] for row in record.get("zero", [])}
     lines = [
@@ -312,8 +312,8 @@ def main() -> None:
             keep(record.setdefault(part, []), row, KEYS[part])
             record["gates"] = verdicts(record)
             write_record(RECORD, record)
-        document = README.read_text(encoding="utf-8")
-        README.write_text(insert(document, markdown(record), *MARKS), encoding="utf-8")
+        document = PAGE.read_text(encoding="utf-8")
+        PAGE.write_text(insert(document, markdown(record), *MARKS), encoding="utf-8")
     for part in (*PARTS, "gates"):
         if record.get(part):
             print(f"\n{part}")

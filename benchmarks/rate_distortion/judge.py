@@ -1,4 +1,4 @@
-"""What a rate-distortion record says: the gap to each codec at equal bytes, BD-rates, gates, and the README's table.
+"""What a rate-distortion record says: the gap to each codec at equal bytes, BD-rates, gates, and a table.
 
 Pure functions of the rows that `rate_distortion` measures. Codecs are counted by their bare packets and we by the
 whole file, so that no container speaks for us.
@@ -19,7 +19,7 @@ Row = dict[str, Any]
 LEAST_GAP = -8.0  # dB to x264 4:2:0 at equal bytes, on every clip
 AIMED_GAP = 0.0  # on half of the clips
 PRESET_QUALITY = 50.0  # a preset as it is
-MARKS = "<!-- rate-distortion: begin -->", "<!-- rate-distortion: end -->"  # of the README's table
+MARKS = "<!-- rate-distortion: begin -->", "<!-- rate-distortion: end -->"  # of the table in docs/results.md
 
 
 def ms_ssim_db(value: float) -> float:
@@ -102,7 +102,7 @@ def verdict(judged: Sequence[Row]) -> Row:
 
 
 def markdown(codecs: Sequence[Row], ours: Sequence[Row]) -> str:
-    """The README's table: each clip at the preset's own quality, best clip first."""
+    """The table of docs/results.md: each clip at the preset's own quality, best clip first."""
     rates = {row["clip"]: row for row in bd_rates(codecs, ours)}
     judged = [row for row in judge(codecs, ours) if row["quality"] == PRESET_QUALITY]
     drawn = [codec.name for codec in CODECS if codec.in_plots]

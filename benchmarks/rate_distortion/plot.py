@@ -1,4 +1,4 @@
-"""Rate-distortion curves of all clips as small multiples, for the README."""
+"""Rate-distortion curves of all clips as small multiples, for docs/results.md."""
 
 from __future__ import annotations
 

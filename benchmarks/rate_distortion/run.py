@@ -1,7 +1,7 @@
 """Rate and distortion of `.linr` files against x264, x265 and AV1, on all clips: real bytes on both sides.
 
     python -m benchmarks.rate_distortion [--codecs-only] [--only CLIP] [--jobs 2] [--again]
-    python -m benchmarks.rate_distortion --report     # judge and draw what is recorded, renew the README's table
+    python -m benchmarks.rate_distortion --report     # judge and draw what is recorded, renew docs/results.md
 
 Everybody gets the same frames: the first 32 of each clip, area-averaged to 320x180. Rows go to
 `results/rate_distortion.json` as soon as a clip is done, and a later run leaves out what was measured with the same
@@ -32,7 +32,7 @@ from ..shared.records import CLIPS, FIT_CODE, RESULTS, code_digest, insert, read
 from . import judge
 
 RECORD = "rate_distortion"
-README = RESULTS.parents[1] / "README.md"
+PAGE = RESULTS.parents[1] / "docs" / "results.md"
 SIZE, FRAMES = (180, 320), 32
 PRESET = "balanced"
 QUALITIES = (20.0, 35.0, 50.0, 65.0)
@@ -147,7 +147,7 @@ def with_verdict(record: Row) -> Row:
 
 
 def report(record: Row) -> None:
-    """Prints the tables, draws the plots, renews the README's table."""
+    """Prints the tables, draws the plots, renews the table of docs/results.md."""
     from .plot import draw
 
     judged = with_verdict(record)
@@ -159,11 +159,11 @@ def report(record: Row) -> None:
     write_record(RECORD, judged)
     for path in draw(record["codecs"], record["ours"]):
         print(f"drawn: {path.name}, {path.stat().st_size // 1000} KB")
-    text = README.read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
     if record["ours"] and judge.MARKS[0] in text:
         table = judge.markdown(record["codecs"], record["ours"])
-        README.write_text(insert(text, table, *judge.MARKS), encoding="utf-8")
-        print("README.md: table renewed")
+        PAGE.write_text(insert(text, table, *judge.MARKS), encoding="utf-8")
+        print("docs/results.md: table renewed")
 
 
 def main() -> None:
@@ -174,7 +174,7 @@ def main() -> None:
     parser.add_argument("--codecs-only", action="store_true", help="leave our side as it is recorded")
     parser.add_argument("--again", action="store_true", help="measure also what is recorded")
     parser.add_argument("--jobs", type=int, default=1, help="processes, one thread each")
-    parser.add_argument("--report", action="store_true", help="measure nothing; judge, draw and renew the README")
+    parser.add_argument("--report", action="store_true", help="measure nothing; judge, draw and renew docs/results.md")
     arguments = parser.parse_args()
     stored = read_record(RECORD)
     record: Row = {kind: stored.get(kind, []) for kind in ("codecs", "ours")}

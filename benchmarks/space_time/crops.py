@@ -1,4 +1,4 @@
-"""Crops for the README: what was asked for, ours, and the trivial answers, side by side.
+"""Crops for docs/results.md: what was asked for, ours, and the trivial answers, side by side.
 
 They are taken while `space_time` measures, and kept as small pictures, so that drawing the page needs no fit. Each is
 of the place that is hardest by the true frames alone: where most moves between two kept frames, or where most is lost

@@ -1,4 +1,4 @@
-"""What a record of `space_time` says: averages, gaps to the trivial answers, gates, and the README's table.
+"""What a record of `space_time` says: averages, gaps to the trivial answers, gates, and the table of docs/results.md.
 
 Pure functions of the rows that `space_time` measures.
 """
@@ -20,7 +20,7 @@ LEFT_OUT = ("mixed_scenes_qcif_1700f", "nasa_mirror_180p", "street_cuts")
 NUM_CLIPS = 10  # the others
 MOST_BPP, AIMED_BPP = 2.0, 1.0  # of what was fitted
 MOST_CPU_SECONDS = 240.0
-MARKS = "<!-- space-time: begin -->", "<!-- space-time: end -->"  # of the README's table
+MARKS = "<!-- space-time: begin -->", "<!-- space-time: end -->"  # of the table in docs/results.md
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def best_answer(rows: Sequence[Row], task: str) -> str | None:
 
 
 def markdown(trivial: Sequence[Row], ours: Sequence[Row]) -> str:
-    """The README's table, preset `best`: a clip a row, our PSNR and in brackets by how much it is ahead; then means."""
+    """The document's table, preset `best`: a clip a row, our PSNR and in brackets by how much it is ahead; then means."""
     mine = [row for row in ours if row["preset"] == BEST]
     columns = {"every 2nd": ("blend", "flow"), "every 4th": ("blend", "flow"), "x2": ("bicubic", "lanczos")}
     head = ["clip"]

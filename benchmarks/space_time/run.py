@@ -39,7 +39,7 @@ from .crops import draw, keep_crops
 from .tasks import TASKS, Task, crop_tasks, trivial_answers
 
 RECORD, CROP_RECORD = "space_time", "space_time_crop"
-README = RESULTS.parents[1] / "README.md"
+PAGE = RESULTS.parents[1] / "docs" / "results.md"
 SIZE = (180, 320)
 CROP, CROP_FRAMES = (640, 1280), 132
 # What the trivial answers depend on.
@@ -185,14 +185,14 @@ def show(record: Row, name: str) -> None:
 
 
 def renew_documents(record: Row) -> None:
-    """Draws the picture and renews the README's table."""
+    """Draws the picture and renews the table of docs/results.md."""
     for path in draw([*record["trivial"], *record["ours"]]):
         print(f"drawn: {path.name}, {path.stat().st_size // 1000} KB")
-    text = README.read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
     if record["ours"] and judge.MARKS[0] in text:
         table = judge.markdown(record["trivial"], record["ours"])
-        README.write_text(insert(text, table, *judge.MARKS), encoding="utf-8")
-        print("README.md: table renewed")
+        PAGE.write_text(insert(text, table, *judge.MARKS), encoding="utf-8")
+        print("docs/results.md: table renewed")
 
 
 def check_anchors(folder: Path) -> Row:
@@ -235,7 +235,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--trivial-only", action="store_true", help="leave our side as it is recorded")
     parser.add_argument("--again", action="store_true", help="measure also what is recorded")
     parser.add_argument("--jobs", type=int, default=1, help="processes, on a CPU one thread each")
-    parser.add_argument("--report", action="store_true", help="measure nothing; judge, draw and renew the README")
+    parser.add_argument("--report", action="store_true", help="measure nothing; judge, draw and renew docs/results.md")
     parser.add_argument("--anchors", action="store_true", help="only compare the trivial answers with anchors.json")
     parser.add_argument("--crop", type=Path, help="the literature's Bunny: a 720p clip, or its frames as .npy")
     parser.add_argument("--frames", type=int, default=CROP_FRAMES, help="with --crop: the first ones")

@@ -81,15 +81,15 @@ def test_files_are_measured_as_they_lie_on_the_disk() -> None:
 
 
 def test_a_report_of_measured_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text("one\n<!-- rate-distortion: begin -->\n<!-- rate-distortion: end -->\ntwo\n")
+    page = tmp_path / "results.md"
+    page.write_text("one\n<!-- rate-distortion: begin -->\n<!-- rate-distortion: end -->\ntwo\n")
     (tmp_path / "benchmarks").mkdir()
     monkeypatch.setattr(records, "RESULTS", tmp_path / "benchmarks" / "results")
-    monkeypatch.setattr(rate_distortion, "README", readme)
+    monkeypatch.setattr(rate_distortion, "PAGE", page)
     monkeypatch.setattr(rd_plot.draw, "__defaults__", (tmp_path / "images",))
     rows = [row for clip in "ab" for row in codec_rows(clip)]
     rate_distortion.report({"codecs": rows, "ours": our_rows("a")})
-    assert "| a | 0.40 | 34.0 dB |" in readme.read_text()
+    assert "| a | 0.40 | 34.0 dB |" in page.read_text()
     written = json.loads((tmp_path / "benchmarks" / "results" / "rate_distortion.json").read_text())
     assert written["verdict"]["clips"] == 1 and len(written["codecs"]) == len(rows)
     pictures = sorted((tmp_path / "images").iterdir())
