@@ -146,7 +146,7 @@ def best_answer(rows: Sequence[Row], task: str) -> str | None:
 
 
 def markdown(trivial: Sequence[Row], ours: Sequence[Row]) -> str:
-    """The document's table, preset `best`: a clip a row, our PSNR and in brackets by how much it is ahead; then means."""
+    """The document's table, preset `best`: a clip a row, our PSNR and in brackets how far it is ahead; then means."""
     mine = [row for row in ours if row["preset"] == BEST]
     columns = {"every 2nd": ("blend", "flow"), "every 4th": ("blend", "flow"), "x2": ("bicubic", "lanczos")}
     head = ["clip"]
