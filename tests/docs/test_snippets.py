@@ -121,7 +121,7 @@ def value(node: ast.expr, known: dict[str, Any]) -> Any:
 
 
 def attribute(owner: Any, name: str) -> Any:
-    """An attribute of a module, a class or an instance; None where it is not known, AttributeError where there is none."""
+    """An attribute of a module, a class or an instance; None if it is not known, AttributeError if there is none."""
     if isinstance(owner, Instance):
         if hasattr(owner.of, name):
             return getattr(owner.of, name) if callable(getattr(owner.of, name)) else None

@@ -46,10 +46,8 @@ def test_the_reference_of_the_command_line_is_current() -> None:
 
 def test_the_tables_of_rates_are_those_of_the_record() -> None:
     record = json.loads((ROOT / "benchmarks" / "results" / "rate.json").read_text(encoding="utf-8"))
-    wanted = [
-        f"{fit['psnr']:.1f} dB | {fit['bytes']:,} | {fit['bpp']:.2f} | {fit['cpu_seconds']:.0f} | {fit['x264']:.1f} dB |"
-        for fit in record["fits"]
-    ]
+    form = "{psnr:.1f} dB | {bytes:,} | {bpp:.2f} | {cpu_seconds:.0f} | {x264:.1f} dB |"
+    wanted = [form.format(**fit) for fit in record["fits"]]
     for page in ("README.md", "docs/results.md"):
         text = (ROOT / page).read_text(encoding="utf-8")
         assert [row for row in wanted if row not in text] == [], page
