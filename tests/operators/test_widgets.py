@@ -5,7 +5,7 @@ import inspect
 from fiftyone_latent_inr import fit_dataset
 from fiftyone_latent_inr.datasets import runs
 from fiftyone_latent_inr.datasets.teachers import DEFAULT_TEACHER
-from fiftyone_latent_inr.encoding.fit_parts import resolve_prior
+from fiftyone_latent_inr.encoding.choose_prior import resolve_prior
 from fiftyone_latent_inr.fitting import PRESETS
 from operators import fit, pretrain, refresh, widgets
 
