@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,17 +89,14 @@ def pretrain(
 
             teacher = load_teacher(teacher, device=where)
         networks, notes = train_networks(
-            named_reels(train),
+            TrainingData(named_reels(train), teacher, held, licences or {}),
             prior_config(preset, width, teacher),
             config or PretrainConfig(),
-            teacher=teacher,
-            validation=held,
             folder=output_dir,
             resume=resume,
             device=where,
             seed=seed,
             report=report,
-            licences=licences,
         )
     prior = as_prior(networks, notes)
     if output_dir is not None:
@@ -133,37 +130,47 @@ def prior_config(preset: str, width: int = 24, teacher: Teacher | None = None, s
     return PriorConfig(preset, resolve(preset).architecture, width=width, **named)
 
 
+@dataclass(frozen=True)
+class TrainingData:
+    """What networks are trained on, and measured on.
+
+    Attributes:
+        reels: videos that windows are read from.
+        teacher: teacher of the networks' name.
+        validation: (name, source) of the videos to measure on.
+        licences: licences of videos by name, for the notes.
+        views: function that makes the views of frames that the teacher has seen, given the pool.
+    """
+
+    reels: Sequence[Reel]
+    teacher: Teacher | None = None
+    validation: Sequence[tuple[str, Source]] = ()
+    licences: Mapping[str, str] = field(default_factory=dict)
+    views: Callable[[WindowPool], Views] = PoolViews
+
+
 def train_networks(
-    reels: Sequence[Reel],
+    data: TrainingData,
     shape: PriorConfig,
     config: PretrainConfig,
     *,
-    teacher: Teacher | None = None,
-    validation: Sequence[tuple[str, Source]] = (),
     folder: str | os.PathLike[str] | None = None,
     resume: bool = True,
     device: torch.device | str = "cpu",
     seed: int = 0,
     report: ProgressCallback = lambda event: None,
-    licences: Mapping[str, str] | None = None,
-    views: Callable[[WindowPool], Views] | None = None,
 ) -> tuple[PriorNetworks, dict[str, Any]]:
     """What `pretrain` does, from opened sources to trained networks.
 
     Args:
-        reels: videos that windows are read from.
+        data: videos and their teacher.
         shape: shape of the networks.
         config: settings of the training.
-        teacher: teacher of the `shape`'s name.
-        validation: (name, source) of the videos to measure on.
         folder: folder for the state of the run.
         resume: whether to go on with what is there.
         device: torch device to train on.
         seed: seed of everything.
         report: callback that is told of progress.
-        licences: licences of videos by name.
-        views: function that makes the views of frames that the teacher has seen, given the pool; by default the
-            pool's own.
 
     Returns:
         The networks, on the device, and notes: `trained_on`, `skipped`, `metrics`, and what was asked for.
@@ -175,15 +182,13 @@ def train_networks(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         networks = PriorNetworks(shape)
-    measured_on, warnings = read_validation(validation, teacher)
+    measured_on, warnings = read_validation(data.validation, data.teacher)
     for warning in warnings:
         report(FitProgress("pretrain", 0, 1, message=warning))
-    pool = WindowPool(reels, seed, teacher, clips_per_step=config.clips_per_step)
+    pool = WindowPool(data.reels, seed, data.teacher, clips_per_step=config.clips_per_step)
     try:
-        seen_by_teacher = None
-        if teacher is not None:
-            seen_by_teacher = PoolViews(pool) if views is None else views(pool)
-        run = Pretraining(networks, config, pool, seen_by_teacher, seed=seed, device=device)
+        views = None if data.teacher is None else data.views(pool)
+        run = Pretraining(networks, config, pool, views, seed=seed, device=device)
         if state is not None and resume and state.exists():
             pool.load_state(load_run(run, state))
             report(FitProgress("pretrain", run.step, run.steps, message=f"going on after step {run.step}"))
@@ -202,7 +207,7 @@ def train_networks(
         pool.close()
     metrics = measured_on.measure(networks)
     report(FitProgress("pretrain", run.steps, run.steps, run.psnr, message=_in_words(metrics, run)))
-    return networks, {**_notes(pool, run, metrics, licences or {}), "validated_on": measured_on.psnr(networks)}
+    return networks, {**_notes(pool, run, metrics, data.licences), "validated_on": measured_on.psnr(networks)}
 
 
 def _in_words(measured: dict[str, float], run: Pretraining) -> str:

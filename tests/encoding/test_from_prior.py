@@ -20,7 +20,7 @@ from fiftyone_latent_inr.fitting import PRESETS, FitConfig
 from fiftyone_latent_inr.latent_video.video import from_bytes
 from fiftyone_latent_inr.model import Architecture, Level
 from fiftyone_latent_inr.pretraining.augment import Augmentation
-from fiftyone_latent_inr.pretraining.pretrain import as_prior, train_networks
+from fiftyone_latent_inr.pretraining.pretrain import TrainingData, as_prior, train_networks
 from fiftyone_latent_inr.pretraining.reels import named_reels
 from fiftyone_latent_inr.priors.networks import PriorConfig
 from fiftyone_latent_inr.priors.prior import Prior
@@ -52,7 +52,7 @@ def prior() -> Prior:
     """Pretrained for a moment on pictures like those that are fitted."""
     clips = [(str(k), scene(k, 12, 0.4)) for k in range(12)]
     config = PriorConfig("tiny", ARCHITECTURE, latent_dim=64, width=8, hidden=8)
-    return as_prior(*train_networks(named_reels(clips), config, TRAINING))
+    return as_prior(*train_networks(TrainingData(named_reels(clips)), config, TRAINING))
 
 
 def fit(frames: np.ndarray, config: FitConfig = QUICK, **options: object) -> linr.LatentVideo:

@@ -15,7 +15,7 @@ import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import video
 from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.pretraining.config import PretrainConfig
-from fiftyone_latent_inr.pretraining.pretrain import prior_config, train_networks
+from fiftyone_latent_inr.pretraining.pretrain import TrainingData, prior_config, train_networks
 from fiftyone_latent_inr.pretraining.reels import named_reels
 from fiftyone_latent_inr.pretraining.sources import list_sources
 from fiftyone_latent_inr.pretraining.state import STATE_FILE
@@ -52,14 +52,16 @@ def test_it_trains_on_a_folder_measures_and_takes_notes(clips: Path, tmp_path: P
     teacher = Mean()
     events: list[FitProgress] = []
     networks, notes = train_networks(
-        named_reels(list_sources(clips)),
+        TrainingData(
+            named_reels(list_sources(clips)),
+            teacher,
+            validation=[("held", scene(9, 20, 1.0, 32, 48)), ("lost", clips / "broken.mp4")],
+            licences={"a.mp4": "CC0"},
+        ),
         prior_config("fast", 6, teacher),
         TINY,
-        teacher=teacher,
-        validation=[("held", scene(9, 20, 1.0, 32, 48)), ("lost", clips / "broken.mp4")],
         folder=tmp_path / "out",
         report=events.append,
-        licences={"a.mp4": "CC0"},
     )
     assert notes["trained_on"] == [{"name": "a.mp4", "frames": 30, "licence": "CC0"}, {"name": "b.mp4", "frames": 30}]
     assert [one["name"] for one in notes["skipped"]] == ["broken.mp4"]
@@ -106,8 +108,8 @@ def test_a_stopped_run_goes_on_to_the_same_networks(
             if event.step > stop_at:
                 raise KeyboardInterrupt
 
-        reels = named_reels(list_sources(clips))
-        networks, notes = train_networks(reels, shape, config, folder=folder, report=report, resume=resume)
+        data = TrainingData(named_reels(list_sources(clips)))
+        networks, notes = train_networks(data, shape, config, folder=folder, report=report, resume=resume)
         assert {one["name"] for one in notes["trained_on"]} == {"a.mp4", "b.mp4"}
         return networks.state_dict()
 
@@ -118,7 +120,7 @@ def test_a_stopped_run_goes_on_to_the_same_networks(
     further = train(tmp_path)
     assert all(torch.equal(whole[name], further[name]) for name in whole)
     with pytest.raises(InputError, match="other settings"):
-        train_networks(named_reels(list_sources(clips)), shape, TINY, folder=tmp_path)
+        train_networks(TrainingData(named_reels(list_sources(clips))), shape, TINY, folder=tmp_path)
     (tmp_path / STATE_FILE).write_bytes(b"damaged")
     with pytest.raises(InputError, match="begin anew"):
         train(tmp_path)
@@ -128,4 +130,4 @@ def test_a_stopped_run_goes_on_to_the_same_networks(
 def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"nothing")
     with pytest.raises(InputError, match="none of the videos"):
-        train_networks(named_reels(list_sources(tmp_path)), prior_config("fast", 6), TINY)
+        train_networks(TrainingData(named_reels(list_sources(tmp_path))), prior_config("fast", 6), TINY)

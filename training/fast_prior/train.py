@@ -32,7 +32,7 @@ from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.files import atomic_target, writable_folder
 from fiftyone_latent_inr.pretraining.augment import Augmentation
 from fiftyone_latent_inr.pretraining.config import PretrainConfig
-from fiftyone_latent_inr.pretraining.pretrain import as_prior, prior_config, train_networks
+from fiftyone_latent_inr.pretraining.pretrain import TrainingData, as_prior, prior_config, train_networks
 from fiftyone_latent_inr.pretraining.reels import Reel, named_reels
 from fiftyone_latent_inr.pretraining.windows import Embedder, Pool, WindowPool, view_of
 from fiftyone_latent_inr.priors.networks import PriorConfig, PriorNetworks
@@ -225,21 +225,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     shape = prior_config(given.preset, given.width, teacher, given.semantic_width)
     semantics = semantics_of(given.semantics_of, shape) if given.semantics_of else {}
     began = time.process_time()
+    data = TrainingData(
+        reels(),
+        None if semantics else teacher,
+        test_clips(),
+        {**TRAINING, LeavesReel.name: GENERATED, ShapesReel.name: GENERATED},
+        views,
+    )
     folder = writable_folder(given.out)
     try:
         networks, notes = train_networks(
-            reels(),
+            data,
             shape,
             config,
-            teacher=None if semantics else teacher,
-            validation=test_clips(),
             folder=folder,
             resume=given.resume,
             device=given.device,
             seed=given.seed,
             report=Lines(100),
-            licences={**TRAINING, LeavesReel.name: GENERATED, ShapesReel.name: GENERATED},
-            views=None if semantics or teacher is None else views,
         )
     finally:
         for one in opened:
