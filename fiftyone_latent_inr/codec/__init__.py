@@ -1,13 +1,15 @@
-"""Weights and latents to bytes and back: quantisation, entropy coding, the `.linr` container.
+"""Tensors in, the bytes of a `.linr` file out, and back: quantisation, entropy coding, the container.
 
-    tensors --quantise--> codes, steps --payload.encode--> sections --bitstream.assemble--> bytes
-    tensors <-dequantise- codes, steps <-payload.decode--- sections <-bitstream.parse------ bytes, or a file
+    tensors --quantise--> codes, steps --payload.encode--> sections --container.assemble--> bytes
+    tensors <-dequantise- codes, steps <-payload.decode--- sections <-container.parse------ bytes, or a file
 
-    payload     a section: all its tensors in one string of bytes
-      channels    its side information: levels and steps
-      grids       planes of features, coarse to fine; `lattice` says in which order and from which neighbours
-      sequences   latents, predicted from their neighbours in time
-      coder       range coding of integers around predictions, with the tables of `distributions`
+    container     preamble, header, index and sections; `byte_source` says where the bytes lie
+    payload       a section: all its tensors in one string of bytes
+      channels      its side information: levels and step sizes; small integers by `side_info`
+      grids         planes of features, coarse to fine; `lattice` says in which order and from which neighbours,
+                    `zero_blocks` where nothing but zeros is
+      sequences     latents, predicted from their neighbours in time
+      range_coder   integers around predictions, with the tables of `distributions`
 
 Needs numpy, constriction and the standard library only, so that a `.linr` file can be read anywhere.
 """

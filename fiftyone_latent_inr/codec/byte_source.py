@@ -1,4 +1,4 @@
-"""Where a file's bytes come from: memory, or a path that is opened for each read and never held open."""
+"""Sources of a file's bytes: memory, or a path that is opened for each read and never held open."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Source(Protocol):
     """Random access to bytes that do not change.
 
     Attributes:
-        name: for messages; empty for bytes in memory.
+        name: path for messages; empty for bytes in memory.
         size: bytes in all.
     """
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrays import FloatArray
-from . import side_info as side
+from . import side_info
 from .quantisation import step_of_index
 from .range_coder import Coder, IntArray
 
@@ -57,7 +57,7 @@ def code(coder: Coder, tensors: Sequence[tuple[str, int]], sides: Sequence[Side]
     Args:
         coder: encoder, decoder or meter.
         tensors: kind and number of channels of each tensor.
-        sides: what to code, None when decoding.
+        sides: side information of each tensor, None when decoding.
     """
     work = [_Tensor(kind, _model(tensors, k), np.ones(count, np.int32)) for k, (kind, count) in enumerate(tensors)]
     if sides is not None:
@@ -69,10 +69,10 @@ def code(coder: Coder, tensors: Sequence[tuple[str, int]], sides: Sequence[Side]
     if sides is not None:
         bases = _differences(work, [[one.level_base, one.step_base] for one in work])
         heads = np.concatenate([np.array([one.mode for one in work]), bases.ravel()]).astype(np.int32)
-    modes = side.code_numbers(coder, len(work), None if heads is None else heads[: len(work)])
-    levels = side.code_numbers(coder, len(work), None if heads is None else heads[len(work) :: 2])
-    steps = side.code_numbers(coder, len(work), None if heads is None else heads[len(work) + 1 :: 2])
-    side.check(bool(((modes >= 0) & (modes < 8)).all()))
+    modes = side_info.code_numbers(coder, len(work), None if heads is None else heads[: len(work)])
+    levels = side_info.code_numbers(coder, len(work), None if heads is None else heads[len(work) :: 2])
+    steps = side_info.code_numbers(coder, len(work), None if heads is None else heads[len(work) + 1 :: 2])
+    side_info.check(bool(((modes >= 0) & (modes < 8)).all()))
     if sides is None:
         for one, mode, (level, step) in zip(work, modes.tolist(), _sums(work, levels, steps), strict=True):
             one.mode, one.level_base, one.step_base = mode, level, step
@@ -92,8 +92,8 @@ def _code_live(coder: Coder, work: list[_Tensor], known: bool) -> None:
     flags = None
     if known:
         flags = np.concatenate([np.zeros(0, np.int32), *(one.live ^ _expected(one, work) for one in work)])
-    found = side.code_numbers(coder, sum(one.live.size for one in work), flags)
-    side.check(bool(((found == 0) | (found == 1)).all()))
+    found = side_info.code_numbers(coder, sum(one.live.size for one in work), flags)
+    side_info.check(bool(((found == 0) | (found == 1)).all()))
     if not known:
         start = 0
         for one in work:
@@ -180,7 +180,7 @@ def _code_deviations(coder: Coder, work: list[_Tensor], known: bool) -> None:
             values = np.concatenate(
                 [np.zeros(0, np.int32), *((getattr(one, what) - guess(one, work))[one.live > 0] for one in several)]
             )
-        found = side.code_numbers(coder, int(edges[-1]), values)
+        found = side_info.code_numbers(coder, int(edges[-1]), values)
         if known:
             continue
         for one in work:
@@ -188,7 +188,7 @@ def _code_deviations(coder: Coder, work: list[_Tensor], known: bool) -> None:
         for one, start, stop in zip(several, edges[:-1].tolist(), edges[1:].tolist(), strict=True):
             deviations = np.zeros(one.live.size, np.int32)
             deviations[one.live > 0] = found[start:stop] + guess(one, work)[one.live > 0]
-            side.check(bool((np.abs(deviations) < 1 << 12).all()))
+            side_info.check(bool((np.abs(deviations) < 1 << 12).all()))
             setattr(one, what, deviations)
 
 
@@ -197,6 +197,6 @@ def _side(one: _Tensor) -> Side:
     live = one.live > 0
     levels = np.where(live, 2 * (one.levels + one.level_base), -1).astype(np.int32)
     steps = np.where(live, one.steps + one.step_base, 0).astype(np.int32)
-    side.check(bool(((levels[live] >= 0) & (levels[live] <= side.MAX_LEVEL)).all()))
-    side.check(bool(((steps[live] >= MIN_STEP) & (steps[live] <= MAX_STEP)).all()))
+    side_info.check(bool(((levels[live] >= 0) & (levels[live] <= side_info.MAX_LEVEL)).all()))
+    side_info.check(bool(((steps[live] >= MIN_STEP) & (steps[live] <= MAX_STEP)).all()))
     return Side(levels, steps)

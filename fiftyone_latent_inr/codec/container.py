@@ -1,4 +1,4 @@
-"""The frame of a `.linr` file: a preamble, a JSON header, an index of sections and the sections.
+"""The container of a `.linr` file: a preamble, a JSON header, an index of sections and the sections.
 
     offset  bytes
     0       4      magic "LINR"
@@ -70,13 +70,13 @@ class Entry:
     Attributes:
         kind: SEMANTIC or GROUP.
         first: its first frame.
-        count: how many frames it covers.
-        model: which of the header's model configurations it is of.
-        offset: where its bytes begin in the file.
-        size: how many there are.
+        count: number of frames that it covers.
+        model: index of its model among the header's configurations.
+        offset: byte of the file that it begins at.
+        size: number of its bytes.
         checksum: their CRC-32.
         parent: the group, counted among groups, that this one's numbers are residuals against; `PRIOR`; None for none.
-        version: of the format that its bytes are in.
+        version: version of the format that its bytes are in.
     """
 
     kind: int
@@ -107,7 +107,7 @@ class Section:
 
 
 def assemble(document: dict[str, Any], sections: Sequence[Section]) -> bytes:
-    """Frames a JSON document and sections: `head`, and their bytes behind it.
+    """A file of a JSON document and sections: `head`, and their bytes behind it.
 
     Raises:
         ValueError: see `head`.

@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import DoubleArray
-from . import side_info as side
-from . import zero_blocks as blocks
+from . import side_info, zero_blocks
 from .distributions import SHAPES
 from .lattice import MAX_WEIGHT, Pass, Plane, num_weights, passes, weight_class
 from .range_coder import Coder, IntArray, Meter
@@ -39,11 +38,11 @@ class Plan:
     """How a grid is coded.
 
     Attributes:
-        shape: of the distributions.
+        shape: index of the distributions' shape.
         classes: sets of weights by spacing, 1 to MAX_CLASSES.
-        apart: whether each channel has weights of its own.
-        distance: to the channel that is looked at, 0 for none.
-        block: of `blocks.SIZES`: how wide the blocks are whose zeros are left out, 0 to leave none out.
+        apart: True if each channel has weights of its own.
+        distance: channels back to the one that is looked at, 0 for none.
+        block: side of the blocks of zeros that are left out, one of `zero_blocks.SIZES`; 0 to leave none out.
     """
 
     shape: int = 0
@@ -93,7 +92,7 @@ def code_grid(
         coder: encoder, decoder or meter.
         levels: (channels,) indices into `LEVELS`, -1 for channels that are zero.
         size: rows and cols.
-        plan: how.
+        plan: way to code it.
         weights: one array for each of the plan's sets; see `num_plan_weights`.
         codes: (channels, rows, cols), None when decoding.
 
@@ -122,13 +121,13 @@ def code_grid(
 
 def _code_blocks(
     coder: Coder, plan: Plan, live: list[int], size: tuple[int, int], codes: Codes | None
-) -> dict[int, blocks.Flags] | None:
+) -> dict[int, zero_blocks.Flags] | None:
     """Codes the map of blocks: by channel, (rows, cols in blocks); None without one."""
     if not plan.block or not live:
         return None
-    flags = None if codes is None else blocks.find(codes[live], plan.block)
+    flags = None if codes is None else zero_blocks.find(codes[live], plan.block)
     shape = (len(live), -(-size[0] // plan.block), -(-size[1] // plan.block))
-    return dict(zip(live, blocks.code(coder, shape, flags), strict=True))
+    return dict(zip(live, zero_blocks.code(coder, shape, flags), strict=True))
 
 
 def num_plan_weights(plan: Plan, looks_back: bool) -> int:
@@ -143,18 +142,18 @@ def code_plan(
     count = 5 if coder.version > 2 else 4
     wanted = None
     if plan is not None:
-        fields = [plan.shape, plan.classes - 1, plan.apart, plan.distance, blocks.SIZES.index(plan.block)]
+        fields = [plan.shape, plan.classes - 1, plan.apart, plan.distance, zero_blocks.SIZES.index(plan.block)]
         wanted = np.array(fields[:count], np.int32)
-    shape, classes, apart, distance, *more = side.code_fixed(coder, count, 64, wanted).tolist()
-    side.check(0 <= shape < SHAPES and 0 <= classes < MAX_CLASSES and apart in (0, 1))
-    side.check(0 <= distance <= levels.size and (not apart or levels.size <= MAX_APART))
-    side.check(not more or 0 <= more[0] < len(blocks.SIZES))
-    plan = Plan(shape, classes + 1, bool(apart), distance, blocks.SIZES[more[0]] if more else 0)
+    shape, classes, apart, distance, *more = side_info.code_fixed(coder, count, 64, wanted).tolist()
+    side_info.check(0 <= shape < SHAPES and 0 <= classes < MAX_CLASSES and apart in (0, 1))
+    side_info.check(0 <= distance <= levels.size and (not apart or levels.size <= MAX_APART))
+    side_info.check(not more or 0 <= more[0] < len(zero_blocks.SIZES))
+    plan = Plan(shape, classes + 1, bool(apart), distance, zero_blocks.SIZES[more[0]] if more else 0)
     sets = plan.sets(np.flatnonzero(levels >= 0).tolist())
     sizes = [num_plan_weights(plan, plan.looks_back(members[0])) for members in sets]
     flat = None if weights is None else np.concatenate([*weights, np.zeros(0, np.int32)])
-    flat = side.code_fixed(coder, sum(sizes), _SPREAD_OF_WEIGHTS, flat)
-    side.check(flat.size == 0 or int(np.abs(flat).max()) <= MAX_WEIGHT)
+    flat = side_info.code_fixed(coder, sum(sizes), _SPREAD_OF_WEIGHTS, flat)
+    side_info.check(flat.size == 0 or int(np.abs(flat).max()) <= MAX_WEIGHT)
     return plan, np.split(flat, np.cumsum(sizes)[:-1]) if sizes else []
 
 
@@ -165,7 +164,7 @@ def choose(levels: IntArray, codes: Codes, version: int = VERSION) -> tuple[Plan
         return Plan(), []
     middle = _middle(codes)
     best = _choose_plan(levels, middle, codes.size / middle.size, codes[0].size)
-    widths = [0, *(blocks.SIZES[1:] if version > 2 else ())]
+    widths = [0, *(zero_blocks.SIZES[1:] if version > 2 else ())]
     plans = [replace(best, block=width) for width in widths]
     plans = [plan for plan in plans if not plan.block or _time(plan, live, codes) < _time(best, live, codes)]
     made = [(plan, [_fit(plan, levels, codes, members) for members in plan.sets(live)]) for plan in plans]
@@ -223,14 +222,14 @@ def _time(plan: Plan, live: list[int], codes: Codes) -> float:
     nodes = len(live) * codes.shape[1] * codes.shape[2]
     if not plan.block:
         return float(nodes)
-    flags = blocks.find(codes[live], plan.block)
+    flags = zero_blocks.find(codes[live], plan.block)
     rows, cols = (np.diff([*range(0, size, plan.block), size]) for size in codes.shape[1:])
     coded = int((flags * rows[:, None] * cols).sum())
     return float(min(3.5 * coded, 0.4 * nodes + coded))
 
 
 def _plane(
-    plan: Plan, found: Codes, levels: IntArray, members: list[int], flags: dict[int, blocks.Flags] | None
+    plan: Plan, found: Codes, levels: IntArray, members: list[int], flags: dict[int, zero_blocks.Flags] | None
 ) -> Plane:
     other = found[[c - plan.distance for c in members]].astype(np.int32) if plan.looks_back(members[0]) else None
     where = None if flags is None else (np.stack([flags[c] for c in members]), plan.block)
@@ -249,7 +248,7 @@ def _fit(plan: Plan, levels: IntArray, codes: Codes, members: list[int]) -> IntA
     """Weights for one set of channels, found by weighted least squares pass by pass."""
     weights = np.zeros((1, num_plan_weights(plan, plan.looks_back(members[0]))), np.int32)
     values = codes[members].astype(np.int32)
-    flags = dict(zip(members, blocks.find(codes[members], plan.block), strict=True)) if plan.block else None
+    flags = dict(zip(members, zero_blocks.find(codes[members], plan.block), strict=True)) if plan.block else None
     steps = list(passes(codes.shape[1], codes.shape[2]))
     alike: dict[tuple[int, int], list[Pass]] = {}
     for step in steps:

@@ -1,4 +1,4 @@
-"""Grids in passes from coarse to fine: where each node lies between nodes already coded, and what they say of it.
+"""Lattice of a grid's nodes, coded in passes from coarse to fine, each node predicted from those around it.
 
 The nodes at multiples of 16 in both directions come first (of fewer in small grids). Then the spacing is halved, again
 and again, in three passes:
@@ -161,7 +161,7 @@ class Plane:
 
         Args:
             coder: encoder, decoder or meter.
-            shape: of the distributions.
+            shape: index of the distributions' shape.
             step: the pass.
             weights: (channels or 1, n), for the locations, then for the spreads; see `num_weights`.
             values: all codes of the channels, None when decoding.

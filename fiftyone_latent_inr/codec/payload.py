@@ -1,4 +1,4 @@
-"""A section's numbers: quantised tensors of known shapes to one string of bytes, and back.
+"""Payload of a section: quantised tensors of known shapes to one string of bytes, and back.
 
     modes of side information | levels, steps of all channels | numbers of matrices and vectors | sequences | grids
 
@@ -18,8 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import FloatArray
-from . import channels, grids, sequences
-from . import side_info as side
+from . import channels, grids, sequences, side_info
 from .distributions import LEVELS, SHAPES
 from .quantisation import step_index
 from .range_coder import Coder, Decoder, Encoder, IntArray, Meter
@@ -70,7 +69,7 @@ def encode(layouts: Sequence[Layout], tensors: Sequence[Quantised], version: int
     Args:
         layouts: kind and shape of each tensor.
         tensors: their codes, and steps as `round_steps` leaves them.
-        version: of the format; files are written in the latest, older ones serve to test that they are read.
+        version: version of the format; files are written in the latest, older ones serve to test that they are read.
     """
     coder = Encoder(version)
     _run(coder, layouts, tensors)
@@ -102,7 +101,7 @@ def _run(coder: Coder, layouts: Sequence[Layout], tensors: Sequence[Quantised] |
         wanted = []
         for k, (layout, tensor) in enumerate(zip(layouts, tensors, strict=True)):
             rows = layout.by_channel(tensor.codes)
-            levels = np.array([side.even_level(np.abs(row.astype(np.int32))) if row.any() else -1 for row in rows])
+            levels = np.array([side_info.even_level(np.abs(row.astype(np.int32))) if row.any() else -1 for row in rows])
             if layout.kind == "sequence":
                 levels, plans[k] = sequences.choose(tensor.codes)
             wanted.append(channels.Side(levels.astype(np.int32), step_index(tensor.steps)))
@@ -146,8 +145,8 @@ def _code_plain(
             meter.code(mean, spread, candidate, wanted)
             costs.append(meter.bits)
         choice = np.array([int(np.argmin(costs))], np.int32)
-    shape = int(side.code_fixed(coder, 1, 64, choice)[0])
-    side.check(0 <= shape < SHAPES)
+    shape = int(side_info.code_fixed(coder, 1, 64, choice)[0])
+    side_info.check(0 <= shape < SHAPES)
     found = coder.code(mean, spread, shape, wanted)
     start = 0
     for k in plain:

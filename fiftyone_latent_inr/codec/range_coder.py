@@ -66,7 +66,7 @@ class Coder(Protocol):
     """What a traversal needs of a coder.
 
     Attributes:
-        version: of the format that is coded.
+        version: version of the format that is coded.
     """
 
     version: int
@@ -75,9 +75,9 @@ class Coder(Protocol):
         """Codes integers.
 
         Args:
-            mean: where each is expected, in 1/16.
-            spread: how far from there, in 1/64, at least 1.
-            shape: of `distributions.tables`.
+            mean: location at which each is expected, in 1/16.
+            spread: expected distance from there, in 1/64, at least 1.
+            shape: index of the shape of `distributions.tables`.
             values: the integers, within +-MAX_CODE; None when decoding.
 
         Returns:
@@ -89,8 +89,8 @@ class Coder(Protocol):
         """Codes integers 0 or 1.
 
         Args:
-            chance: of ones, see `flag_chance`; within +-18.
-            count: how many.
+            chance: chance of ones, see `flag_chance`; within +-18.
+            count: number of integers.
             values: the integers; None when decoding.
         """
         ...
@@ -217,7 +217,7 @@ class Meter(_Base):
     """What the tables say that integers cost.
 
     Attributes:
-        bits: so far.
+        bits: sum so far.
     """
 
     def __init__(self, version: int = VERSION) -> None:
@@ -248,8 +248,8 @@ class Decoder(_Base):
     """Bytes to integers.
 
     Args:
-        data: what `Encoder.data` returned.
-        version: of the format that it is in.
+        data: bytes that `Encoder.data` returned.
+        version: version of the format that they are in.
 
     Raises:
         BitstreamError: the bytes are not whole words; and later, what `Encoder` cannot have written.

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import DoubleArray
-from . import side_info as side
+from . import side_info
 from .distributions import LEVELS, NUM_LEVELS
 from .range_coder import Coder, IntArray
 
@@ -26,8 +26,8 @@ class Plan:
     """How a sequence's living columns are coded.
 
     Attributes:
-        slope: how many levels the spread of a following column grows when the distance in time doubles.
-        follow: for each living column 0, 1 or 2 halves of its neighbours' mean.
+        slope: number of levels that the spread of a following column grows by when the distance in time doubles.
+        follow: halves of its neighbours' mean, 0, 1 or 2, that each living column follows.
     """
 
     slope: int
@@ -53,7 +53,7 @@ def code(coder: Coder, levels: IntArray, count: int, plan: Plan, codes: Codes | 
         coder: encoder, decoder or meter.
         levels: (columns,) indices into `LEVELS` for the shortest distance, -1 for columns that are zero.
         count: frames.
-        plan: how.
+        plan: way to code it.
         codes: (frames, columns), None when decoding.
 
     Returns:
@@ -89,9 +89,9 @@ def code(coder: Coder, levels: IntArray, count: int, plan: Plan, codes: Codes | 
 def code_plan(coder: Coder, levels: IntArray, plan: Plan | None) -> Plan:
     """Codes a plan; None when decoding."""
     wanted = None if plan is None else np.array([plan.slope], np.int32)
-    slope = int(side.code_fixed(coder, 1, 64, wanted)[0])
-    follow = side.code_numbers(coder, int((levels >= 0).sum()), None if plan is None else plan.follow)
-    side.check(0 <= slope <= MAX_SLOPE and bool(((follow >= 0) & (follow <= 2)).all()))
+    slope = int(side_info.code_fixed(coder, 1, 64, wanted)[0])
+    follow = side_info.code_numbers(coder, int((levels >= 0).sum()), None if plan is None else plan.follow)
+    side_info.check(0 <= slope <= MAX_SLOPE and bool(((follow >= 0) & (follow <= 2)).all()))
     return Plan(slope, follow)
 
 
@@ -128,5 +128,5 @@ def _fit(values: IntArray, follow: int, slope: int) -> tuple[DoubleArray, IntArr
     scales = [2.0 ** (slope * number / 4) for number in doublings]
     mean = sum(off.sum(0) / scale for off, scale in zip(offs, scales, strict=True)) / count
     bits = sum(len(off) * np.log2(1 + 2 * np.e * mean * scale) for off, scale in zip(offs, scales, strict=True))
-    levels = np.array([side.even_level(np.array([one])) for one in mean], np.int32)
+    levels = np.array([side_info.even_level(np.array([one])) for one in mean], np.int32)
     return np.asarray(bits), levels

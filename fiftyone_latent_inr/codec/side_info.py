@@ -1,4 +1,4 @@
-"""Side information: small integers whose spread is fixed, or is sent along."""
+"""Side information: small integers whose spread both sides know, or that is sent along."""
 
 from __future__ import annotations
 

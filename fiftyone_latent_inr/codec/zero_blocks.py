@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from . import side_info as side
+from . import side_info
 from .range_coder import CHANCES, Coder, IntArray, flag_chance
 
 Flags = npt.NDArray[np.bool_]
@@ -40,8 +40,8 @@ def code(coder: Coder, shape: tuple[int, int, int], flags: Flags | None) -> Flag
         flags: the map; None when decoding.
     """
     chances = None if flags is None else _chances(flags)
-    chances = side.code_fixed(coder, _CONTEXTS, _SPREAD_OF_CHANCES, chances)
-    side.check(int(np.abs(chances).max()) < len(CHANCES))
+    chances = side_info.code_fixed(coder, _CONTEXTS, _SPREAD_OF_CHANCES, chances)
+    side_info.check(int(np.abs(chances).max()) < len(CHANCES))
     found = np.zeros((shape[0], shape[1] + 2, shape[2] + 2), np.int32)
     inner = found[:, 1:-1, 1:-1]
     for number, where in enumerate(_passes(shape[1], shape[2])):

@@ -1,4 +1,4 @@
-"""The frame of a file: what is written is read, what is damaged, foreign or too new is refused with the reason."""
+"""The container of a file: what is written is read, what is damaged, foreign or too new is refused with the reason."""
 
 from __future__ import annotations
 
@@ -13,8 +13,17 @@ from typing import Any
 import pytest
 from linr_files import CountingSource, sections
 
-from fiftyone_latent_inr.codec import GROUP, MAX_DEPTH, SEMANTIC, MemorySource, Section, assemble, parse, read_section
-from fiftyone_latent_inr.codec import container as bitstream
+from fiftyone_latent_inr.codec import (
+    GROUP,
+    MAX_DEPTH,
+    SEMANTIC,
+    MemorySource,
+    Section,
+    assemble,
+    container,
+    parse,
+    read_section,
+)
 from fiftyone_latent_inr.errors import BitstreamError
 
 DOCUMENT: dict[str, Any] = {"fps": 25.0, "name": "видео ü", "none": None, "list": [1, [2, {"a": True}]], "big": 2**60}
@@ -23,12 +32,12 @@ FILE = assemble(DOCUMENT, sections())
 
 def framed(text: bytes, index: bytes | None = None, body: bytes = b"abcd", **frame: Any) -> bytes:
     """A file around any JSON and index, its checksums right."""
-    packer = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, bitstream.DICTIONARY)
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, container.DICTIONARY)
     packed = packer.compress(text) + packer.flush()
     if index is None:
         index = entry(3, body)
     size = frame.pop("text_size", len(text))
-    return bitstream.frame(packed, size, index, **frame) + body
+    return container.frame(packed, size, index, **frame) + body
 
 
 def entry(count: int, body: bytes = b"", model: int = 0, kind: int = GROUP, reserved: int = 0, **more: int) -> bytes:
@@ -60,7 +69,7 @@ def test_the_layout_is_the_documented_one() -> None:
     magic, version, needs, packed, text, count, crc = struct.unpack_from("<4sHHIIII", FILE)
     assert (magic, version, needs, count) == (b"LINR", 3, 3, 3)
     assert crc == zlib.crc32(FILE[24 : 24 + packed + 20 * count], zlib.crc32(FILE[:20]))
-    raw = zlib.decompressobj(-15, bitstream.DICTIONARY).decompress(FILE[24 : 24 + packed])
+    raw = zlib.decompressobj(-15, container.DICTIONARY).decompress(FILE[24 : 24 + packed])
     assert len(raw) == text and json.loads(raw) == DOCUMENT
     rows = list(struct.iter_unpack("<IIIHBBI", FILE[24 + packed : 24 + packed + 60]))
     assert [row[0] for row in rows] == [5, 3, 2] and [row[1] for row in rows] == [8, 5, 0]
@@ -178,7 +187,7 @@ def test_large_headers_take_modest_memory(one: bytes, most: int) -> None:
     text = b'{"a":[' + one * min(2**22 // len(one) - 5, most) + b"0]}"
     tracemalloc.start()
     with suppress(BitstreamError):
-        bitstream._parse_json(text)
+        container._parse_json(text)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 80 << 20
@@ -218,7 +227,7 @@ def test_sections_that_cannot_be_written(made: list[Section], match: str) -> Non
 
 
 def test_the_usual_header_takes_few_bytes() -> None:
-    text = bitstream.DICTIONARY[bitstream.DICTIONARY.index(b'{"models"') :].decode()
+    text = container.DICTIONARY[container.DICTIONARY.index(b'{"models"') :].decode()
     for name in ("psnr", "psnr_unquantised", "seconds"):
         text = re.sub(rf'("{name}":\d+\.)', r"\g<1>123", text)
     usual = json.loads(text)

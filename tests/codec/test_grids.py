@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fiftyone_latent_inr.codec import grids
-from fiftyone_latent_inr.codec import side_info as side
+from fiftyone_latent_inr.codec import grids, side_info
 from fiftyone_latent_inr.codec.grids import Plan
 from fiftyone_latent_inr.codec.range_coder import Decoder, Encoder
 from fiftyone_latent_inr.codec.version import VERSION
@@ -18,7 +17,7 @@ RNG = np.random.default_rng(0)
 
 
 def levels_of(codes: np.ndarray) -> np.ndarray:
-    return np.array([side.even_level(np.abs(c.astype(int))) if c.any() else -1 for c in codes], np.int32)
+    return np.array([side_info.even_level(np.abs(c.astype(int))) if c.any() else -1 for c in codes], np.int32)
 
 
 def smooth(channels: int, rows: int, cols: int, scale: float = 2) -> np.ndarray:
@@ -151,7 +150,7 @@ def test_plans_that_no_encoder_writes(spoil: dict[str, int]) -> None:
     plan = replace(Plan(), **spoil)
     wanted = np.array([plan.shape, plan.classes - 1, plan.apart, plan.distance, plan.block], np.int32)
     encoder = Encoder()
-    side.code_fixed(encoder, 5, 64, wanted)
+    side_info.code_fixed(encoder, 5, 64, wanted)
     with pytest.raises(BitstreamError, match="parameters"):
         grids.code_plan(Decoder(encoder.data()), levels, None, None)
 
@@ -159,6 +158,6 @@ def test_plans_that_no_encoder_writes(spoil: dict[str, int]) -> None:
 def test_many_channels_share_their_weights() -> None:
     levels = np.full(grids.MAX_APART + 1, 8, np.int32)
     encoder = Encoder()
-    side.code_fixed(encoder, 5, 64, np.array([0, 0, 1, 0, 0], np.int32))
+    side_info.code_fixed(encoder, 5, 64, np.array([0, 0, 1, 0, 0], np.int32))
     with pytest.raises(BitstreamError, match="parameters"):
         grids.code_plan(Decoder(encoder.data()), levels, None, None)

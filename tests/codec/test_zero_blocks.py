@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fiftyone_latent_inr.codec import side_info as side
-from fiftyone_latent_inr.codec import zero_blocks as blocks
+from fiftyone_latent_inr.codec import side_info, zero_blocks
 from fiftyone_latent_inr.codec.range_coder import CHANCES, Decoder, Encoder, Meter, flag_chance
 from fiftyone_latent_inr.errors import BitstreamError
 
@@ -15,10 +14,10 @@ RNG = np.random.default_rng(0)
 
 def coded(flags: np.ndarray) -> bytes:
     encoder, meter = Encoder(), Meter()
-    blocks.code(encoder, flags.shape, flags)
-    blocks.code(meter, flags.shape, flags)
+    zero_blocks.code(encoder, flags.shape, flags)
+    zero_blocks.code(meter, flags.shape, flags)
     data = encoder.data()
-    assert np.array_equal(blocks.code(Decoder(data), flags.shape, None), flags)
+    assert np.array_equal(zero_blocks.code(Decoder(data), flags.shape, None), flags)
     assert meter.bits <= 8 * len(data) <= meter.bits + 64
     return data
 
@@ -28,7 +27,7 @@ def coded(flags: np.ndarray) -> bytes:
 def test_a_block_is_set_where_a_code_is_not_zero(shape: tuple[int, int, int], size: int) -> None:
     codes = np.where(RNG.random(shape) < 0.02, RNG.integers(-3, 4, shape), 0).astype(np.int16)
     codes[0, -1, -1] = -32767
-    found = blocks.find(codes, size)
+    found = zero_blocks.find(codes, size)
     assert found.shape == (shape[0], -(-shape[1] // size), -(-shape[2] // size)) and found[0, -1, -1]
     for (c, y, x), flag in np.ndenumerate(found):
         assert flag == codes[c, y * size : (y + 1) * size, x * size : (x + 1) * size].any()
@@ -57,6 +56,6 @@ def test_chances_halve_with_every_second() -> None:
 @pytest.mark.parametrize("chance", [len(CHANCES), -len(CHANCES), 3000])
 def test_chances_that_no_encoder_writes(chance: int) -> None:
     encoder = Encoder()
-    side.code_fixed(encoder, 11, 4 * 64, np.array([0] * 10 + [chance], np.int32))
+    side_info.code_fixed(encoder, 11, 4 * 64, np.array([0] * 10 + [chance], np.int32))
     with pytest.raises(BitstreamError, match="parameters"):
-        blocks.code(Decoder(encoder.data()), (1, 4, 4), None)
+        zero_blocks.code(Decoder(encoder.data()), (1, 4, 4), None)
