@@ -19,9 +19,9 @@ def check_frames(frames: Any, what: str = "frames", single: bool = False) -> Non
     """Checks that something is frames: a uint8 array (T, H, W, 3) that is not empty.
 
     Args:
-        frames: anything.
-        what: its name in the message.
-        single: whether it must be one frame, (H, W, 3).
+        frames: object of any kind.
+        what: name of the frames in the message.
+        single: True for one frame, (H, W, 3).
 
     Raises:
         InputError: it is anything else; the message says what.

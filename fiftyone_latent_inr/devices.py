@@ -1,4 +1,4 @@
-"""Where to compute: the device that is meant, and how it is called."""
+"""Devices: the one that is meant, its name for people, and one thread on a CPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing files so that none is ever half there, and saying what is wrong with a path in words for people."""
+"""Files: written so that none is ever half there, known again by content, and errors of paths in words for people."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def require_file(path: str | os.PathLike[str], what: str) -> Path:
 
     Args:
         path: the file.
-        what: what it should be, for the message, such as `video`.
+        what: kind of file for the message, such as `video`.
 
     Raises:
         InputError: it is missing, a folder, empty, not a regular file, or may not be read.

@@ -1,4 +1,4 @@
-"""Where the files lie that travel with the package: plugin manifest, zoo source, bundled clips.
+"""Files that travel with the package: plugin manifest, zoo source, bundled clips.
 
 In a wheel they are inside the package; in a checkout (editable install, symlink, downloaded plugin) the
 manifest and `hub_models/` are its neighbours.

@@ -1,4 +1,4 @@
-"""What lies between two frames: the pictures around an instant, moved to it along their motion, and mixed.
+"""Motion between frames, and pictures in between: those around an instant, moved to it and mixed.
 
 frame k-1   frame k --- instant --- frame k+1   frame k+2
       \\________\\___________|___________/__________/

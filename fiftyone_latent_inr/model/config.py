@@ -63,8 +63,8 @@ class ModelConfig:
         patch: p, the field gives p x p pixels for a point in their middle; 1 for the point alone.
         modulation: `rank_one`, see `field.Field`; `sigmoid`, the paper's, see `paper.PaperField`.
         rank: r of the paper's modulation.
-        encoding: what the field reads at a point: `grid`, the feature planes; `fourier`, sines and cosines.
-        frequencies: how many, 1, 2, 4, ... half waves from the middle of a frame to its border; 0 under `grid`.
+        encoding: input of the field at a point: `grid`, the feature planes; `fourier`, sines and cosines.
+        frequencies: number of them: 1, 2, 4, ... half waves from the middle of a frame to its border; 0 under `grid`.
     """
 
     num_frames: int

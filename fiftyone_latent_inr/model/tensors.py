@@ -1,4 +1,4 @@
-"""The numbers of a model by name, as they are stored: which they are, their shapes, and where they lie in a model."""
+"""Stored tensors: a model's numbers by name, their shapes, and where they lie in its parameters."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TensorSpec:
     Attributes:
         name: unique in a model.
         shape: its dimensions.
-        kind: what its dimensions mean, and so which of them has quantisation steps of its own:
+        kind: meaning of its dimensions, and so which of them has quantisation step sizes of its own:
             `grid` (channels, rows, cols), one step a channel;
             `sequence` (T, columns), one step a column, neighbours in time alike;
             `matrix` (rows, cols), one step a row;

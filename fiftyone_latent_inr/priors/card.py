@@ -42,8 +42,8 @@ def card_text(config: PriorConfig, notes: Mapping[str, Any], prior_id: str, repo
     """The model card, with metadata as YAML in front.
 
     Args:
-        config: of the prior.
-        notes: its notes, untrusted; what is missing or malformed is left out.
+        config: the prior's configuration.
+        notes: the prior's notes, untrusted; what is missing or malformed is left out.
         prior_id: `Prior.id`.
         repo_id: the repository that it goes to, for the examples; None for a placeholder.
 

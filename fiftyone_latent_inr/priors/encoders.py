@@ -21,9 +21,9 @@ from ..model.config import ModelConfig
 from .key_frames import FINEST, likeness, motion_to, nearness
 from .pictures import cells_at_nodes, moved, pooled, read_at_pixels
 
-# What counts of a key frame of another scene, where all are.
+# Likeness that a key frame of another scene keeps: where all are of other scenes, nearness alone decides.
 _LEAST_ALIKE = 1e-3
-# What is left when the key frames were moved onto a frame is looked at in so many parts.
+# Rows and columns of parts, in each of which the difference that is left after motion is averaged.
 _PARTS = (3, 5)
 # Size of the pictures that the semantic encoder looks at.
 SEMANTIC_SIZE = 48
@@ -56,7 +56,7 @@ class GridEncoder(nn.Module):
     those do that are fitted from noise, and are as cheap to store.
 
     Args:
-        config: of a model that is to be given grids; only its levels and planes matter.
+        config: the model's that is given the grids; only levels and planes matter.
         width: channels between the convolutions.
     """
 
@@ -109,9 +109,9 @@ class LatentEncoder(nn.Module):
     Motion towards a key frame of another scene means nothing and is left out; the mix is of those of the same scene.
 
     Args:
-        config: of a model that is to be given latents; its warps and planes matter.
+        config: the model's that is given the latents; warps and planes matter.
         outputs: width of the latents.
-        width: of the hidden layer.
+        width: units of the hidden layer.
     """
 
     def __init__(self, config: ModelConfig, outputs: int, width: int) -> None:

@@ -128,7 +128,7 @@ def read_networks(path: Path, config: PriorConfig, where: str | Path | None = No
 
     Args:
         path: the file.
-        config: what it must hold.
+        config: configuration of the networks that the file must hold.
         where: named in errors; None for the path.
 
     Raises:

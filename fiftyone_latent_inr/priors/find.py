@@ -28,10 +28,10 @@ class PriorSource:
     """A prior that was found.
 
     Attributes:
-        name: of a bundled one, the repository's id, or a directory's absolute path.
+        name: a bundled prior's name, the repository's id, or a directory's absolute path.
         revision: the commit that it is from; None for a directory.
         config: its configuration, checked.
-        notes: what its maker says of it, unchecked.
+        notes: its maker's notes, unchecked.
         weights: the file with its weights, not yet read.
     """
 
@@ -55,9 +55,9 @@ class RepositoryInfo:
         repo: its id.
         revision: the commit that its branch is at, 40 hexadecimal digits.
         files: size in bytes of each file, by name; names are whatever the owner chose.
-        size_bytes: how much a prior's download is: its configuration and its weights.
-        config: of the prior, or None if this is not one that could be loaded.
-        problem: why it could not be, or None.
+        size_bytes: bytes that loading downloads: configuration and weights.
+        config: the prior's configuration, or None if it could not be loaded.
+        problem: the reason why not, or None.
     """
 
     repo: str
@@ -81,10 +81,10 @@ def find_prior(name: str | Path, access: HubAccess = hub.USUAL, *, bundled: bool
     """Finds a prior by its name, and fetches it if it is on the Hub and not in the cache.
 
     Args:
-        name: of a bundled prior, a directory, or `OWNER/NAME` or `OWNER/NAME@REVISION` of the Hub; the first that
-            there is.
+        name: the first of these that there is: a bundled prior's name, a directory, `OWNER/NAME` of the Hub or
+            `OWNER/NAME@REVISION`.
         access: revision of a repository, and how the Hub is reached.
-        bundled: whether a bundled one is meant, too.
+        bundled: False to leave the bundled priors out.
 
     Raises:
         PriorUnavailableError: the Hub does not give it now, or not to this user; the message says what to do.

@@ -48,8 +48,8 @@ class HubAccess:
     Attributes:
         revision: branch, tag or commit; None for `main`.
         token: the user's; None for that of the user who is logged in, False for none.
-        cache_dir: where downloads are kept; None for the Hub's usual folder.
-        local_files_only: take what is in the cache and ask nobody.
+        cache_dir: folder of downloads; None for the Hub's usual one.
+        local_files_only: True to take what is in the cache and ask nobody.
     """
 
     revision: str | None = None
@@ -193,7 +193,7 @@ def create_branch(repo: str, access: HubAccess, private: bool | None) -> None:
     Args:
         repo: `OWNER/NAME`.
         access: the branch, and the user's token.
-        private: whether a new repository is private; None for what its owner has chosen as the default.
+        private: True for a new repository that is private; None for what its owner has chosen as the default.
     """
     _api(access).create_repo(repo, private=private, exist_ok=True)
     _api(access).create_branch(repo, branch=str(access.revision), exist_ok=True)

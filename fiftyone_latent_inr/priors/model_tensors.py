@@ -24,7 +24,7 @@ def prior_tensors(networks: PriorNetworks, shape: ModelConfig) -> dict[str, Floa
 
     Args:
         networks: pretrained.
-        shape: of the model, as `check_shape` allows it. Zeros are where it has more than the prior.
+        shape: the model's, as `check_shape` allows it; zeros fill what it has more of than the prior.
     """
     tensors = {}
     for k, (inputs, outputs) in enumerate(shape.layer_sizes):
@@ -49,7 +49,7 @@ def check_shape(networks: PriorNetworks, shape: ModelConfig) -> None:
 
     Args:
         networks: pretrained.
-        shape: of the model.
+        shape: the model's.
 
     Raises:
         InputError: names what differs, and both values.

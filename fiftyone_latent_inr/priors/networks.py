@@ -25,9 +25,9 @@ from ..model.hypernetwork import Hypernetwork
 from .encoders import GridEncoder, LatentEncoder, LevelEncoder, SemanticEncoder, semantic_view
 from .key_frames import choose_keys, differences, thumbnails
 
-# Of each text in a configuration; they are names, and are shown in messages.
+# Characters of a text in a configuration; texts are names, and are shown in messages.
 _MAX_TEXT = 1000
-# What a latent that begins as something seen is of it; the head makes up for it.
+# Gain with which latents start as what the encoder sees; the hypernetwork's heads start with its inverse.
 _GAIN = 0.5
 
 
@@ -49,10 +49,10 @@ class PriorConfig:
 
     Attributes:
         preset: the preset that it is for; a label only.
-        architecture: of the models that it starts; with the `rank_one` modulation and grids.
+        architecture: the models' that it starts; with the `rank_one` modulation and grids.
         latent_dim: D, width of the latents that the prior's own hypernetwork reads: wide, for all that videos do.
         width: channels of the grid encoder.
-        hidden: of the latent encoder.
+        hidden: units of the latent encoder's hidden layer.
         teacher: name of the teacher that the semantic encoder imitates, or None.
         teacher_id: its `Teacher.id`, or None.
         embedding_dim: E, width of the teacher's space; 0 without a teacher.

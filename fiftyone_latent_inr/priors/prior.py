@@ -37,16 +37,16 @@ class Prior(nn.Module, PyTorchModelHubMixin, library_name=hub.LIBRARY, license=L
     """Networks that many videos share, and what is known about them.
 
     Args:
-        config: their shape.
-        notes: what is known about them, JSON-able: `trained_on` (a list of {name, licence, frames}), `steps`,
+        config: shape of the networks.
+        notes: facts about them, JSON-able: `trained_on` (a list of {name, licence, frames}), `steps`,
             `description`, `metrics` (names to numbers, and the `commit` that they were measured at), `license`.
         networks: trained ones; None for ones that start from noise.
 
     Attributes:
-        config: the shape.
-        notes: see above; may be changed before saving.
+        config: shape of the networks.
+        notes: the facts above; may be changed before saving.
         networks: `PriorNetworks`, in 32 bits.
-        name: where it comes from: a repository's id, a directory's absolute path, a bundled name.
+        name: a repository's id, a directory's absolute path or a bundled name, wherever it comes from.
         revision: the commit that it was loaded from, or None.
 
     Example:
@@ -88,7 +88,7 @@ class Prior(nn.Module, PyTorchModelHubMixin, library_name=hub.LIBRARY, license=L
 
     @property
     def device(self) -> torch.device:
-        """Where the networks are."""
+        """The device that the networks are on."""
         return next(self.networks.parameters()).device
 
     def embed_frames(self, frames: Frames, batch_size: int = 64) -> FloatArray:
@@ -173,10 +173,10 @@ class Prior(nn.Module, PyTorchModelHubMixin, library_name=hub.LIBRARY, license=L
         Args:
             repo_or_dir: a directory that `save_pretrained` wrote, or `OWNER/NAME` of the Hub.
             revision: branch, tag or commit of a repository; None for `main`.
-            token: for the Hub; None for that of the user who is logged in, False for none.
-            cache_dir: None for the Hub's usual one.
-            local_files_only: take what is in the cache and ask nobody.
-            device: where the networks go; None for the CPU.
+            token: the user's for the Hub; None for that of the user who is logged in, False for none.
+            cache_dir: folder of downloads; None for the Hub's usual one.
+            local_files_only: True to take what is in the cache and ask nobody.
+            device: device of the networks; None for the CPU.
 
         Raises:
             PriorUnavailableError: the Hub does not give it now, or not to this user; the message says what to do.
@@ -212,12 +212,12 @@ class Prior(nn.Module, PyTorchModelHubMixin, library_name=hub.LIBRARY, license=L
         A `README.md` that somebody wrote is left as it is.
 
         Args:
-            save_directory: is created where it is missing.
-            config: of the mixin's interface; the configuration is always the prior's own.
-            repo_id: to push to, with `push_to_hub`; None for the directory's name.
-            push_to_hub: whether to push, too.
+            save_directory: folder to write into; is created where it is missing.
+            config: nothing; the mixin's interface has it, and the configuration is always the prior's own.
+            repo_id: repository to push to, with `push_to_hub`; None for the directory's name.
+            push_to_hub: True to push, too.
             model_card_kwargs: `repo_id`, which the card's examples then name.
-            push_to_hub_kwargs: see `push_to_hub`.
+            push_to_hub_kwargs: arguments of `push_to_hub`.
 
         Returns:
             The commit's address if it was pushed, else None.
@@ -251,12 +251,12 @@ class Prior(nn.Module, PyTorchModelHubMixin, library_name=hub.LIBRARY, license=L
 
         Args:
             repo_id: `OWNER/NAME`.
-            private: whether a new repository is private; None for what the owner has chosen as the default.
-            token: with the right to write; None for that of the user who is logged in.
-            branch: to commit to; is created where it is missing; None for `main`.
-            commit_message: of the commit.
-            create_pr: open a pull request with the commit.
-            options: of `huggingface_hub.PyTorchModelHubMixin.push_to_hub`.
+            private: True for a new repository that is private; None for what the owner has chosen as the default.
+            token: token with the right to write; None for that of the user who is logged in.
+            branch: branch to commit to; is created where it is missing; None for `main`.
+            commit_message: first line of the commit.
+            create_pr: True to open a pull request with the commit.
+            options: arguments of `huggingface_hub.PyTorchModelHubMixin.push_to_hub`.
 
         Returns:
             The address of the commit.

@@ -1,4 +1,4 @@
-"""Which prior a file needs, as its header says it, and how that prior is found on this machine."""
+"""The reference to a prior in a file's header, and the prior that it means on this machine."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PriorReference:
-    """Which prior a file's field is stored as the difference from.
+    """The prior that a file's field is stored as the residual against.
 
     Attributes:
-        id: of its configuration and weights, `Prior.id`.
+        id: `Prior.id`, digits of its configuration and weights.
         name: a bundled prior or a repository of the Hub; None for one that was a folder somewhere.
         revision: commit of the repository, or None.
     """

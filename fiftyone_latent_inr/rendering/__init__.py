@@ -1,1 +1,1 @@
-"""Fitted networks in, pixels out: frames of any size, at any instant, fast."""
+"""Fitted networks and instants in, pixels out: frames of any size, at any instant, fast."""

@@ -88,7 +88,7 @@ class _Resizing:
     Args:
         old: (H, W) of the frames.
         new: (H, W) to come to.
-        device: where they are.
+        device: device of the frames.
 
     Attributes:
         large: (H, W) to draw at: in each direction the larger of both.

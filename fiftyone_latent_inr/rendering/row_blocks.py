@@ -55,7 +55,7 @@ def draw_frames(
         model: the networks.
         latents: (B, D), from the dictionary or in between.
         size: (H, W) to draw, pixels.
-        as_bytes: give uint8, 0 to 255, instead.
+        as_bytes: True for uint8, 0 to 255, instead.
         points: most points drawn at once on a GPU without the kernel.
 
     Returns:

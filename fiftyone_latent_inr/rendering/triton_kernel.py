@@ -42,9 +42,9 @@ def draw(networks: FrameNetworks, size: tuple[int, int], as_bytes: bool) -> Tens
     """Draws B whole frames.
 
     Args:
-        networks: that `can_draw`.
+        networks: frames' own networks that `can_draw`.
         size: (H, W), pixels.
-        as_bytes: give uint8, 0 to 255, nearest and clamped, instead of colours about 0 to 1.
+        as_bytes: True for uint8, 0 to 255, nearest and clamped, instead of colours about 0 to 1.
 
     Returns:
         (B, H, W, 3) uint8 or float32.

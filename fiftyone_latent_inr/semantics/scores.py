@@ -64,8 +64,7 @@ def recall_at_k(
 
 
 def centred_cosine(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
-    """How well `a` follows `b` beyond what all frames share: mean cosine after each one's own mean is taken
-    off.
+    """How well `a` follows `b` beyond what all frames share: mean cosine, each one's own mean taken off before.
 
     Frames of one video are nearly parallel in a teacher's space, so plain cosines flatter; these do not.
 

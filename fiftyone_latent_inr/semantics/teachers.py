@@ -43,7 +43,7 @@ class Teacher:
         name: as given, made canonical: `small`, `ARCH/PRETRAINED`, or a directory's absolute path.
         id: name and a short hash of configuration and weights; vectors of equal ids live in the same space.
         embedding_dim: E.
-        device: where the model runs.
+        device: device that the model is on.
     """
 
     def __init__(self, source: Source, device: str | torch.device) -> None:
@@ -81,7 +81,7 @@ class Teacher:
         Args:
             frames: uint8 (T, H, W, 3), RGB.
             batch_size: frames at a time through the model.
-            progress: called with (frames done, T) after each batch.
+            progress: callback, called with (frames done, T) after each batch.
 
         Returns:
             float32 (T, E), rows of unit norm.
@@ -176,7 +176,7 @@ def as_teacher(teacher: Teacher | str | os.PathLike[str] | None, device: str | t
 
     Args:
         teacher: a loaded teacher, or what `load_teacher` takes, or None.
-        device: where to load it; see `load_teacher`.
+        device: device to load it on; see `load_teacher`.
 
     Raises:
         InputError: see `load_teacher`.

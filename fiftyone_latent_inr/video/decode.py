@@ -1,4 +1,4 @@
-"""Video files in and out, with PyAV alone: `probe`, `read`, `iter_frames`, `write`.
+"""What a video file holds: `probe` says what, `read` gives all frames, `iter_frames` one after the other.
 
 Frames are uint8 RGB (H, W, 3) as a player would show them: the stream's colour matrix and range honoured,
 turned upright, transparency laid over black. They are resized one by one while decoding, so that a full-size
@@ -32,10 +32,10 @@ class VideoInfo:
         path: the file, absolute.
         height: rows of pixels once turned upright.
         width: columns of pixels once turned upright.
-        num_frames: how many frames the file declares, or an estimate from its duration, None where unknown.
+        num_frames: frames that the file declares, or an estimate from its duration, None where unknown.
         fps: average frames a second.
         duration: seconds, None where unknown.
-        has_audio: whether there is sound.
+        has_audio: True if there is sound.
     """
 
     path: Path
@@ -98,8 +98,8 @@ def read(
     Args:
         path: any file that FFmpeg reads.
         size: (H, W) to resize each frame to, by exact area averaging; None keeps the stored size.
-        max_frames: take only the first ones; None takes all.
-        max_bytes: refuse videos that would take more memory than this; None allows half of the memory that is
+        max_frames: number of frames, the first ones; None for all.
+        max_bytes: memory that the frames may take, else the video is refused; None allows half of the memory that is
             free, at most 8 GiB.
 
     Raises:

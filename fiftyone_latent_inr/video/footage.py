@@ -25,9 +25,9 @@ class Footage:
     Attributes:
         source: path of a video, or its frames, uint8 (T, H, W, 3).
         size: (H, W) to resize to by area averaging, None for the frames' own.
-        max_frames: take the first frames only.
+        max_frames: number of frames, the first ones; None for all.
         fps: frames a second; of a file known once it has been read.
-        warnings: what was odd about the file, once it has been read.
+        warnings: lines about what was odd, once the file has been read.
 
     Raises:
         InputError: an array of another type or shape, or a number out of range.

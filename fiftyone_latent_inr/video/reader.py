@@ -1,4 +1,4 @@
-"""One video file being decoded: opened or clearly refused, frame after frame in RGB, and what went wrong."""
+"""One video file being decoded: opened or clearly refused, its frames in RGB, and what went wrong."""
 
 from __future__ import annotations
 

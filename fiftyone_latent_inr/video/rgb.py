@@ -1,4 +1,4 @@
-"""From a decoded frame of any format to 8-bit RGB as it is to be seen: colour, transparency, orientation."""
+"""8-bit RGB of a decoded frame of any format, as it is to be seen: colour, transparency, orientation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SWS_FULL_CHR_H_INT, SWS_FULL_CHR_H_INP, SWS_ACCURATE_RND = 0x2000, 0x4000, 0x400
 # 8-bit 4:2:0 goes through swscale's plain path. It rounds down and is about one level darker than the exact
 # conversion, but bit for bit what ffmpeg, OpenCV, PyAV's `to_ndarray` and with them the published frames of
 # benchmark clips give (Big Buck Bunny among them), so that figures measured against any of these compare: at
-# 45 dB between the two conversions, 37 dB to one are 36.4 dB to the other. `video_writer` evens it out.
+# 45 dB between the two conversions, 37 dB to one are 36.4 dB to the other. `writer` evens it out.
 _PLAIN_FORMATS = {"yuv420p", "yuvj420p"}
 _PLAIN = SWS_BILINEAR
 # Every other format has no such common answer and gets the exact conversion, chroma interpolated.
@@ -36,7 +36,7 @@ def to_rgb(frame: av.VideoFrame, reformatter: VideoReformatter) -> Frame:
     Transparent pixels are laid over black, as players do.
 
     Args:
-        frame: as decoded.
+        frame: PyAV's frame, as decoded.
         reformatter: kept from frame to frame of one video, for speed.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Writing H.264 that plays everywhere: yuv420p, index at the front, colours tagged; whole or not at all."""
+"""H.264 that plays everywhere: yuv420p, index at the front, colours tagged; whole or not at all."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def _encode(
 def _to_yuv(frame: Frame, reformatter: VideoReformatter) -> av.VideoFrame:
     height, width = frame.shape[:2]
     padded = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    # The way back (see `pixels`) rounds down by one level on average, except for black. One level more here
+    # The way back (see `rgb`) rounds down by one level on average, except for black. One level more here
     # makes up for it: a video that is read and written keeps its brightness, not losing a level each time
     # (45 dB instead of 43 dB at the default quality).
     padded = padded + ((padded > 0) & (padded < 255))
