@@ -45,3 +45,11 @@ def test_every_benchmark_is_there() -> None:
             if module != "benchmarks.NAME" and not path.is_dir() and not path.with_suffix(".py").is_file():
                 missing.append(f"{page.relative_to(ROOT)}: {module}")
     assert not missing, "\n".join(missing)
+
+
+def test_every_operator_has_its_part() -> None:
+    manifest = (ROOT / "fiftyone.yml").read_text(encoding="utf-8")
+    operators = re.findall(r"^  - (\w+)$", manifest.split("\noperators:\n")[1].split("\nsecrets:")[0], re.MULTILINE)
+    page = (ROOT / "docs" / "operators.md").read_text(encoding="utf-8")
+    missing = [name for name in operators if f"`{name}`" not in page and f"/{name}`" not in page]
+    assert operators and not missing, f"docs/operators.md says nothing of {', '.join(missing)}"
