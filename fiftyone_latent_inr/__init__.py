@@ -16,67 +16,46 @@ from .version import __version__
 # machine. Read once, when torch loads its thread pool, so it is said here; a setting of the user's own stays.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# public name -> module that defines it
-_PUBLIC = {
-    "fit": "encoding.fit",
-    "fit_rates": "encoding.fit",
-    "fit_many": "encoding.many",
-    "load": "latent_video.video",
-    "LatentVideo": "latent_video.video",
-    "InputError": "errors",
-    "BitstreamError": "errors",
-    "TeacherUnavailableError": "errors",
-    "PriorUnavailableError": "errors",
-    "Prior": "priors.prior",
-    "load_prior": "priors.prior",
-    "FitProgress": "progress",
-    "load_teacher": "semantics.teachers",
-    "pretrain": "datasets.priors.pretrain",
-    "PretrainConfig": "pretraining.config",
-    "fit_dataset": "datasets.fit.fit_dataset",
-    "reconstruct": "datasets.drawings.draw_dataset",
-    "super_resolve": "datasets.drawings.draw_dataset",
-    "interpolate": "datasets.drawings.draw_dataset",
-    "to_grouped_dataset": "datasets.drawings.grouped",
+# module -> public names that it defines
+_NAMES = {
+    "datasets.drawings.draw_dataset": ("interpolate", "reconstruct", "super_resolve"),
+    "datasets.drawings.grouped": ("to_grouped_dataset",),
+    "datasets.fit.fit_dataset": ("fit_dataset",),
+    "datasets.priors.pretrain": ("pretrain",),
+    "encoding.fit": ("fit", "fit_rates"),
+    "encoding.many": ("fit_many",),
+    "errors": ("BitstreamError", "InputError", "PriorUnavailableError", "TeacherUnavailableError"),
+    "latent_video.video": ("LatentVideo", "load"),
+    "pretraining.config": ("PretrainConfig",),
+    "priors.prior": ("Prior", "load_prior"),
+    "progress": ("FitProgress",),
+    "semantics.teachers": ("load_teacher",),
 }
+_PUBLIC = {name: module for module, names in _NAMES.items() for name in names}
 
-__all__ = [
-    "BitstreamError",
-    "FitProgress",
-    "InputError",
-    "LatentVideo",
-    "PretrainConfig",
-    "Prior",
-    "PriorUnavailableError",
-    "TeacherUnavailableError",
-    "__version__",
-    "fit",
-    "fit_dataset",
-    "fit_many",
-    "fit_rates",
-    "interpolate",
-    "load",
-    "load_prior",
-    "load_teacher",
-    "pretrain",
-    "reconstruct",
-    "super_resolve",
-    "to_grouped_dataset",
-]
+__all__ = ["__version__", *_PUBLIC]
 
-if TYPE_CHECKING:
-    from .datasets.drawings.draw_dataset import interpolate, reconstruct, super_resolve
-    from .datasets.drawings.grouped import to_grouped_dataset
-    from .datasets.fit.fit_dataset import fit_dataset
-    from .datasets.priors.pretrain import pretrain
-    from .encoding.fit import fit, fit_rates
-    from .encoding.many import fit_many
-    from .errors import BitstreamError, InputError, PriorUnavailableError, TeacherUnavailableError
-    from .latent_video.video import LatentVideo, load
-    from .pretraining.config import PretrainConfig
-    from .priors.prior import Prior, load_prior
-    from .progress import FitProgress
-    from .semantics.teachers import load_teacher
+if TYPE_CHECKING:  # the same for type checkers, which run nothing
+    from .datasets.drawings.draw_dataset import interpolate as interpolate
+    from .datasets.drawings.draw_dataset import reconstruct as reconstruct
+    from .datasets.drawings.draw_dataset import super_resolve as super_resolve
+    from .datasets.drawings.grouped import to_grouped_dataset as to_grouped_dataset
+    from .datasets.fit.fit_dataset import fit_dataset as fit_dataset
+    from .datasets.priors.pretrain import pretrain as pretrain
+    from .encoding.fit import fit as fit
+    from .encoding.fit import fit_rates as fit_rates
+    from .encoding.many import fit_many as fit_many
+    from .errors import BitstreamError as BitstreamError
+    from .errors import InputError as InputError
+    from .errors import PriorUnavailableError as PriorUnavailableError
+    from .errors import TeacherUnavailableError as TeacherUnavailableError
+    from .latent_video.video import LatentVideo as LatentVideo
+    from .latent_video.video import load as load
+    from .pretraining.config import PretrainConfig as PretrainConfig
+    from .priors.prior import Prior as Prior
+    from .priors.prior import load_prior as load_prior
+    from .progress import FitProgress as FitProgress
+    from .semantics.teachers import load_teacher as load_teacher
 
 
 def __getattr__(name: str) -> Any:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import fiftyone_latent_inr
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -52,8 +55,13 @@ def test_each_public_name_resolves() -> None:
     assert out == "[]"
 
 
-def test_an_unknown_name_is_an_attribute_error() -> None:
-    import fiftyone_latent_inr
+def test_type_checkers_are_told_the_same_names() -> None:
+    tree = ast.parse((ROOT / "fiftyone_latent_inr" / "__init__.py").read_text(encoding="utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    told = {(node.module, node.names[0].asname) for node in block.body if isinstance(node, ast.ImportFrom)}
+    assert told == {(module, name) for name, module in fiftyone_latent_inr._PUBLIC.items()}
 
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = fiftyone_latent_inr.no_such_name

@@ -92,14 +92,9 @@ def fit(
         >>> video.metrics["psnr"], video.save("clip.linr")               # doctest: +SKIP
     """
     began, footage = time.monotonic(), Footage(source, size, max_frames, fps)
+    aims = [resolve(preset, config, quality, bpp)]
     request = FitRequest.settle(
-        [resolve(preset, config, quality, bpp)],
-        teacher=teacher,
-        prior=prior,
-        residual=residual,
-        device=device,
-        seed=seed,
-        metadata=metadata,
+        aims, teacher=teacher, prior=prior, residual=residual, device=device, seed=seed, metadata=metadata
     )
     return _fit(footage, request, checkpoint, progress, began)[0]
 
@@ -139,14 +134,9 @@ def fit_rates(
     if not qualities:
         raise InputError("qualities must name at least one")
     began, footage = time.monotonic(), Footage(source, size, max_frames, fps)
+    aims = [resolve(preset, config, quality) for quality in qualities]
     request = FitRequest.settle(
-        [resolve(preset, config, quality) for quality in qualities],
-        teacher=teacher,
-        prior=prior,
-        residual=residual,
-        device=device,
-        seed=seed,
-        metadata=metadata,
+        aims, teacher=teacher, prior=prior, residual=residual, device=device, seed=seed, metadata=metadata
     )
     return _fit(footage, request, None, progress, began)
 
