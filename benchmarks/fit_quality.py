@@ -127,7 +127,7 @@ def measure_alignment(path: Path, preset: str = "fast") -> Iterator[dict[str, ob
             except StopIteration as stop:
                 (fitted,) = stop.value
                 break
-        stored = from_bytes(to_bytes(fitted.model, steps=fitted.steps, fps=25, preset=preset))
+        stored = from_bytes(to_bytes(fitted.model, step_sizes=fitted.step_sizes, fps=25, preset=preset))
         times = np.arange(len(frames), dtype=np.float32)
         reached = psnr(frames, np.stack(list(draw(stored.model(), times, *stored.size))))
         embeddings = stored.embeddings

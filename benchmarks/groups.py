@@ -91,7 +91,7 @@ def _fit(frames: np.ndarray, config: FitConfig, shape: ModelConfig, start: Start
 
 
 def _model_and_steps(fitted: Fitted) -> tuple[Any, Any]:
-    return fitted.model, fitted.steps
+    return fitted.model, fitted.step_sizes
 
 
 def _judge(fitted: Fitted, frames: np.ndarray, shape: ModelConfig, parent: Any) -> tuple[float, int, int]:

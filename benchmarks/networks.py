@@ -111,7 +111,7 @@ def measure(clip: str, frames: np.ndarray, name: str, seconds: float) -> dict[st
     count, height, width, _ = frames.shape
     config = replace(entry.config, steps=steps_within(seconds, pixels, entry.config))
     fitted, used = fit_once(pixels, config)
-    data = to_bytes(fitted.model, steps=fitted.steps, fps=25, preset="benchmark")
+    data = to_bytes(fitted.model, step_sizes=fitted.step_sizes, fps=25, preset="benchmark")
     stored = from_bytes(data)
     model, times = stored.model("cpu"), np.arange(count, dtype=np.float32)
     drawn = np.stack(list(draw(model, times, height, width)))

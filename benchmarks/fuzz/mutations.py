@@ -176,7 +176,7 @@ class Parts:
             for s, size in zip(self.sections, self.sizes, strict=True)
         )  # fmt: skip
         text_size = len(text) if self.text_size is None else self.text_size
-        return bitstream.frame(packed, text_size, index, *self.version) + b"".join(s.data for s in self.sections)
+        return bitstream.pack_head(packed, text_size, index, *self.version) + b"".join(s.data for s in self.sections)
 
 
 def change_json(data: bytes, rng: Rng, files: list[bytes]) -> bytes:

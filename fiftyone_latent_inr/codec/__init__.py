@@ -1,7 +1,7 @@
 """Tensors in, the bytes of a `.linr` file out, and back: quantisation, entropy coding, the container.
 
-    tensors --quantise--> codes, steps --payload.encode--> sections --container.assemble--> bytes
-    tensors <-dequantise- codes, steps <-payload.decode--- sections <-container.parse------ bytes, or a file
+    tensors --quantise--> codes, step sizes --payload.encode--> sections --container.assemble--> bytes
+    tensors <-dequantise- codes, step sizes <-payload.decode--- sections <-container.parse------ bytes, or a file
 
     container     preamble, header, index and sections; `byte_source` says where the bytes lie
     payload       a section: all its tensors in one string of bytes
@@ -19,7 +19,7 @@ from __future__ import annotations
 from .byte_source import FileSource, MemorySource, Source
 from .container import GROUP, MAX_DEPTH, PRIOR, SEMANTIC, Entry, Section, assemble, head, parse, read_section
 from .payload import Layout, Quantised, decode, encode, measure
-from .quantisation import dequantise, peak_steps, quantise, round_steps
+from .quantisation import dequantise, peak_step_sizes, quantise, round_step_sizes
 from .version import VERSION
 
 __all__ = [
@@ -42,8 +42,8 @@ __all__ = [
     "head",
     "measure",
     "parse",
-    "peak_steps",
+    "peak_step_sizes",
     "quantise",
     "read_section",
-    "round_steps",
+    "round_step_sizes",
 ]

@@ -1,7 +1,7 @@
-"""The side information of a section's channels: which live, the levels of their codes, and their steps.
+"""The side information of a section's channels: which live, the levels of their codes, and their step sizes.
 
-Rows of matrices that follow one another (a hypernetwork's heads) are alike, and where codes are large steps are small:
-both are used where they help. Everything is coded in a handful of calls for all tensors together.
+Rows of matrices that follow one another (a hypernetwork's heads) are alike, and where codes are large step sizes are
+small: both are used where they help. Everything is coded in a handful of calls for all tensors together.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .quantisation import step_of_index
 from .range_coder import Coder, IntArray
 
 MIN_STEP = 8  # the smallest normal float32
-MAX_STEP = (127 + 84) * 8  # a code times a step stays below 2 ** 99
+MAX_STEP = (127 + 84) * 8  # a code times a step size stays below 2 ** 99
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,15 @@ class Side:
 
     Attributes:
         levels: (channels,) even indices into `LEVELS`, -1 for a channel of zeros.
-        steps: (channels,) as `quantisation.step_index` gives them; without meaning for a channel of zeros.
+        step_indices: (channels,) as `quantisation.step_index` gives them; without meaning for a channel of zeros.
     """
 
     levels: IntArray
-    steps: IntArray
+    step_indices: IntArray
 
-    def step_values(self) -> FloatArray:
-        """float32 steps, zero for channels of zeros."""
-        return np.where(self.levels >= 0, step_of_index(self.steps), np.float32(0))
+    def step_sizes(self) -> FloatArray:
+        """float32 step sizes, zero for channels of zeros."""
+        return np.where(self.levels >= 0, step_of_index(self.step_indices), np.float32(0))
 
 
 @dataclass
@@ -48,7 +48,7 @@ class _Tensor:
     level_base: int = 0
     step_base: int = 0
     levels: IntArray | None = None
-    steps: IntArray | None = None
+    step_indices: IntArray | None = None
 
 
 def code(coder: Coder, tensors: Sequence[tuple[str, int]], sides: Sequence[Side] | None) -> list[Side]:
@@ -137,13 +137,13 @@ def _analyse(one: _Tensor, given: Side, work: list[_Tensor]) -> None:
     live = one.live > 0
     if live.any():
         one.level_base = int(np.sort(given.levels[live] // 2)[int(live.sum()) // 2])
-        one.step_base = int(np.sort(given.steps[live])[int(live.sum()) // 2])
+        one.step_base = int(np.sort(given.step_indices[live])[int(live.sum()) // 2])
     one.levels = np.where(live, given.levels // 2 - one.level_base, 0).astype(np.int32)
-    one.steps = np.where(live, given.steps - one.step_base, 0).astype(np.int32)
+    one.step_indices = np.where(live, given.step_indices - one.step_base, 0).astype(np.int32)
     costs = []
     for mode in range(8):
         one.mode = mode
-        levels, steps = one.levels - _guess_levels(one, work), one.steps - _guess_steps(one, work)
+        levels, steps = one.levels - _guess_levels(one, work), one.step_indices - _guess_step_indices(one, work)
         costs.append(float(np.log2(1 + 2 * np.abs(levels[live])).sum() + np.log2(1 + 2 * np.abs(steps[live])).sum()))
     one.mode = int(np.argmin(costs))
 
@@ -154,27 +154,27 @@ def _guess_levels(one: _Tensor, work: list[_Tensor]) -> IntArray:
     return model if one.mode & 1 and model is not None else np.zeros(one.live.size, np.int32)
 
 
-def _guess_steps(one: _Tensor, work: list[_Tensor]) -> IntArray:
-    """What the step deviations are expected to be: bit 1 takes the model's, bit 2 follows the levels."""
+def _guess_step_indices(one: _Tensor, work: list[_Tensor]) -> IntArray:
+    """What the deviations of the step indices are expected to be: bit 1 takes the model's, bit 2 follows the levels."""
     guess = np.zeros(one.live.size, np.int32)
     before = None if one.model is None else work[one.model]
     assert one.levels is not None
     if one.mode & 4:
         guess = guess - 2 * one.levels
-    if one.mode & 2 and before is not None and before.steps is not None and before.levels is not None:
-        guess = guess + before.steps
+    if one.mode & 2 and before is not None and before.step_indices is not None and before.levels is not None:
+        guess = guess + before.step_indices
         if one.mode & 4:
             guess = guess + 2 * before.levels
     return guess
 
 
 def _code_deviations(coder: Coder, work: list[_Tensor], known: bool) -> None:
-    """Codes the level deviations of all living channels, then the step deviations; vectors have none."""
+    """Codes the level deviations of all living channels, then those of the step indices; vectors have none."""
     several = [one for one in work if one.kind != "vector"]
     counts = [int(one.live.sum()) for one in several]
     edges = np.cumsum([0, *counts])
-    for what in ("levels", "steps"):
-        guess = _guess_levels if what == "levels" else _guess_steps
+    for what in ("levels", "step_indices"):
+        guess = _guess_levels if what == "levels" else _guess_step_indices
         values = None
         if known:
             values = np.concatenate(
@@ -193,10 +193,10 @@ def _code_deviations(coder: Coder, work: list[_Tensor], known: bool) -> None:
 
 
 def _side(one: _Tensor) -> Side:
-    assert one.levels is not None and one.steps is not None
+    assert one.levels is not None and one.step_indices is not None
     live = one.live > 0
     levels = np.where(live, 2 * (one.levels + one.level_base), -1).astype(np.int32)
-    steps = np.where(live, one.steps + one.step_base, 0).astype(np.int32)
+    steps = np.where(live, one.step_indices + one.step_base, 0).astype(np.int32)
     side_info.check(bool(((levels[live] >= 0) & (levels[live] <= side_info.MAX_LEVEL)).all()))
     side_info.check(bool(((steps[live] >= MIN_STEP) & (steps[live] <= MAX_STEP)).all()))
     return Side(levels, steps)

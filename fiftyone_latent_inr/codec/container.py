@@ -143,7 +143,7 @@ def head(document: dict[str, Any], sections: Sequence[Section]) -> bytes:
         _parse_index(index, whole, whole + sum(len(part.data) for part in sections), VERSION)
     except BitstreamError as error:
         raise ValueError(str(error)) from error
-    return frame(packed, len(text), index)
+    return pack_head(packed, len(text), index)
 
 
 def pack_entry(section: Section, checksum: int, size: int | None = None, version: int = VERSION) -> bytes:
@@ -159,7 +159,7 @@ def layout_of(needs: int) -> int:
     return min(max(needs, OLDEST), VERSION)
 
 
-def frame(packed: bytes, text_size: int, index: bytes, version: int = VERSION, needs: int = VERSION) -> bytes:
+def pack_head(packed: bytes, text_size: int, index: bytes, version: int = VERSION, needs: int = VERSION) -> bytes:
     """Preamble, header and index with their checksum."""
     entries = len(index) // _ENTRIES[layout_of(needs)].size
     preamble = _PREAMBLE.pack(MAGIC, version, needs, len(packed), text_size, entries)

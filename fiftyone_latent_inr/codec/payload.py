@@ -1,9 +1,9 @@
 """Payload of a section: quantised tensors of known shapes to one string of bytes, and back.
 
-    modes of side information | levels, steps of all channels | numbers of matrices and vectors | sequences | grids
+    modes of side information | levels, step sizes of all channels | numbers of matrices and vectors | sequences | grids
 
-A channel is what has a step of its own: a grid's channel, a sequence's column, a matrix's row, a whole vector. Its
-level says how large its codes are; a channel of zeros has neither level nor step. One coder runs through the whole
+A channel is what has a step size of its own: a grid's channel, a sequence's column, a matrix's row, a whole vector. Its
+level says how large its codes are; a channel of zeros has neither level nor step size. One coder runs through the whole
 section, so that nothing is rounded up to bytes in between.
 """
 
@@ -37,7 +37,7 @@ class Layout:
 
     @property
     def channels(self) -> int:
-        """How many steps it has."""
+        """How many step sizes it has."""
         return {"grid": self.shape[0], "sequence": self.shape[-1], "matrix": self.shape[0], "vector": 1}[self.kind]
 
     @property
@@ -50,17 +50,17 @@ class Layout:
         return np.ascontiguousarray(codes.T) if self.kind == "sequence" else codes.reshape(self.channels, -1)
 
     def step_shape(self) -> tuple[int, ...]:
-        """The shape in which its steps broadcast against it."""
+        """The shape in which its step sizes broadcast against it."""
         axis = {"grid": 0, "sequence": 1, "matrix": 0, "vector": None}[self.kind]
         return tuple(size if k == axis else 1 for k, size in enumerate(self.shape))
 
 
 @dataclass(frozen=True)
 class Quantised:
-    """One tensor's codes, int16 in its shape, and its steps, float32 (channels,)."""
+    """One tensor's codes, int16 in its shape, and its step sizes, float32 (channels,)."""
 
     codes: Codes
-    steps: FloatArray
+    step_sizes: FloatArray
 
 
 def encode(layouts: Sequence[Layout], tensors: Sequence[Quantised], version: int = VERSION) -> bytes:
@@ -68,7 +68,7 @@ def encode(layouts: Sequence[Layout], tensors: Sequence[Quantised], version: int
 
     Args:
         layouts: kind and shape of each tensor.
-        tensors: their codes, and steps as `round_steps` leaves them.
+        tensors: their codes, and step sizes as `round_step_sizes` leaves them.
         version: version of the format; files are written in the latest, older ones serve to test that they are read.
     """
     coder = Encoder(version)
@@ -104,7 +104,7 @@ def _run(coder: Coder, layouts: Sequence[Layout], tensors: Sequence[Quantised] |
             levels = np.array([side_info.even_level(np.abs(row.astype(np.int32))) if row.any() else -1 for row in rows])
             if layout.kind == "sequence":
                 levels, plans[k] = sequences.choose(tensor.codes)
-            wanted.append(channels.Side(levels.astype(np.int32), step_index(tensor.steps)))
+            wanted.append(channels.Side(levels.astype(np.int32), step_index(tensor.step_sizes)))
     sides = channels.code(coder, [(layout.kind, layout.channels) for layout in layouts], wanted)
     codes = _code_plain(coder, layouts, [s.levels for s in sides], known)
     for k, (layout, own) in enumerate(zip(layouts, sides, strict=True)):
@@ -113,7 +113,7 @@ def _run(coder: Coder, layouts: Sequence[Layout], tensors: Sequence[Quantised] |
             codes[k] = sequences.code(coder, own.levels, layout.shape[0], plan, known[k])
         elif layout.kind == "grid":
             codes[k] = grids.code(coder, own.levels, layout.shape[1:], known[k])
-    return [Quantised(c, own.step_values()) for c, own in zip(codes, sides, strict=True)]
+    return [Quantised(c, own.step_sizes()) for c, own in zip(codes, sides, strict=True)]
 
 
 def _code_plain(

@@ -124,8 +124,8 @@ class VideoFit:
         reference, start = self._of_prior, None
         if span.parent is not None:
             with self._lock:
-                reference, steps = self._stored(span.parent)
-            start = Start(reference, steps, torch.from_numpy(plan.nearest(index, frames)))
+                reference, step_sizes = self._stored(span.parent)
+            start = Start(reference, step_sizes, torch.from_numpy(plan.nearest(index, frames)))
         elif request.prior is not None:
             start = prior_start(request.prior.networks, pixels, shape, seed, request.residual)
         self._under_way[index] = _UnderWay(frames, reference, began)
@@ -145,17 +145,17 @@ class VideoFit:
         group, span = self._under_way.pop(index), self._spans[index]
         seconds = time.monotonic() - group.began
         config, cuts, bits = self._shape_of(span), self._cuts(span), self.config.bits
-        data = encode_group(fitted.model, fitted.steps, bits, group.reference)
+        data = encode_group(fitted.model, fitted.step_sizes, bits, group.reference)
         tensors, _ = decode_group(config, data, group.reference)
         codes = np.zeros((span.count, 0), np.int16)
         if self.scan.embeddings is not None:
             if self._head is None:
-                self._head = Head.learned(quantised_semantic(fitted.model, fitted.steps, bits))
+                self._head = Head.learned(quantised_semantic(fitted.model, fitted.step_sizes, bits))
             codes = self._head.latents(fitted.model).codes
             tensors |= self._head.tensors(codes)
         psnr, similarity = measure(to_model(config, tensors).to(self.request.device), group.frames, cuts)
         sums = {"psnr": psnr, "ms_ssim": similarity}
-        if fitted.steps is None:  # numbers were rounded after the fit only
+        if fitted.step_sizes is None:  # numbers were rounded after the fit only
             sums["psnr_unquantised"] = measure(fitted.model, group.frames, cuts)[0]
         self._checkpoint.keep_group(index, FinishedGroup(data, codes, {**sums, "seconds": seconds}))
         return [k for k, one in enumerate(self._spans) if one.parent == index]
@@ -201,11 +201,11 @@ class VideoFit:
     def _is_one_group(self) -> bool:
         return len(self._spans) == 1
 
-    def _size(self, reference: Tensors | None, model: LatentINR, steps: Mapping[str, FloatArray]) -> int:
+    def _size(self, reference: Tensors | None, model: LatentINR, step_sizes: Mapping[str, FloatArray]) -> int:
         """Bytes of a group in the file; of an only one, those of the file."""
-        data = encode_group(model, steps, self.config.bits, reference)
+        data = encode_group(model, step_sizes, self.config.bits, reference)
         if self._is_one_group:
-            semantic = None if self.scan.embeddings is None else quantised_semantic(model, steps, self.config.bits)
+            semantic = None if self.scan.embeddings is None else quantised_semantic(model, step_sizes, self.config.bits)
             group = model.config, data, self._parent(self._spans[0])
             return len(put_together([group], semantic, **self.request.facts(self.scan))) + _METRICS_BYTES
         size = len(data) + _HEADER_BYTES // len(self._spans)
@@ -215,7 +215,7 @@ class VideoFit:
         return size
 
     def _stored(self, index: int) -> tuple[Tensors, Tensors]:
-        """A finished group's numbers as a reader sees them, and the steps that they were stored with."""
+        """A finished group's numbers as a reader sees them, and the step sizes that they were stored with."""
         if index not in self._decoded:
             span, finished = self._spans[index], self._checkpoint.group(index)
             assert finished is not None

@@ -26,7 +26,7 @@ from ..progress import FitProgress
 from .batch_rate import RateTerms
 from .batch_sampling import Draw, JointMotion, JointPixels, side_by_side
 from .config import FitConfig
-from .loop import Fitted, Steps, fit_frames, initial_model, spread_of
+from .loop import Fitted, OptimiserSteps, fit_frames, initial_model, spread_of
 from .objective import Loss, Objective, compile_mode, fast_products, generator_on
 from .sampling import MotionSampler, PixelSampler
 from .soap import SOAP
@@ -78,7 +78,7 @@ def fit_together(
     return batch.results()
 
 
-class _Batch(Steps):
+class _Batch(OptimiserSteps):
     """Fits under way: stacked parameters, optimiser, samplers and, in the last part, the rates."""
 
     rate: RateTerms | None = None
@@ -132,8 +132,8 @@ class _Batch(Steps):
         if self.rate is None:
             return [Fitted(self._model(n), None, None) for n in range(len(self.tasks))]
         self.rate.round()
-        found = zip(self.rate.steps(), self.rate.bits, strict=True)
-        return [Fitted(self._model(n), steps, bits) for n, (steps, bits) in enumerate(found)]
+        found = zip(self.rate.step_sizes(), self.rate.bits, strict=True)
+        return [Fitted(self._model(n), step_sizes, bits) for n, (step_sizes, bits) in enumerate(found)]
 
     def _model(self, n: int) -> LatentINR:
         """Network n as a model of its own."""
@@ -144,10 +144,10 @@ class _Batch(Steps):
                 parameter.copy_(value[: self.counts[n]] if name == "latents" else value)
         return model
 
-    def _size_of(self, n: int, steps: dict[str, FloatArray]) -> int:
+    def _size_of(self, n: int, step_sizes: dict[str, FloatArray]) -> int:
         size_of = self.tasks[n].size_of
         assert size_of is not None
-        return size_of(self._model(n), steps)
+        return size_of(self._model(n), step_sizes)
 
     def _stacked(self, tensors: Sequence[Tensor]) -> Tensor:
         """Tensors that differ in their first dimension at most, filled up with zeros: (N, ...)."""

@@ -24,13 +24,13 @@ from .rate import (
     FloatArray,
     Schedule,
     laplace_bits,
-    living_steps,
+    living_step_sizes,
     steered,
-    stored_steps,
+    stored_step_sizes,
 )
 from .task import GroupTask
 
-# Bytes of the file that network n makes with its steps.
+# Bytes of the file that network n makes with its step sizes.
 SizeOfOne = Callable[[int, dict[str, FloatArray]], int]
 
 
@@ -59,7 +59,7 @@ class RateTerms:
     ) -> None:
         counts, num_pixels = [len(task.frames) for task in tasks], [task.num_pixels for task in tasks]
         aims = [task.aim(config.rate, config) for task in tasks]
-        first_steps, fixed = [task.first_steps for task in tasks], tasks[0].fixed
+        first_step_sizes, fixed = [task.first_step_sizes for task in tasks], tasks[0].fixed
         self._schedule = Schedule.of(num_steps)
         self._config, self._parameters, self._size_of = shape, dict(parameters), size_of
         self._specs = tensor_specs(shape)
@@ -91,25 +91,27 @@ class RateTerms:
         # rows of latents that are frames
         self._inside = torch.arange(shape.num_frames, device=device) < torch.tensor(counts, device=device)[:, None]
         self._lengths = torch.tensor(counts, device=device, dtype=torch.float32)[:, None, None]
-        self._log_steps = torch.cat([self._first_log_step(spec, first_steps).flatten() for spec in self._specs])
-        self._log_steps.grad = torch.zeros_like(self._log_steps)
+        self._log_step_sizes = torch.cat(
+            [self._first_log_step_size(spec, first_step_sizes).flatten() for spec in self._specs]
+        )
+        self._log_step_sizes.grad = torch.zeros_like(self._log_step_sizes)
         self._learned = torch.cat([torch.full(self._step_shape(s), s.name not in fixed).flatten() for s in self._specs])
         self._learned = self._learned.to(device)
-        self._learner = torch.optim.Adam([self._log_steps], lr=STEP_RATE, betas=(0.9, 0.99))
-        # where in the line of all steps that of each number lies
+        self._learner = torch.optim.Adam([self._log_step_sizes], lr=STEP_RATE, betas=(0.9, 0.99))
+        # where in the line of all step sizes that of each number lies
         self._owner = torch.empty(self._values.shape, dtype=torch.long, device=device)
         owners = self._named(self._owner)
-        for name, part in self._by_step(torch.arange(len(self._log_steps), device=device)).items():
+        for name, part in self._by_step(torch.arange(len(self._log_step_sizes), device=device)).items():
             owners[name].copy_(part.expand_as(owners[name]))
-        self._steps = stored_steps(self._log_steps)[self._owner]
+        self._step_sizes = stored_step_sizes(self._log_step_sizes)[self._owner]
 
     def round(self) -> None:
         """Puts the rounded parameters in the place of the parameters, and clears the gradients."""
         self._unrounded.copy_(self._values)
         torch.sub(self._values, self._reference, out=self._codes)
-        self._codes.div_(self._steps).round_()
+        self._codes.div_(self._step_sizes).round_()
         # two roundings, as in the decoder: not `addcmul`
-        torch.mul(self._codes, self._steps, out=self._values)
+        torch.mul(self._codes, self._step_sizes, out=self._values)
         self._values.add_(self._reference)
         self._gradients.zero_()
 
@@ -122,12 +124,12 @@ class RateTerms:
         self._values.copy_(self._unrounded)
         self._gradients.add_(self._rate_gradient)
         if looks:
-            torch.index_select(stored_steps(self._log_steps), 0, self._owner, out=self._steps)
+            torch.index_select(stored_step_sizes(self._log_step_sizes), 0, self._owner, out=self._step_sizes)
         self._count += 1
 
-    def steps(self) -> list[dict[str, FloatArray]]:
-        """Of each network, the steps by tensor name, flat, exactly as they are stored."""
-        named = self._by_step(stored_steps(self._log_steps).cpu())
+    def step_sizes(self) -> list[dict[str, FloatArray]]:
+        """Of each network, the step sizes by tensor name, flat, exactly as they are stored."""
+        named = self._by_step(stored_step_sizes(self._log_step_sizes).cpu())
         return [{name: part[n].flatten().numpy().copy() for name, part in named.items()} for n in range(self._num)]
 
     @property
@@ -140,7 +142,7 @@ class RateTerms:
 
     @torch.no_grad()
     def _look(self, progress: float) -> None:
-        """Bits of the codes, their gradient, and a step of the steps."""
+        """Bits of the codes, their gradient, and a step of the step sizes."""
         scales, codes = self._named(self._scale), self._named(self._codes)
         for spec in self._specs:
             scales[spec.name].copy_(self._scales(spec, codes[spec.name]).expand_as(codes[spec.name]))
@@ -148,15 +150,15 @@ class RateTerms:
         for name, part in self._named(self._costs).items():
             if name.startswith("latents."):
                 part.mul_(self._inside[..., None])
-        exact = (self._unrounded - self._reference) / self._steps
-        torch.mul(slope / self._steps, self._factors, out=self._rate_gradient)
+        exact = (self._unrounded - self._reference) / self._step_sizes
+        torch.mul(slope / self._step_sizes, self._factors, out=self._rate_gradient)
         # a longer step moves the value by its rounding error, and shrinks the code
-        moved = self._gradients * (self._codes - exact) * self._steps - self._factors * slope * exact
+        moved = self._gradients * (self._codes - exact) * self._step_sizes - self._factors * slope * exact
         parts = self._named(moved)
-        assert self._log_steps.grad is not None
-        for spec, gradient in zip(self._specs, self._by_step(self._log_steps.grad).values(), strict=True):
+        assert self._log_step_sizes.grad is not None
+        for spec, gradient in zip(self._specs, self._by_step(self._log_step_sizes.grad).values(), strict=True):
             gradient.copy_(_sum_to(parts[spec.name], gradient.shape))
-        self._log_steps.grad.mul_(self._learned)
+        self._log_step_sizes.grad.mul_(self._learned)
         self._steer()
         for group in self._learner.param_groups:
             group["lr"] = STEP_RATE * progress
@@ -168,9 +170,9 @@ class RateTerms:
             return
         bits = self.bits
         if self._size_of is not None and self._count >= self._next_measure:
-            for n, steps in enumerate(self.steps()):
+            for n, step_sizes in enumerate(self.step_sizes()):
                 if self._targets[n] is not None:
-                    self._rest[n] = 8 * self._size_of(n, steps) - bits[n]
+                    self._rest[n] = 8 * self._size_of(n, step_sizes) - bits[n]
             self._next_measure += self._schedule.measure_every
         for n, target in enumerate(self._targets):
             if target is not None:
@@ -196,10 +198,10 @@ class RateTerms:
             return size.sum(1, keepdim=True) / self._lengths + LEAST_SCALE
         return size.mean(-1, keepdim=True) + LEAST_SCALE
 
-    def _first_log_step(self, spec: TensorSpec, given: Sequence[Mapping[str, FloatArray]]) -> Tensor:
+    def _first_log_step_size(self, spec: TensorSpec, given: Sequence[Mapping[str, FloatArray]]) -> Tensor:
         shape = self._step_shape(spec)
         if given and spec.name in given[0]:
-            flat = torch.stack([torch.from_numpy(living_steps(one[spec.name])) for one in given])
+            flat = torch.stack([torch.from_numpy(living_step_sizes(one[spec.name])) for one in given])
             return flat.view(shape).to(self._values.device).clamp(*STEP_RANGE).log()
         square = self._named(self._values)[spec.name].square()
         mean = _sum_to(square, shape) * (math.prod(spec.step_shape) / math.prod(spec.shape))
@@ -211,7 +213,7 @@ class RateTerms:
         return (self._num, *spec.step_shape)
 
     def _by_step(self, flat: Tensor) -> dict[str, Tensor]:
-        """The line of all steps as views by tensor name, (N, ...) each."""
+        """The line of all step sizes as views by tensor name, (N, ...) each."""
         shapes = [self._step_shape(spec) for spec in self._specs]
         parts = flat.split([math.prod(shape) for shape in shapes])
         return {spec.name: part.view(shape) for spec, part, shape in zip(self._specs, parts, shapes, strict=True)}

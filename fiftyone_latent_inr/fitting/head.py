@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..codec import Quantised, dequantise, peak_steps, quantise, round_steps
+from ..codec import Quantised, dequantise, peak_step_sizes, quantise, round_step_sizes
 from ..codec.quantisation import FloatArray
 from ..model import LatentINR, model_views
 
@@ -29,13 +29,13 @@ class Head:
     Attributes:
         weight: (S, E), as it is stored.
         bias: (E,), as it is stored.
-        steps: quantisation steps of the head's tensors and of the semantic latents, by name, flat.
+        step_sizes: quantisation step sizes of the head's tensors and of the semantic latents, by name, flat.
         basis: (E, S) what turns a target, less the bias, into its semantic latent; None of one that was learned.
     """
 
     weight: Quantised
     bias: Quantised
-    steps: Mapping[str, FloatArray]
+    step_sizes: Mapping[str, FloatArray]
     basis: Tensor | None = None
 
     @classmethod
@@ -60,45 +60,45 @@ class Head:
         order = scale.argsort(descending=True)[:width]
         spread = scale[order].clamp(min=1e-12).sqrt()
         rows = (vectors[:, order] * (spread / _SPREAD)).T.float().numpy()
-        weight = Quantised(*quantise(rows, peak_steps(rows, 0, _HEAD_BITS), 0))
-        bias = Quantised(*quantise(mean.float().numpy(), peak_steps(mean.float().numpy(), None, 16), None))
-        steps = {
-            "embedding.weight": weight.steps,
-            "embedding.bias": bias.steps,
-            "latents.semantic": round_steps(np.full(width, _STEP)),
+        weight = Quantised(*quantise(rows, peak_step_sizes(rows, 0, _HEAD_BITS), 0))
+        bias = Quantised(*quantise(mean.float().numpy(), peak_step_sizes(mean.float().numpy(), None, 16), None))
+        step_sizes = {
+            "embedding.weight": weight.step_sizes,
+            "embedding.bias": bias.step_sizes,
+            "latents.semantic": round_step_sizes(np.full(width, _STEP)),
         }
-        return cls(weight, bias, steps, (vectors[:, order] * (_SPREAD / spread)).float())
+        return cls(weight, bias, step_sizes, (vectors[:, order] * (_SPREAD / spread)).float())
 
     @classmethod
     def learned(cls, semantic: Mapping[str, Quantised]) -> Head:
         """That of a model, from its semantic tensors as they are stored, by name."""
-        steps = {name: tensor.steps for name, tensor in semantic.items()}
-        return cls(semantic["embedding.weight"], semantic["embedding.bias"], steps)
+        step_sizes = {name: tensor.step_sizes for name, tensor in semantic.items()}
+        return cls(semantic["embedding.weight"], semantic["embedding.bias"], step_sizes)
 
     def latents(self, model: LatentINR) -> Quantised:
         """(T, S) the semantic latents of a model as they are stored."""
         values = model_views(model)["latents.semantic"].detach().float().cpu().numpy()
-        return Quantised(*quantise(values, self.steps["latents.semantic"], 1))
+        return Quantised(*quantise(values, self.step_sizes["latents.semantic"], 1))
 
     def stored(self, codes: npt.NDArray[np.int16]) -> dict[str, Quantised]:
         """All semantic tensors as they are stored, by name, from the codes of the latents (T, S)."""
-        latents = Quantised(codes, self.steps["latents.semantic"])
+        latents = Quantised(codes, self.step_sizes["latents.semantic"])
         return {"latents.semantic": latents, "embedding.weight": self.weight, "embedding.bias": self.bias}
 
     def tensors(self, codes: npt.NDArray[np.int16]) -> dict[str, FloatArray]:
         """The same as a reader sees them, float32."""
-        values = dequantise(codes, self.steps["latents.semantic"], 1)
+        values = dequantise(codes, self.step_sizes["latents.semantic"], 1)
         return {"latents.semantic": values, "embedding.weight": self.weight_values, "embedding.bias": self.bias_values}
 
     @property
     def weight_values(self) -> FloatArray:
         """(S, E) float32, as it is stored."""
-        return dequantise(self.weight.codes, self.weight.steps, 0)
+        return dequantise(self.weight.codes, self.weight.step_sizes, 0)
 
     @property
     def bias_values(self) -> FloatArray:
         """(E,) float32, as it is stored."""
-        return dequantise(self.bias.codes, self.bias.steps, None)
+        return dequantise(self.bias.codes, self.bias.step_sizes, None)
 
     def load(self, model: LatentINR, targets: Tensor) -> None:
         """Puts the head, which is not to be learned, and the semantic latents of (T, E) targets into a model."""

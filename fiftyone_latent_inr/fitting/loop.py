@@ -1,6 +1,6 @@
 """The fit loop: one group of frames, from what it starts from to fitted networks.
 
-all parameters free  --rate_start-->  rounded to learned steps, distortion + lambda * rate  -->  one result
+all parameters free  --rate_start-->  rounded to learned step sizes, distortion + lambda * rate  -->  one result
                                  |->  the same again for every further rate that is asked for
 """
 
@@ -39,13 +39,13 @@ class Fitted:
     """What a fit ends with.
 
     Attributes:
-        model: on the device it was fitted on; rounded to its steps, where it has any.
-        steps: quantisation steps by tensor name, flat; None where the rate was not part of the fit.
+        model: on the device it was fitted on; rounded to its step sizes, where it has any.
+        step_sizes: quantisation step sizes by tensor name, flat; None where the rate was not part of the fit.
         bits: what the fit's own distributions assign to the rounded numbers; None without a rate.
     """
 
     model: LatentINR
-    steps: dict[str, FloatArray] | None
+    step_sizes: dict[str, FloatArray] | None
     bits: float | None
 
 
@@ -101,7 +101,7 @@ class _Rounding(Protocol):
     def restore(self, progress: float = 1.0, may_look: bool = True) -> None: ...
 
 
-class Steps:
+class OptimiserSteps:
     """Optimiser steps of one fit or of a batch of fits, whose gradients are its own affair.
 
     Attributes:
@@ -143,7 +143,7 @@ class Steps:
         raise NotImplementedError
 
 
-class GroupFit(Steps):
+class GroupFit(OptimiserSteps):
     """A fit under way: model, optimiser, sampler and, in its last part, the rate."""
 
     rate: RateTerm | None = None
@@ -183,7 +183,7 @@ class GroupFit(Steps):
             num_steps,
             self.task.size_of,
             references=self.task.references,
-            first_steps=self.task.first_steps,
+            first_step_sizes=self.task.first_step_sizes,
             fixed=self.task.fixed,
         )
 
@@ -200,7 +200,7 @@ class GroupFit(Steps):
         if self.rate is None:
             return Fitted(self.model, None, None)
         self.rate.round()
-        return Fitted(self.model, self.rate.steps(), self.rate.bits)
+        return Fitted(self.model, self.rate.step_sizes(), self.rate.bits)
 
 
 def initial_model(task: GroupTask) -> LatentINR:

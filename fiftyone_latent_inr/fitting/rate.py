@@ -1,4 +1,4 @@
-"""The rate of a fit: rounding to learned steps inside the loop, and what the rounded numbers cost in bits.
+"""The rate of a fit: rounding to learned step sizes inside the loop, and what the rounded numbers cost in bits.
 
     parameters --/ step, round--> codes --x step--> what the model draws with (straight-through gradient)
                                     |
@@ -8,9 +8,9 @@ A group of frames that starts from an earlier one is stored as the residual agai
 difference, so that what stays as it was costs next to nothing.
 
 The loss of the fit's last part is D + lambda * R: the mean squared error and the bits for each pixel of a frame. As in
-NIRVANA (Maiya et al., CVPR 2023) what is rounded is what is fitted; steps and distributions are learned per channel as
-in NVRC (Kwan et al., NeurIPS 2024). Codes move slowly, so that the gradient of the rate is made anew only every few
-steps of the optimiser and added to each of them: the rate costs next to nothing to fit.
+NIRVANA (Maiya et al., CVPR 2023) what is rounded is what is fitted; step sizes and distributions are learned per
+channel as in NVRC (Kwan et al., NeurIPS 2024). Codes move slowly, so that the gradient of the rate is made anew only
+every few steps of the optimiser and added to each of them: the rate costs next to nothing to fit.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ _STEERING = 0.2
 _MEASUREMENTS = 10
 # Share of the steps before lambda is steered: at first the codes shrink by themselves.
 _SETTLING = 0.15
-# Looks at the rate in short fits, so that the steps have time to be learned.
+# Looks at the rate in short fits, so that the step sizes have time to be learned.
 _LOOKS = 500
-# Learning rate of the steps, and the share of a grid code's scale that comes from the codes around it.
+# Learning rate of the step sizes, and the share of a grid code's scale that comes from the codes around it.
 STEP_RATE, LOCALITY = 0.05, 0.5
 # Smallest and largest step, far outside what a fit that converges uses.
 STEP_RANGE = (1e-7, 1e4)
@@ -82,11 +82,11 @@ class RateTerm:
         aim: lambda, or the bits per pixel that it is steered to.
         num_pixels: pixels (T * H * W) of the video.
         num_steps: optimiser steps to come.
-        size_of: bytes of the file that the rounded model and its steps make, asked for now and then where a rate is to
-            be reached.
+        size_of: bytes of the file that the rounded model and its step sizes make, asked for now and then where a rate
+            is to be reached.
         references: what residuals are stored against, by tensor name; the others are stored as they are.
-        first_steps: steps to start from, by tensor name, flat; the others start from the tensors' own sizes.
-        fixed: names of tensors whose steps are not learned.
+        first_step_sizes: step sizes to start from, by tensor name, flat; the others start from the tensors' own sizes.
+        fixed: names of tensors whose step sizes are not learned.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class RateTerm:
         num_steps: int,
         size_of: SizeOf | None = None,
         references: Mapping[str, FloatArray] | None = None,
-        first_steps: Mapping[str, FloatArray] | None = None,
+        first_step_sizes: Mapping[str, FloatArray] | None = None,
         fixed: Collection[str] = (),
     ) -> None:
         self.weight, self.num_pixels = aim.weight, num_pixels
@@ -118,20 +118,22 @@ class RateTerm:
             self._parameters.values(), self._parts(self._values), self._parts(self._gradients), strict=True
         ):
             parameter.data, parameter.grad = value, gradient
-        self._steps = torch.empty_like(self._values)
+        self._step_sizes = torch.empty_like(self._values)
         self._codes = torch.empty_like(self._values)
         self._unrounded = torch.empty_like(self._values)
         self._rate_gradient = torch.zeros_like(self._values)
         self._reference = torch.zeros_like(self._values)
         self._views = {
             name: self._named(getattr(self, name))
-            for name in ("_values", "_gradients", "_steps", "_codes", "_unrounded", "_rate_gradient", "_reference")
+            for name in ("_values", "_gradients", "_step_sizes", "_codes", "_unrounded", "_rate_gradient", "_reference")
         }
         for name, values in (references or {}).items():
             self._views["_reference"][name].copy_(torch.from_numpy(values))
         self._residual = bool(references)
-        self._log_steps = {spec.name: self._first_log_step(spec, first_steps or {}) for spec in self._specs}
-        learned = [step for name, step in self._log_steps.items() if name not in fixed]
+        self._log_step_sizes = {
+            spec.name: self._first_log_step_size(spec, first_step_sizes or {}) for spec in self._specs
+        }
+        learned = [step for name, step in self._log_step_sizes.items() if name not in fixed]
         self._learner = torch.optim.Adam(learned, lr=STEP_RATE, betas=(0.9, 0.99))
         self._count = self._next_look = 0
         self._spread_steps()
@@ -141,18 +143,18 @@ class RateTerm:
         self._unrounded.copy_(self._values)
         if self._residual:
             self._values.sub_(self._reference)
-        torch.div(self._values, self._steps, out=self._codes).round_()
-        torch.mul(self._codes, self._steps, out=self._values)
+        torch.div(self._values, self._step_sizes, out=self._codes).round_()
+        torch.mul(self._codes, self._step_sizes, out=self._values)
         if self._residual:
             self._values.add_(self._reference)
         self._gradients.zero_()
 
     def restore(self, progress: float = 1.0, may_look: bool = True) -> None:
-        """Puts the unrounded parameters back, learns the steps, and adds the rate's gradient to the parameters'.
+        """Puts the unrounded parameters back, learns the step sizes, and adds the rate's gradient to the parameters'.
 
         Args:
-            progress: 0 to 1, the schedule's factor on the learning rate of the steps.
-            may_look: whether the gradients are of what the steps are to be learned from; a look that is due waits.
+            progress: 0 to 1, the schedule's factor on the learning rate of the step sizes.
+            may_look: whether the gradients are of what the step sizes are to be learned from; a look that is due waits.
         """
         looks = may_look and self._count >= self._next_look
         if looks:
@@ -169,18 +171,22 @@ class RateTerm:
         """Of all codes, at the last look; asking waits for the device."""
         return float(self._bits)
 
-    def steps(self) -> dict[str, FloatArray]:
-        """The steps by tensor name, flat, exactly as they are stored."""
+    def step_sizes(self) -> dict[str, FloatArray]:
+        """The step sizes by tensor name, flat, exactly as they are stored."""
         return {spec.name: self._stored_step(spec).flatten().cpu().numpy() for spec in self._specs}
 
     @torch.no_grad()
     def _look(self, progress: float) -> None:
-        """Bits of the codes, their gradient, and a step of the steps."""
+        """Bits of the codes, their gradient, and a step of the step sizes."""
         bits = torch.zeros((), device=self._values.device)
         factor = self.weight / self.num_pixels
         views = self._views
         for spec in self._specs:
-            codes, step, log_step = views["_codes"][spec.name], views["_steps"][spec.name], self._log_steps[spec.name]
+            codes, step, log_step = (
+                views["_codes"][spec.name],
+                views["_step_sizes"][spec.name],
+                self._log_step_sizes[spec.name],
+            )
             exact = (views["_unrounded"][spec.name] - views["_reference"][spec.name]) / step
             costs, slope = laplace_bits(codes, self._scales(spec, codes))
             bits += costs.sum()
@@ -200,7 +206,7 @@ class RateTerm:
             return
         if self._size_of is not None and self._count >= self._next_measure:
             # the rest of a file hardly changes while the codes do
-            self._rest = 8 * self._size_of(self._model, self.steps()) - self.bits
+            self._rest = 8 * self._size_of(self._model, self.step_sizes()) - self.bits
             self._next_measure += self._measure_every
         self.weight = max(steered(self.weight, self.bits + self._rest, self._target), self._least_weight)
 
@@ -215,20 +221,20 @@ class RateTerm:
         dims = {"sequence": 0, "matrix": 1, "vector": 0}[spec.kind]
         return size.mean(dims, keepdim=True) + LEAST_SCALE
 
-    def _first_log_step(self, spec: TensorSpec, given: Mapping[str, FloatArray]) -> Tensor:
+    def _first_log_step_size(self, spec: TensorSpec, given: Mapping[str, FloatArray]) -> Tensor:
         if spec.name in given:
-            step = torch.from_numpy(living_steps(given[spec.name])).view(spec.step_shape).to(self._values.device)
+            step = torch.from_numpy(living_step_sizes(given[spec.name])).view(spec.step_shape).to(self._values.device)
             return step.clamp(*STEP_RANGE).log().requires_grad_()
         square = self._views["_values"][spec.name].square()
         mean = _sum_to(square, spec.step_shape) * (math.prod(spec.step_shape) / square.numel())
         return (FIRST_STEP[spec.kind] * mean.sqrt()).clamp(*STEP_RANGE).log().requires_grad_()
 
     def _stored_step(self, spec: TensorSpec) -> Tensor:
-        return stored_steps(self._log_steps[spec.name])
+        return stored_step_sizes(self._log_step_sizes[spec.name])
 
     def _spread_steps(self) -> None:
         for spec in self._specs:
-            self._views["_steps"][spec.name].copy_(self._stored_step(spec).expand(spec.shape))
+            self._views["_step_sizes"][spec.name].copy_(self._stored_step(spec).expand(spec.shape))
 
     def _parts(self, flat: Tensor) -> list[Tensor]:
         sizes = [p.numel() for p in self._parameters.values()]
@@ -268,13 +274,13 @@ def steered(weight: float, bits: float, target: float) -> float:
     return weight * math.exp(min(max(_STEERING * excess, -_STEERING), _STEERING))
 
 
-def stored_steps(log_steps: Tensor) -> Tensor:
-    """Steps by their logarithms, as `codec.round_steps` stores them; nothing leaves the device."""
-    steps = log_steps.detach().exp().clamp(*STEP_RANGE)
+def stored_step_sizes(log_step_sizes: Tensor) -> Tensor:
+    """Step sizes by their logarithms, as `codec.round_step_sizes` stores them; nothing leaves the device."""
+    steps = log_step_sizes.detach().exp().clamp(*STEP_RANGE)
     return ((steps.view(torch.int32) + 0x80000) & -0x100000).view(torch.float32)
 
 
-def living_steps(steps: FloatArray) -> FloatArray:
+def living_step_sizes(steps: FloatArray) -> FloatArray:
     """Stored steps to start from: a channel of zeros is stored without its step, and gets a usual one."""
     flat = np.array(steps, np.float32)
     living = flat[flat > 0]

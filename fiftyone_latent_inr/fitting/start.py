@@ -35,13 +35,13 @@ class Start:
     Attributes:
         tensors: the earlier group's numbers exactly as they are stored, by name (`model.tensors.tensor_specs`), the
             semantic ones included where there are any.
-        steps: the quantisation steps that it was stored with, by name, flat.
+        step_sizes: quantisation step sizes that it was stored with, by name, flat.
         nearest: (T,) for each frame of the new group, which frame of the earlier one resembles it most.
         warm: whether it is fitted already, so that fewer steps do (`FitConfig.warm_steps`, `warm_weight`).
     """
 
     tensors: Mapping[str, FloatArray]
-    steps: Mapping[str, FloatArray]
+    step_sizes: Mapping[str, FloatArray]
     nearest: Tensor
     warm: ClassVar[bool] = True
 

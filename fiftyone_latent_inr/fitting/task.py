@@ -30,8 +30,8 @@ class GroupTask:
         seed: of its networks and of the pixels sampled.
         head: shared with other groups of its video, given with `targets` and not learned; None learns one.
         start: an earlier group, of the same shape but for its number of frames, or a prior's numbers; None for noise.
-        size_of: bytes of the file that a model and its steps make; a rate given in bits per pixel is steered by it, or
-            without it by the fit's own estimate.
+        size_of: bytes of the file that a model and its step sizes make; a rate given in bits per pixel is steered by
+            it, or without it by the fit's own estimate.
     """
 
     frames: Tensor
@@ -80,15 +80,15 @@ class GroupTask:
 
     @property
     def fixed(self) -> tuple[str, ...]:
-        """Names of the tensors whose quantisation steps are not learned: those that the head shares."""
-        return () if self.head is None else tuple(self.head.steps)
+        """Names of the tensors whose quantisation step sizes are not learned: those that the head shares."""
+        return () if self.head is None else tuple(self.head.step_sizes)
 
     @property
-    def first_steps(self) -> dict[str, FloatArray]:
-        """Quantisation steps to begin with, by tensor name, flat, of those that something is known of."""
-        start = {} if self.start is None else self.start.steps
+    def first_step_sizes(self) -> dict[str, FloatArray]:
+        """Quantisation step sizes to begin with, by tensor name, flat, of those that something is known of."""
+        start = {} if self.start is None else self.start.step_sizes
         own = {name: step for name, step in start.items() if name not in SEMANTIC}
-        return own if self.head is None else {**own, **self.head.steps}
+        return own if self.head is None else {**own, **self.head.step_sizes}
 
     def aim(self, rate: Rate, config: FitConfig) -> Rate:
         """A rate as it counts for this group."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     pass
 
 FloatArray = npt.NDArray[np.float32]
-Steps = Mapping[str, npt.ArrayLike]
+StepSizes = Mapping[str, npt.ArrayLike]
 
 # Offsets and biases are few and shift everything that comes after them: sixteen bits cost next to nothing.
 _FINE_BITS = 16
@@ -39,14 +39,14 @@ _FREE_BYTES = 1 << 20
 
 
 def encode_group(
-    model: LatentINR, steps: Steps | None, bits: int, parent: Mapping[str, FloatArray] | None = None
+    model: LatentINR, step_sizes: StepSizes | None, bits: int, parent: Mapping[str, FloatArray] | None = None
 ) -> bytes:
     """The section of one group of frames.
 
     Args:
         model: its networks.
-        steps: of its tensors by name, flat; None for the smallest that `bits` allow.
-        bits: bits of a stored number, where no steps are given.
+        step_sizes: of its tensors by name, flat; None for the smallest that `bits` allow.
+        bits: bits of a stored number, where no step sizes are given.
         parent: the stored tensors of the group that it is stored as the difference from; or a prior's, which has
             those of the field.
     """
@@ -57,7 +57,7 @@ def encode_group(
         values = views[spec.name].detach().float().cpu().numpy()
         if parent is not None and is_shared(spec.name) and spec.name in parent:
             values = values - parent[spec.name]
-        quantised[spec.name] = _quantise(spec, values, steps, bits)
+        quantised[spec.name] = _quantise(spec, values, step_sizes, bits)
     return _padded(_encode(group_specs(config), quantised), group_work(config))
 
 
@@ -68,35 +68,35 @@ def decode_group(
     version: int = codec.VERSION,
     section: str = "group",
 ) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
-    """The inverse of `encode_group`: a group's tensors, the parent's added in float32, and their steps, by name.
+    """The inverse of `encode_group`: a group's tensors, the parent's added in float32, and their step sizes, by name.
 
     Raises:
         BitstreamError: the data cannot be such a section.
     """
-    tensors, steps = decode_section(group_specs(config), data, section, version)
+    tensors, step_sizes = decode_section(group_specs(config), data, section, version)
     for name in tensors if parent is not None else ():
         if is_shared(name) and name in parent:  # type: ignore[operator]
             tensors[name] += parent[name]  # type: ignore[index]
-    return tensors, steps
+    return tensors, step_sizes
 
 
-def quantised_semantic(model: LatentINR, steps: Steps | None, bits: int) -> dict[str, codec.Quantised]:
+def quantised_semantic(model: LatentINR, step_sizes: StepSizes | None, bits: int) -> dict[str, codec.Quantised]:
     """Semantic latents and head of a model as they are stored, by name; arguments as those of `encode_group`."""
     views = model_views(model)
     return {
-        spec.name: _quantise(spec, views[spec.name].detach().float().cpu().numpy(), steps, bits)
+        spec.name: _quantise(spec, views[spec.name].detach().float().cpu().numpy(), step_sizes, bits)
         for spec in semantic_specs(model.config)
     }
 
 
 def joined_latents(parts: Sequence[codec.Quantised]) -> codec.Quantised:
-    """Semantic latents of all groups under the finest of their steps."""
+    """Semantic latents of all groups under the finest of their step sizes."""
     if len(parts) == 1:
         return parts[0]
-    steps = np.min([np.where(part.steps > 0, part.steps, np.inf) for part in parts], axis=0)
-    steps = np.where(np.isfinite(steps), steps, 0)
-    values = np.concatenate([codec.dequantise(part.codes, part.steps, 1) for part in parts])
-    return codec.Quantised(*codec.quantise(values, steps, 1))
+    step_sizes = np.min([np.where(part.step_sizes > 0, part.step_sizes, np.inf) for part in parts], axis=0)
+    step_sizes = np.where(np.isfinite(step_sizes), step_sizes, 0)
+    values = np.concatenate([codec.dequantise(part.codes, part.step_sizes, 1) for part in parts])
+    return codec.Quantised(*codec.quantise(values, step_sizes, 1))
 
 
 def encode_semantic(config: ModelConfig, tensors: Mapping[str, codec.Quantised]) -> bytes:
@@ -119,12 +119,12 @@ def group_specs(config: ModelConfig) -> list[TensorSpec]:
     return [spec for spec in tensor_specs(config) if spec.name not in SEMANTIC]
 
 
-def _quantise(spec: TensorSpec, values: FloatArray, steps: Steps | None, bits: int) -> codec.Quantised:
-    if steps is None:
+def _quantise(spec: TensorSpec, values: FloatArray, step_sizes: StepSizes | None, bits: int) -> codec.Quantised:
+    if step_sizes is None:
         more = _MORE_BITS_FOR_WEIGHTS if spec.name.startswith("weights.") else 0
         own = _FINE_BITS if spec.kind == "vector" else min(bits + more, 16)
-        return codec.Quantised(*codec.quantise(values, codec.peak_steps(values, spec.axis, own), spec.axis))
-    return codec.Quantised(*codec.quantise(values, steps[spec.name], spec.axis))
+        return codec.Quantised(*codec.quantise(values, codec.peak_step_sizes(values, spec.axis, own), spec.axis))
+    return codec.Quantised(*codec.quantise(values, step_sizes[spec.name], spec.axis))
 
 
 def _layouts(specs: Sequence[TensorSpec]) -> list[codec.Layout]:
@@ -138,7 +138,7 @@ def _encode(specs: Sequence[TensorSpec], tensors: Mapping[str, codec.Quantised])
 def decode_section(
     specs: Sequence[TensorSpec], data: bytes, section: str, version: int
 ) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
-    """Tensors and steps of a section, by name.
+    """Tensors and step sizes of a section, by name.
 
     Args:
         specs: of the tensors that it holds, in order.
@@ -153,12 +153,12 @@ def decode_section(
         found = codec.decode(_layouts(specs), data, version)
     except BitstreamError as error:
         raise BitstreamError(f"the section {section!r} is damaged: {error}") from error
-    tensors, steps = {}, {}
+    tensors, step_sizes = {}, {}
     for spec in specs:
         one = found.pop(0)  # codes go as their values come, so that both are never there in full
-        tensors[spec.name] = codec.dequantise(one.codes, one.steps, spec.axis)
-        steps[spec.name] = one.steps
-    return tensors, steps
+        tensors[spec.name] = codec.dequantise(one.codes, one.step_sizes, spec.axis)
+        step_sizes[spec.name] = one.step_sizes
+    return tensors, step_sizes
 
 
 def check_groups(configs: Sequence[ModelConfig]) -> None:

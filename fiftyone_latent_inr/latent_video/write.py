@@ -10,7 +10,7 @@ from .. import codec
 from ..model import SEMANTIC, LatentINR, ModelConfig
 from ..priors.model_tensors import prior_tensors
 from ..priors.reference import PriorReference
-from .sections import Steps, check_groups, encode_group, encode_semantic, joined_latents, quantised_semantic
+from .sections import StepSizes, check_groups, encode_group, encode_semantic, joined_latents, quantised_semantic
 
 if TYPE_CHECKING:
     from ..priors.prior import Prior
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def to_bytes(
     model: LatentINR | Sequence[LatentINR],
     *,
-    steps: Steps | Sequence[Steps] | None = None,
+    step_sizes: StepSizes | Sequence[StepSizes] | None = None,
     bits: int = 8,
     prior: Prior | None = None,
     **facts: Any,
@@ -29,10 +29,10 @@ def to_bytes(
     Args:
         model: the networks, on any device; or those of several groups of frames, in their order. The head is the first
             one's.
-        steps: quantisation steps of every tensor of `model.tensors.tensor_specs`, flat, as `codec.round_steps` leaves
-            them, for each model; None takes the smallest that store every value in `bits`.
-        bits: bits of a stored number, where no steps are given; the field's weights take two more, offsets and biases
-            16.
+        step_sizes: quantisation step sizes of every tensor of `model.tensors.tensor_specs`, flat, as
+            `codec.round_step_sizes` leaves them, for each model; None takes the smallest that store all in `bits`.
+        bits: bits of a stored number, where no step sizes are given; the field's weights take two more, offsets and
+            biases 16.
         prior: that the field is stored as the difference from; None stores it as such.
         **facts: what the header says of the video, see `header`.
 
@@ -41,7 +41,7 @@ def to_bytes(
         ValueError: metadata that JSON cannot say or that is too large, or numbers that are not finite.
     """
     models = [model] if isinstance(model, LatentINR) else list(model)
-    given = [steps] * len(models) if steps is None or isinstance(steps, Mapping) else list(steps)
+    given = [step_sizes] * len(models) if step_sizes is None or isinstance(step_sizes, Mapping) else list(step_sizes)
     configs = [one.config for one in models]
     check_groups(configs)
     semantic = None

@@ -23,10 +23,10 @@ class TensorSpec:
         name: unique in a model.
         shape: its dimensions.
         kind: meaning of its dimensions, and so which of them has quantisation step sizes of its own:
-            `grid` (channels, rows, cols), one step a channel;
-            `sequence` (T, columns), one step a column, neighbours in time alike;
-            `matrix` (rows, cols), one step a row;
-            `vector` (n,), one step.
+            `grid` (channels, rows, cols), one a channel;
+            `sequence` (T, columns), one a column, neighbours in time alike;
+            `matrix` (rows, cols), one a row;
+            `vector` (n,), one.
     """
 
     name: str
@@ -35,12 +35,12 @@ class TensorSpec:
 
     @property
     def axis(self) -> int | None:
-        """The axis along which quantisation steps differ, None for one step."""
+        """The axis along which quantisation step sizes differ, None for one."""
         return {"grid": 0, "sequence": 1, "matrix": 0, "vector": None}[self.kind]
 
     @property
     def step_shape(self) -> tuple[int, ...]:
-        """The shape of the steps, so that they broadcast against the tensor."""
+        """The shape of the step sizes, so that they broadcast against the tensor."""
         return tuple(size if k == self.axis else 1 for k, size in enumerate(self.shape))
 
 

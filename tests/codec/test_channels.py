@@ -18,8 +18,8 @@ def size(tensors: list[tuple[str, int]], sides: list[Side]) -> int:
     for wanted, found in zip(sides, channels.code(Decoder(data), tensors, None), strict=True):
         live = wanted.levels >= 0
         assert np.array_equal(found.levels, wanted.levels)
-        assert np.array_equal(found.steps[live], wanted.steps[live])
-        assert not found.step_values()[~live].any()
+        assert np.array_equal(found.step_indices[live], wanted.step_indices[live])
+        assert not found.step_sizes()[~live].any()
     return len(data)
 
 
@@ -37,13 +37,13 @@ def test_round_trip() -> None:
 def test_nothing_and_all_zeros() -> None:
     assert size([], []) <= 8
     dead = Side(np.full(9, -1, np.int32), np.zeros(9, np.int32))
-    size([("matrix", 9), ("matrix", 9), ("vector", 1)], [dead, dead, Side(dead.levels[:1], dead.steps[:1])])
+    size([("matrix", 9), ("matrix", 9), ("vector", 1)], [dead, dead, Side(dead.levels[:1], dead.step_indices[:1])])
 
 
 def test_rows_that_are_alike_cost_little() -> None:
     """A hypernetwork's heads have the same dead and loud rows."""
     first = side(60)
-    same = [Side(np.where(first.levels >= 0, first.levels, -1), first.steps + 5 * k) for k in range(6)]
+    same = [Side(np.where(first.levels >= 0, first.levels, -1), first.step_indices + 5 * k) for k in range(6)]
     other = [side(60) for _ in range(6)]
     tensors = [("matrix", 60)] * 6
     assert size(tensors, same) < 0.65 * size(tensors, other)
@@ -52,5 +52,5 @@ def test_rows_that_are_alike_cost_little() -> None:
 def test_steps_that_follow_levels_cost_little() -> None:
     levels = 2 * RNG.integers(0, 20, 200).astype(np.int32)
     following = Side(levels, (1000 - levels).astype(np.int32))
-    free = Side(levels, RNG.permutation(following.steps))
+    free = Side(levels, RNG.permutation(following.step_indices))
     assert size([("matrix", 200)], [following]) < 0.8 * size([("matrix", 200)], [free])

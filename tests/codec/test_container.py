@@ -37,7 +37,7 @@ def framed(text: bytes, index: bytes | None = None, body: bytes = b"abcd", **fra
     if index is None:
         index = entry(3, body)
     size = frame.pop("text_size", len(text))
-    return container.frame(packed, size, index, **frame) + body
+    return container.pack_head(packed, size, index, **frame) + body
 
 
 def entry(count: int, body: bytes = b"", model: int = 0, kind: int = GROUP, reserved: int = 0, **more: int) -> bytes:

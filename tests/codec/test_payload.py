@@ -36,7 +36,7 @@ def test_round_trip(seed: int) -> None:
     data = encode(layouts, made)
     for wanted, found in zip(made, decode(layouts, data), strict=True):
         assert found.codes.dtype == np.int16 and np.array_equal(found.codes, wanted.codes)
-        assert np.array_equal(found.steps, wanted.steps)
+        assert np.array_equal(found.step_sizes, wanted.step_sizes)
     assert encode(layouts, made) == data
     old = encode(layouts, made, version=2)
     assert all(np.array_equal(a.codes, b.codes) for a, b in zip(made, decode(layouts, old, version=2), strict=True))
@@ -50,7 +50,7 @@ def test_the_steps_of_zeros_cost_nothing_and_are_zero() -> None:
     layouts = [Layout("matrix", (50, 40))]
     steps = np.random.default_rng(0).choice([0.5, 1, 64], 50).astype(np.float32)
     data = encode(layouts, [Quantised(np.zeros((50, 40), np.int16), steps)])
-    assert len(data) <= 32 and not decode(layouts, data)[0].steps.any()
+    assert len(data) <= 32 and not decode(layouts, data)[0].step_sizes.any()
 
 
 def large(kind: str) -> tuple[list[Layout], list[Quantised]]:
@@ -96,7 +96,7 @@ def test_the_golden_file_is_read_as_ever() -> None:
 def test_the_golden_file_holds_what_it_was_made_of() -> None:
     """Says that the digest above is of the right integers; and what the encoder makes today is no larger."""
     model, steps = golden_model()
-    data = to_bytes(model, steps=steps, fps=12.5, preset="balanced", teacher="small", metadata={"note": "golden"})
+    data = to_bytes(model, step_sizes=steps, fps=12.5, preset="balanced", teacher="small", metadata={"note": "golden"})
     golden = from_bytes(GOLDEN.read_bytes()).tensors
     for name, tensor in from_bytes(data).tensors.items():
         assert np.array_equal(tensor, golden[name]), name
@@ -112,8 +112,8 @@ def test_the_golden_file_of_version_3_is_read_as_ever() -> None:
     digest = hashlib.sha256()
     for entry, wanted in zip(entries, groups, strict=True):
         for one, true in zip(decode(layouts, read_section(source, entry), entry.version), wanted, strict=True):
-            digest.update(np.ascontiguousarray(one.codes, "<i2").tobytes() + one.steps.astype("<f4").tobytes())
-            assert np.array_equal(one.codes, true.codes) and np.array_equal(one.steps, true.steps)
+            digest.update(np.ascontiguousarray(one.codes, "<i2").tobytes() + one.step_sizes.astype("<f4").tobytes())
+            assert np.array_equal(one.codes, true.codes) and np.array_equal(one.step_sizes, true.step_sizes)
     assert digest.hexdigest() == GOLDEN3_DIGEST
     assert len(golden3()) <= 1.01 * source.size
 
@@ -148,4 +148,4 @@ def test_damaged_data_fails_cleanly(seed: int, version: int) -> None:
     except BitstreamError:
         return
     assert [one.codes.shape for one in found] == [layout.shape for layout in layouts]
-    assert all(np.isfinite(one.steps).all() and (one.steps >= 0).all() for one in found)
+    assert all(np.isfinite(one.step_sizes).all() and (one.step_sizes >= 0).all() for one in found)

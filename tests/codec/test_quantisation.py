@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fiftyone_latent_inr.codec import dequantise, peak_steps, quantise, round_steps
+from fiftyone_latent_inr.codec import dequantise, peak_step_sizes, quantise, round_step_sizes
 from fiftyone_latent_inr.codec.quantisation import step_index, step_of_index
 
 RNG = np.random.default_rng(0)
@@ -15,32 +15,32 @@ RNG = np.random.default_rng(0)
 
 def test_steps_are_the_nearest_of_eight_an_octave() -> None:
     steps = np.exp(RNG.uniform(-20, 20, 2000)).astype(np.float32)
-    rounded = round_steps(steps)
+    rounded = round_step_sizes(steps)
     mantissa, _ = np.frexp(rounded)
     assert np.array_equal(mantissa * 16, np.rint(mantissa * 16))
     grid = np.unique(np.outer(np.arange(8, 16) / 8, 2.0 ** np.arange(-31, 31)))
     nearest = np.abs(steps[:, None] - grid).min(1)
     assert np.array_equal(np.abs(steps - rounded).astype(np.float64), nearest)
-    assert np.array_equal(round_steps(rounded), rounded)
+    assert np.array_equal(round_step_sizes(rounded), rounded)
 
 
 def test_steps_keep_their_shape_and_stay_in_range() -> None:
-    assert round_steps(0.3).shape == () and round_steps(np.ones((2, 1, 3))).shape == (2, 1, 3)
-    assert round_steps([1e-44, 1e38]).tolist() == [2.0**-120, 2.0**84]
+    assert round_step_sizes(0.3).shape == () and round_step_sizes(np.ones((2, 1, 3))).shape == (2, 1, 3)
+    assert round_step_sizes([1e-44, 1e38]).tolist() == [2.0**-120, 2.0**84]
 
 
 def test_indices_stand_for_steps() -> None:
-    steps = round_steps(np.exp(RNG.uniform(-20, 20, 100)))
+    steps = round_step_sizes(np.exp(RNG.uniform(-20, 20, 100)))
     assert np.array_equal(step_of_index(step_index(steps)), steps)
     assert (np.diff(step_index(np.sort(steps))) >= 0).all()
-    assert int(step_index(round_steps([1.0]))[0]) == 127 * 8
+    assert int(step_index(round_step_sizes([1.0]))[0]) == 127 * 8
 
 
 @pytest.mark.parametrize("axis", [None, 0, 1])
 @pytest.mark.parametrize("bits", [2, 5, 8, 16])
 def test_the_rule(bits: int, axis: int | None) -> None:
     x = RNG.standard_normal((7, 11)).astype(np.float32)
-    steps = peak_steps(x, axis, bits)
+    steps = peak_step_sizes(x, axis, bits)
     codes, stored = quantise(x, steps, axis)
     assert np.array_equal(stored, steps) and steps.shape == ((1,) if axis is None else (x.shape[axis],))
     assert np.abs(codes).max() <= 2 ** (bits - 1) - 1
@@ -58,7 +58,7 @@ def test_halves_go_to_even_and_far_values_are_cut() -> None:
 
 def test_channels_of_zeros() -> None:
     x = np.array([[0.0, 0.0], [1e-44, 0.0], [1.0, -2.0]], np.float32)
-    steps = peak_steps(x, 0, 8)
+    steps = peak_step_sizes(x, 0, 8)
     assert steps[:2].tolist() == [0, 0] and steps[2] > 0
     assert np.array_equal(dequantise(*quantise(x, steps, 0), 0)[:2], np.zeros((2, 2)))
 
@@ -71,8 +71,8 @@ def test_channels_of_zeros() -> None:
         ([1e30], [1], None, "larger"),
         ([1.0], [-1], None, "negative"),
         ([1.0], [np.nan], None, "finite"),
-        ([1.0], [1, 1], None, "2 steps"),
-        ([[1.0, 2.0]], [1], 1, "1 steps"),
+        ([1.0], [1, 1], None, "2 step sizes"),
+        ([[1.0, 2.0]], [1], 1, "1 step sizes"),
     ],
 )
 def test_what_is_refused(x: Any, steps: Any, axis: int | None, match: str) -> None:

@@ -91,8 +91,8 @@ def test_the_field_is_stored_as_the_difference_and_read_again() -> None:
     fitted = drive(fit_frames(GroupTask.of(frames, config, start=start), config), lambda event: None)[0]
     of_prior = prior_tensors(found, shape)
     assert set(of_prior) == {f"{kind}.{k}" for kind in ("weights", "biases") for k in range(shape.layers)}
-    data = encode_group(fitted.model, fitted.steps, 8, of_prior)
-    assert len(data) < len(encode_group(fitted.model, fitted.steps, 8))
+    data = encode_group(fitted.model, fitted.step_sizes, 8, of_prior)
+    assert len(data) < len(encode_group(fitted.model, fitted.step_sizes, 8))
     read, _ = decode_group(shape, data, of_prior)
     for name, view in model_views(fitted.model).items():
         np.testing.assert_allclose(read[name], view.numpy(), atol=1e-6)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from fiftyone_latent_inr.codec import round_steps
+from fiftyone_latent_inr.codec import round_step_sizes
 from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.fitting import PRESETS, FitConfig, Fitted, GroupTask, Rate, fit_frames, resolve
-from fiftyone_latent_inr.fitting.rate import RateTerm, laplace_bits, stored_steps
+from fiftyone_latent_inr.fitting.rate import RateTerm, laplace_bits, stored_step_sizes
 from fiftyone_latent_inr.frames.metrics import psnr
 from fiftyone_latent_inr.latent_video.video import from_bytes
 from fiftyone_latent_inr.latent_video.write import to_bytes
@@ -41,7 +41,7 @@ def run(config: FitConfig, rates: Sequence[Rate] | None = None, **parts: object)
 
 
 def stored(fitted: Fitted) -> bytes:
-    return to_bytes(fitted.model, steps=fitted.steps, fps=25, preset="fast")
+    return to_bytes(fitted.model, step_sizes=fitted.step_sizes, fps=25, preset="fast")
 
 
 def test_bits_are_the_logarithm_of_a_laplace_mass() -> None:
@@ -81,7 +81,7 @@ def test_rounding_and_restoring_leave_the_parameters_as_they_were() -> None:
     before = [p.detach().clone() for p in model.parameters()]
     term = RateTerm(model, Rate(1e-3), 6 * 24 * 32, 100)
     term.round()
-    steps = term.steps()
+    steps = term.step_sizes()
     views = model_views(model)
     for spec in tensor_specs(model.config):
         codes = views[spec.name] / torch.from_numpy(steps[spec.name]).view(spec.step_shape)
@@ -111,7 +111,7 @@ def test_more_weight_on_the_rate_gives_fewer_bits_and_the_shared_part_is_shared(
 def test_the_rate_saves_bytes_against_plain_rounding() -> None:
     (with_rate,) = run(QUICK)
     (plain,) = run(replace(QUICK, rate_weight=0.0))
-    assert plain.steps is None and plain.bits is None
+    assert plain.step_sizes is None and plain.bits is None
     assert len(stored(with_rate)) < 0.8 * len(to_bytes(plain.model, bits=8, fps=25, preset="fast"))
 
 
@@ -120,7 +120,7 @@ def test_a_number_of_bits_per_pixel_is_reached() -> None:
     pixels = 6 * 24 * 32
 
     def size_of(model: LatentINR, steps: dict[str, np.ndarray]) -> int:
-        return len(to_bytes(model, steps=steps, fps=25, preset="fast"))
+        return len(to_bytes(model, step_sizes=steps, fps=25, preset="fast"))
 
     (unsteered,) = run(config)
     free = 8 * len(stored(unsteered)) / pixels
@@ -133,7 +133,7 @@ def test_a_limit_holds_back_what_is_above_it_and_nothing_else() -> None:
     pixels = 6 * 24 * 32
 
     def size_of(model: LatentINR, steps: dict[str, np.ndarray]) -> int:
-        return len(to_bytes(model, steps=steps, fps=25, preset="fast"))
+        return len(to_bytes(model, step_sizes=steps, fps=25, preset="fast"))
 
     (free,) = run(QUICK)
     bpp = 8 * len(stored(free)) / pixels
@@ -178,4 +178,4 @@ def test_qualities_scale_lambda_and_bad_ones_are_refused() -> None:
 
 def test_steps_are_stored_the_same_on_any_device() -> None:
     logs = torch.linspace(-15, 9, 5000)
-    assert np.array_equal(stored_steps(logs).numpy(), round_steps(logs.exp().numpy()))
+    assert np.array_equal(stored_step_sizes(logs).numpy(), round_step_sizes(logs.exp().numpy()))

@@ -10,7 +10,7 @@ import pytest
 import torch
 from scenes import scene
 
-from fiftyone_latent_inr.codec import dequantise, quantise, round_steps
+from fiftyone_latent_inr.codec import dequantise, quantise, round_step_sizes
 from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.fitting import PRESETS, FitConfig, Fitted, GroupTask, Rate, fit_frames
 from fiftyone_latent_inr.fitting.head import Head
@@ -52,7 +52,7 @@ def test_the_head_is_the_best_of_its_width(width: int) -> None:
     left, scale, right = torch.linalg.svd((targets - targets.mean(0)).double(), full_matrices=False)
     best = (left[:, :width] * scale[:width]) @ right[:width] + targets.mean(0)
     latents = ((targets - torch.from_numpy(head.bias_values)) @ head.basis).numpy()
-    step = head.steps["latents.semantic"]
+    step = head.step_sizes["latents.semantic"]
     latents = dequantise(*quantise(latents, step, 1), 1)
     found = latents @ head.weight_values + head.bias_values
     least = float((best - targets).square().sum())
@@ -78,11 +78,11 @@ def test_a_head_of_frames_that_are_all_the_same_is_finite() -> None:
 
 def test_its_numbers_are_those_that_are_stored() -> None:
     head = head_of(embeddings(), 6)
-    np.testing.assert_array_equal(head.weight_values, head.weight.codes * head.weight.steps[:, None])
-    np.testing.assert_array_equal(head.bias_values, head.bias.codes * head.bias.steps)
+    np.testing.assert_array_equal(head.weight_values, head.weight.codes * head.weight.step_sizes[:, None])
+    np.testing.assert_array_equal(head.bias_values, head.bias.codes * head.bias.step_sizes)
     assert np.abs(head.weight.codes).max() < 512  # ten bits
-    for steps in head.steps.values():
-        np.testing.assert_array_equal(round_steps(steps), steps)
+    for steps in head.step_sizes.values():
+        np.testing.assert_array_equal(round_step_sizes(steps), steps)
 
 
 @pytest.mark.parametrize("config", [QUICK, replace(QUICK, rate_weight=0.0)])
@@ -100,9 +100,9 @@ def test_a_fit_uses_the_head_and_does_not_learn_it(config: FitConfig) -> None:
     reached = fitted.model.embed(fitted.model.latents).detach()
     assert float((reached * targets).sum(1).min()) > 0.98
     if config.rate_weight:
-        assert fitted.steps is not None
-        for name, steps in head.steps.items():
-            np.testing.assert_array_equal(fitted.steps[name], steps)
+        assert fitted.step_sizes is not None
+        for name, steps in head.step_sizes.items():
+            np.testing.assert_array_equal(fitted.step_sizes[name], steps)
 
 
 # --- the start
@@ -112,7 +112,7 @@ def test_a_fit_uses_the_head_and_does_not_learn_it(config: FitConfig) -> None:
 def earlier() -> Start:
     """A fitted group of six frames."""
     fitted = run(6)
-    tensors, steps = decode_group(fitted.model.config, encode_group(fitted.model, fitted.steps, 8))
+    tensors, steps = decode_group(fitted.model.config, encode_group(fitted.model, fitted.step_sizes, 8))
     return Start(tensors, steps, torch.arange(6))
 
 
@@ -145,19 +145,19 @@ def test_everything_but_semantic_latents_and_head_is_taken_over(teacher: int, ea
 def test_codes_are_those_of_the_difference(earlier: Start) -> None:
     shape = replace(QUICK.architecture.for_video(6, 24, 32, 0), num_frames=4)
     model = LatentINR(shape)
-    Start(earlier.tensors, earlier.steps, torch.tensor([0, 1, 2, 5])).load(model)
+    Start(earlier.tensors, earlier.step_sizes, torch.tensor([0, 1, 2, 5])).load(model)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     true = {name: view.clone() for name, view in model_views(model).items()}
     references = earlier.references()
-    term = RateTerm(model, Rate(1e-3), 1000, 10, references=references, first_steps=earlier.steps)
-    steps = term.steps()
+    term = RateTerm(model, Rate(1e-3), 1000, 10, references=references, first_step_sizes=earlier.step_sizes)
+    steps = term.step_sizes()
     term.round()
     changed = 0
     for spec in tensor_specs(shape):
         step = torch.from_numpy(steps[spec.name]).view(spec.step_shape)
-        given = earlier.steps[spec.name]
+        given = earlier.step_sizes[spec.name]
         np.testing.assert_allclose(steps[spec.name][given > 0], given[given > 0], rtol=1e-6)
         reference = torch.from_numpy(references.get(spec.name, np.zeros(spec.shape, np.float32)))
         codes = torch.round((true[spec.name] - reference) / step)
@@ -171,13 +171,13 @@ def test_codes_are_those_of_the_difference(earlier: Start) -> None:
 
 def test_a_fit_that_starts_from_another_is_what_is_stored_of_it(earlier: Start) -> None:
     shape = replace(QUICK.architecture.for_video(6, 24, 32, 0), num_frames=8)
-    start = Start(earlier.tensors, earlier.steps, torch.tensor([0, 1, 2, 3, 4, 5, 5, 5]))
+    start = Start(earlier.tensors, earlier.step_sizes, torch.tensor([0, 1, 2, 3, 4, 5, 5, 5]))
     fitted = run(8, QUICK, shape=shape, start=start)
-    data = encode_group(fitted.model, fitted.steps, 8, earlier.tensors)
+    data = encode_group(fitted.model, fitted.step_sizes, 8, earlier.tensors)
     tensors, _ = decode_group(shape, data, earlier.tensors)
     for name, view in model_views(fitted.model).items():
         np.testing.assert_array_equal(tensors[name], view)
-    assert len(data) < len(encode_group(fitted.model, fitted.steps, 8))
+    assert len(data) < len(encode_group(fitted.model, fitted.step_sizes, 8))
 
 
 def test_a_start_helps(earlier: Start) -> None:
@@ -192,8 +192,8 @@ def test_a_start_helps(earlier: Start) -> None:
     cold, warm = last("cold"), last("warm", start=earlier)
     assert psnr["warm"] > psnr["cold"]
     parent = dict(earlier.tensors)
-    alone = len(encode_group(cold.model, cold.steps, 8))
-    assert len(encode_group(warm.model, warm.steps, 8, parent)) < 0.8 * alone
+    alone = len(encode_group(cold.model, cold.step_sizes, 8))
+    assert len(encode_group(warm.model, warm.step_sizes, 8, parent)) < 0.8 * alone
 
 
 def test_steps_and_weight_of_a_warm_start(earlier: Start, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ def rounded(spec: TensorSpec, values: np.ndarray, step: np.ndarray) -> np.ndarra
 def random_steps(model: LatentINR, seed: int = 0) -> Tensors:
     rng = np.random.default_rng(seed)
     sizes = {spec.name: np.prod(spec.step_shape, dtype=int) for spec in tensor_specs(model.config)}
-    return {name: codec.round_steps(rng.uniform(0.01, 0.2, size)) for name, size in sizes.items()}
+    return {name: codec.round_step_sizes(rng.uniform(0.01, 0.2, size)) for name, size in sizes.items()}
 
 
 def near(model: LatentINR, seed: int, frames: int = 5) -> LatentINR:
@@ -53,14 +53,14 @@ def near(model: LatentINR, seed: int, frames: int = 5) -> LatentINR:
 def test_a_group_comes_back_as_plain_arithmetic_says() -> None:
     model = networks()
     steps, values = random_steps(model), values_of(model)
-    found, stored_steps = decode_group(model.config, encode_group(model, steps, 8))
+    found, stored_step_sizes = decode_group(model.config, encode_group(model, steps, 8))
     assert list(found) == [spec.name for spec in group_specs(model.config)] and "latents.semantic" not in found
     for spec in group_specs(model.config):
         wanted = rounded(spec, values[spec.name], steps[spec.name])
         np.testing.assert_array_equal(found[spec.name], wanted)
         live = np.array([np.any(part) for part in np.moveaxis(wanted, spec.axis or 0, 0)])
         live = live if spec.axis is not None else live.any(keepdims=True)
-        np.testing.assert_array_equal(stored_steps[spec.name], np.where(live, steps[spec.name], 0))
+        np.testing.assert_array_equal(stored_step_sizes[spec.name], np.where(live, steps[spec.name], 0))
 
 
 def test_a_child_comes_back_as_plain_arithmetic_says() -> None:

@@ -135,9 +135,9 @@ def test_headers_that_lie_are_refused(spoil: Callable[[dict[str, Any]], None]) -
 
 def test_given_steps_are_stored() -> None:
     model = networks()
-    steps = {s.name: codec.round_steps(np.full(max(s.step_shape), 0.03)) for s in tensor_specs(model.config)}
-    found = from_bytes(to_bytes(model, steps=steps, fps=25.0, preset="fast")).tensors
-    step = np.float32(codec.round_steps(0.03))
+    steps = {s.name: codec.round_step_sizes(np.full(max(s.step_shape), 0.03)) for s in tensor_specs(model.config)}
+    found = from_bytes(to_bytes(model, step_sizes=steps, fps=25.0, preset="fast")).tensors
+    step = np.float32(codec.round_step_sizes(0.03))
     true = model.field.grids[1].detach().numpy().reshape(found["grids.1"].shape)
     assert np.array_equal(found["grids.1"], (np.rint(true / step) * step).astype(np.float32))
 
