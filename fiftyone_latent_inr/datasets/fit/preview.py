@@ -91,7 +91,8 @@ def problems(samples: SampleCollection, options: dict[str, Any]) -> dict[str, st
         found["teacher"] = str(error)
     if options.get("prior") not in (None, NO_PRIOR):
         try:
-            check_prior(options["prior"], Settings.config(options["preset"], {}).architecture, options["teacher"])
+            teacher = None if "teacher" in found else options["teacher"]
+            check_prior(options["prior"], Settings.config(options["preset"], {}).architecture, teacher)
         except InputError as error:
             found["prior"] = str(error)
     return found

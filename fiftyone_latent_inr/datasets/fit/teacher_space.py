@@ -42,19 +42,19 @@ def check_space(
     old, new = _teacher_on_record(dataset, names, record, holders), getattr(teacher, "id", None)
     if old == new:
         return False
-    where = f"dataset {dataset.name!r}: field {names.embedding!r}"
+    place = f"dataset {dataset.name!r}: field {names.embedding!r}"
     other = f"embeddings_field='{names.embedding}_2', brain_key='{names.embedding}_2'"
     if new is None:
         if overwrite or target_ids.isdisjoint(holders):
             return False
         raise InputError(
-            f"{where} holds embeddings of teacher {old}, which a fit with teacher=None would drop; give the teacher, "
+            f"{place} holds embeddings of teacher {old}, which a fit with teacher=None would drop; give the teacher, "
             "pass another embeddings_field, or overwrite=True to drop them"
         )
     outside = len(set(holders) - target_ids)
     if outside:
         raise InputError(
-            f"{where} holds embeddings of teacher {old} on {outside} samples outside this view, and vectors of two "
+            f"{place} holds embeddings of teacher {old} on {outside} samples outside this view, and vectors of two "
             f"teachers cannot be searched together; fit the whole dataset with {new}, or keep both apart with {other}"
         )
     return True

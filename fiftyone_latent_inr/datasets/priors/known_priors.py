@@ -83,7 +83,7 @@ def check_prior(prior: str, architecture: Architecture, teacher: str | None) -> 
     # The rules are those of `Prior`, and need no weights: its name and configuration are all that they look at
     unloaded = cast(Prior, found)
     Prior.check_architecture(unloaded, architecture)
-    if found.config.teacher != teacher_name(teacher):  # to find out an id may take seconds
+    if found.config.teacher not in (None, teacher_name(teacher)):  # to find out an id may take seconds
         Prior.check_teacher(unloaded, teacher_id(teacher))
 
 

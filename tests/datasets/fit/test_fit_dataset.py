@@ -273,3 +273,36 @@ def test_clone_needs_no_fit(dataset, fit):
         assert names_of(clone.sort_by_similarity("a red circle", k=1)) == ["red circle"]
     finally:
         clone.delete()
+
+
+def untouched(dataset):
+    return not dataset.list_runs() and not [name for name in dataset.get_field_schema() if "latent" in name]
+
+
+def test_unknown_preset_teacher_and_option(dataset, fit):
+    with pytest.raises(InputError, match="unknown preset 'fats'"):
+        fit(dataset, preset="fats")
+    with pytest.raises(InputError, match="quality must be a number from 0 to 100"):
+        fit(dataset, config=None, preset="fast", quality=400)
+    with pytest.raises(InputError, match="not both"):
+        fit(dataset, config=None, preset="fast", quality=40, bpp=1.0)
+    with pytest.raises(InputError, match="smal"):
+        fit(dataset, teacher="smal")
+    with pytest.raises(InputError, match=r"does not know frames; .*max_frames"):
+        fit(dataset, frames=3)
+    assert untouched(dataset)
+
+
+def test_output_directory_that_is_a_file(dataset, fit, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="output directory"):
+        fit(dataset, output_dir=tmp_path / "file")
+    assert untouched(dataset)
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not os.path.isdir("/proc/1"), reason="needs a read-only place")
+def test_read_only_output_directory(dataset, fit):
+    # Root may write anywhere, but not in /proc
+    with pytest.raises(InputError, match="cannot be written"):
+        fit(dataset, output_dir="/proc/latent-inr")
+    assert untouched(dataset)

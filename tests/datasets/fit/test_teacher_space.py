@@ -1,5 +1,6 @@
 """Vectors of two teachers never meet in one field."""
 
+import numpy as np
 import pytest
 
 from fiftyone_latent_inr import InputError
@@ -70,3 +71,9 @@ def test_teacher_is_read_from_the_files_when_the_run_was_deleted(dataset, fit, a
     with pytest.raises(InputError, match="outside this view"):
         fit(dataset.limit(1), teacher=another)
     assert len(fit(dataset).skipped) == 3
+
+
+def test_vectors_of_somebody_else(dataset, fit):
+    dataset.set_values("latent_inr", [np.ones(4, np.float32)] * 3)
+    with pytest.raises(InputError, match="not written by this package"):
+        fit(dataset)

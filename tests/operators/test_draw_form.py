@@ -1,4 +1,4 @@
-"""The operators that draw, without a browser: forms, estimates, live and delegated runs."""
+"""The operators that draw: forms, estimates, live and delegated runs."""
 
 import gc
 import re
@@ -6,34 +6,19 @@ import time
 
 import fiftyone as fo
 import fiftyone.operators as foo
-import fiftyone.operators.executor as foe
+import forms
 import pytest
+from forms import URI, status
 
-URI = "@latent-inr/latent_inr/"
 COST = r"about \d+ s · about \d+ KB"
 
 
-def context(name, samples, **params):
-    request = {
-        "dataset_name": samples._root_dataset.name,
-        "view": samples.view()._serialize(),
-        "params": {"device": "cpu", **params},
-    }
-    return foe.ExecutionContext(operator_uri=URI + name, executor=foe.Executor(), request_params=request)
-
-
 def form(name, samples, **params):
-    return foo.get_operator(URI + name).resolve_input(context(name, samples, **params)).type.properties
-
-
-def status(properties):
-    return properties["status"].view.label
+    return forms.form(name, samples, **{"device": "cpu", **params})
 
 
 def run(name, samples, **params):
-    """The messages that a live run sends to the App."""
-    ctx = context(name, samples, **params)
-    return [message.to_json()["body"] for message in foo.get_operator(URI + name).execute(ctx)]
+    return forms.live(name, samples, **{"device": "cpu", **params})
 
 
 @pytest.mark.parametrize(
