@@ -85,11 +85,7 @@ class WorkOperator(foo.Operator):
         return types.Property(outputs, view=types.View(label=self.config.label))
 
     def require_package(self) -> None:
-        """Checks that the package can be used.
-
-        Raises:
-            RuntimeError: it is missing, broken, or of a version that does not go with the plugin.
-        """
+        """Raises a `RuntimeError` where the package is missing, broken, or does not go with the plugin."""
         trouble = package.problem(self.plugin_version)
         if trouble is not None and trouble[0]:
             raise RuntimeError(trouble[1])

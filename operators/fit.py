@@ -35,10 +35,33 @@ class FitLatentINR(VideoOperator):
         return fit_dataset(samples, **options)
 
     def build_form(self, ctx: Any, inputs: Any) -> None:
-        build_form(ctx, inputs)
+        from fiftyone_latent_inr.datasets.fit.preview import fit_status, problems
+
+        inputs.view_target(ctx, action_description="Fit")
+        widgets.add_preset(inputs, _PRESET, "How much time to spend on quality")
+        quality, described = {"default": _QUALITY, "min": 0, "max": 100}, "0 to 100: better pictures, or smaller files"
+        fields = {"quality": inputs.float("quality", label="Quality", description=described, **quality)}
+        fields["teacher"] = widgets.add_teacher(
+            inputs,
+            "The model whose space the videos can be searched in: default, small (bundled: plain shapes only), an "
+            "OpenCLIP model as ARCH/PRETRAINED, a folder, or none (no search)",
+        )
+        fields["prior"] = _add_prior(inputs)
+        widgets.add_device(inputs, "Where to fit")
+        for name, label, described in (
+            ("embeddings_field", "Embeddings field", "The other fields are named after it"),
+            ("brain_key", "Brain key", "Name of the similarity index"),
+        ):
+            fields[name] = inputs.str(name, default=widgets.FIT_NAME, label=label, description=described)
+        widgets.add_checkbox(inputs, "overwrite", False, "Overwrite", "Fit what is up to date again")
+        samples, options = _read_form(ctx)
+        found = problems(samples, options)
+        widgets.refuse_all(inputs, fields, found, "Nothing to fit here")
+        if not found:
+            widgets.say(inputs, "status", fit_status(samples, options).text())
 
     def work(self, ctx: Any, progress: Progress) -> Any:
-        samples, options = read_form(ctx)
+        samples, options = _read_form(ctx)
         return self.call(samples, progress=progress, **options)
 
     def resolve_run_name(self, ctx: Any) -> str:
@@ -46,12 +69,8 @@ class FitLatentINR(VideoOperator):
         return f"Fit Latent-INR ({ctx.params.get('preset', _PRESET)})"
 
 
-def read_form(ctx: Any) -> tuple[Any, dict[str, Any]]:
-    """Turns the form into arguments.
-
-    Returns:
-        the collection to fit, and the keyword arguments of `fit_dataset`.
-    """
+def _read_form(ctx: Any) -> tuple[Any, dict[str, Any]]:
+    """The collection to fit, and the keyword arguments of `fit_dataset`."""
     params = ctx.params
     prior = widgets.text(params, "prior")
     options = {
@@ -67,46 +86,14 @@ def read_form(ctx: Any) -> tuple[Any, dict[str, Any]]:
     return widgets.target(ctx), options
 
 
-def build_form(ctx: Any, inputs: Any) -> None:
-    """Adds the fields, with what is wrong marked at the field, and a line about what is to be done."""
-    from fiftyone_latent_inr.datasets.fit.preview import fit_status, problems
-
-    inputs.view_target(ctx, action_description="Fit")
-    widgets.add_preset(inputs, _PRESET, "How much time to spend on quality")
-    quality, described = {"default": _QUALITY, "min": 0, "max": 100}, "0 to 100: better pictures, or smaller files"
-    fields = {"quality": inputs.float("quality", label="Quality", description=described, **quality)}
-    fields["teacher"] = widgets.add_teacher(
-        inputs,
-        "The model whose space the videos can be searched in: default, small (bundled: plain shapes only), an OpenCLIP "
-        "model as ARCH/PRETRAINED, a folder, or none (no search)",
-    )
-    fields["prior"] = _add_prior(inputs)
-    widgets.add_device(inputs, "Where to fit")
-    for name, label, described in (
-        ("embeddings_field", "Embeddings field", "The other fields are named after it"),
-        ("brain_key", "Brain key", "Name of the similarity index"),
-    ):
-        fields[name] = inputs.str(name, default=widgets.FIT_NAME, label=label, description=described)
-    widgets.add_checkbox(inputs, "overwrite", False, "Overwrite", "Fit what is up to date again")
-    samples, options = read_form(ctx)
-    found = problems(samples, options)
-    widgets.refuse_all(inputs, fields, found, "Nothing to fit here")
-    if not found:
-        widgets.say(inputs, "status", fit_status(samples, options).text())
-
-
 def _add_prior(inputs: Any) -> Any:
     """Adds the choice of what fits start from."""
     from fiftyone_latent_inr.datasets.priors.known_priors import known_priors
 
     known = {name: name for name in (widgets.DEFAULT, widgets.NONE)}
     known |= {name: f"{name} ({kind})" if kind == "bundled" else kind for name, kind in known_priors().items()}
-    return widgets.add_name(
-        inputs,
-        "prior",
-        known,
-        label="Start from",
-        description="Pretrained hypernetworks: a name, a folder, or OWNER/NAME of the Hugging Face Hub; fits of few "
-        "steps go further from them, whole ones take fewer bytes. Default is fast-prior for the preset fast, "
-        "none for the others",
+    described = (
+        "Pretrained hypernetworks: a name, a folder, or OWNER/NAME of the Hugging Face Hub; fits of few steps go "
+        "further from them, whole ones take fewer bytes. Default is fast-prior for the preset fast, none for the others"
     )
+    return widgets.add_name(inputs, "prior", known, label="Start from", description=described)

@@ -29,16 +29,6 @@ def check_teacher(teacher: str | None) -> None:
         teacher_files.find_source(str(name))
 
 
-def teacher_id(teacher: str | None) -> str | None:
-    """`Teacher.id` of a teacher's name, found without loading it; None for none.
-
-    Raises:
-        InputError: there is no teacher of this name.
-    """
-    name = teacher_name(teacher)
-    return None if name is None else teacher_files.find_source(name).id
-
-
 def load(teacher: Any, device: str | None) -> Any:
     """The teacher of a name or directory; one that is loaded already, and None, are returned as they are.
 

@@ -6,10 +6,8 @@ import inspect
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
 from ...errors import InputError
@@ -124,7 +122,7 @@ def fit_dataset(
     record = runs.read_config(dataset, names.embedding)
     _check_options(fit_options)
     Settings.check(preset, fit_options)
-    folder = writable_folder(default_output_dir(dataset) if output_dir is None else output_dir)
+    folder = writable_folder(default_folder() / str(dataset.slug) if output_dir is None else output_dir)
     teacher = load_teacher(teacher, fit_options.get("device"))
     loaded = _load_prior(prior, preset, teacher, fit_options)
     settings = Settings.of(preset, teacher, loaded, fit_options)
@@ -158,11 +156,6 @@ def fit_dataset(
     summary = FitSummary(*outcome, brain_key if job.indexed else None, str(folder), tally.seconds)
     reporter.note(f"{dataset.name}: {summary}")
     return summary
-
-
-def default_output_dir(dataset: fo.Dataset) -> Path:
-    """Where the `.linr` files of a dataset go unless it is said otherwise."""
-    return default_folder() / str(dataset.slug)
 
 
 def _check_options(options: dict[str, Any]) -> None:

@@ -18,9 +18,10 @@ from ...priors.find import bundled_priors, find_prior
 from ...priors.hub import HubAccess
 from ...priors.networks import PriorConfig
 from ...priors.prior import Prior, load_prior
+from ...semantics.teacher_files import find_source
 from ..file_names import default_folder
 from ..progress import Reporter
-from ..teachers import teacher_id, teacher_name
+from ..teachers import teacher_name
 
 _FETCHED = "fetched.json"
 
@@ -83,8 +84,9 @@ def check_prior(prior: str, architecture: Architecture, teacher: str | None) -> 
     # The rules are those of `Prior`, and need no weights: its name and configuration are all that they look at
     unloaded = cast(Prior, found)
     Prior.check_architecture(unloaded, architecture)
-    if found.config.teacher not in (None, teacher_name(teacher)):  # to find out an id may take seconds
-        Prior.check_teacher(unloaded, teacher_id(teacher))
+    name = teacher_name(teacher)
+    if name is not None and found.config.teacher not in (None, name):  # to find out an id may take seconds
+        Prior.check_teacher(unloaded, find_source(name).id)
 
 
 def in_words(config: PriorConfig) -> str:

@@ -79,7 +79,8 @@ def update_index(
     if not ids:
         drop_index(dataset, key)
         return False
-    if _matches(dataset, key, model=model, kwargs=kwargs, backend=backend, options=options):
+    there = dataset.get_brain_info(key).config if key in dataset.list_brain_runs() else None
+    if there is not None and _matches(there, model, kwargs, backend, options or {}):
         results = dataset.load_brain_results(key)
         if results is not None:
             _refresh(dataset, results, names)
@@ -120,23 +121,12 @@ def drop_index(dataset: fo.Dataset, key: str) -> None:
         dataset.delete_brain_run(key)
 
 
-def _matches(
-    dataset: fo.Dataset,
-    key: str,
-    *,
-    model: str,
-    kwargs: dict[str, Any],
-    backend: str | None,
-    options: dict[str, Any] | None,
-) -> bool:
-    if key not in dataset.list_brain_runs():
-        return False
-    config = dataset.get_brain_info(key).config
+def _matches(config: Any, model: str, kwargs: dict[str, Any], backend: str | None, options: dict[str, Any]) -> bool:
     return (
         config.model == model
         and (config.model_kwargs or {}) == kwargs
         and backend in (None, config.method)
-        and all(getattr(config, name, None) == value for name, value in (options or {}).items())
+        and all(getattr(config, name, None) == value for name, value in options.items())
     )
 
 
