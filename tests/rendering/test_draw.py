@@ -87,11 +87,6 @@ def test_following_motion_mixes_the_drawing_with_what_moves(model: LatentINR) ->
     assert not np.array_equal(plain, followed) and metrics.psnr(plain, followed) > 20
 
 
-def test_frames_too_small_for_motion_are_refused(model: LatentINR) -> None:
-    with pytest.raises(InputError, match="7x40"):
-        drawn(model, [1.5], (7, 40), by=follow)
-
-
 def test_drawing_goes_on_with_fewer_points_where_memory_is_full(
     model: LatentINR, monkeypatch: pytest.MonkeyPatch
 ) -> None:
