@@ -22,12 +22,12 @@ import torch
 
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import resources, video
+from fiftyone_latent_inr.encoding.choose_prior import NO_PRIOR
 from fiftyone_latent_inr.fitting import PRESETS, GroupTask, fit_frames
 from fiftyone_latent_inr.frames.metrics import psnr
 from fiftyone_latent_inr.latent_video.video import from_bytes
 from fiftyone_latent_inr.latent_video.write import to_bytes
 from fiftyone_latent_inr.rendering.draw import draw
-from fiftyone_latent_inr.resources import NO_PRIOR
 from fiftyone_latent_inr.semantics.scores import centred_cosine
 from fiftyone_latent_inr.semantics.teachers import load_teacher
 

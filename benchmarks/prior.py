@@ -34,6 +34,7 @@ import torch
 
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import video
+from fiftyone_latent_inr.encoding.choose_prior import NO_PRIOR
 from fiftyone_latent_inr.encoding.fit import fit_rates
 from fiftyone_latent_inr.encoding.measure import measure
 from fiftyone_latent_inr.encoding.video_fit import motion_between
@@ -44,7 +45,6 @@ from fiftyone_latent_inr.frames import metrics
 from fiftyone_latent_inr.frames.cuts import find_cuts
 from fiftyone_latent_inr.pretraining.trainer import drawn_unseen
 from fiftyone_latent_inr.progress import silent
-from fiftyone_latent_inr.resources import NO_PRIOR
 from fiftyone_latent_inr.semantics.scores import centred_cosine, pool, recall_at_k
 from fiftyone_latent_inr.small_world.clips import write_clips
 

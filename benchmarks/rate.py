@@ -31,12 +31,12 @@ import torch
 
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import video
+from fiftyone_latent_inr.encoding.choose_prior import NO_PRIOR
 from fiftyone_latent_inr.fitting import PRESETS, FitConfig
 from fiftyone_latent_inr.frames.metrics import psnr
 from fiftyone_latent_inr.model import Architecture, LatentINR, Level
 from fiftyone_latent_inr.model.tensors import model_views, tensor_specs
 from fiftyone_latent_inr.rendering.draw import draw
-from fiftyone_latent_inr.resources import NO_PRIOR
 
 from .rate_distortion.run import measure_file
 from .shared.bjontegaard import quality_at, rate_at

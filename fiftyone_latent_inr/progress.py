@@ -17,7 +17,7 @@ class FitProgress:
     """One event of a running fit.
 
     Attributes:
-        stage: what is being done: `decode`, `embed`, `fit`, `measure` or `store`; `pretrain` of a prior.
+        stage: what is being done, in this order: `decode`, `scan`, `embed`, `motion`, `fit`, `measure`; or `pretrain`.
         step: steps done in this stage, from 0 to `total_steps`.
         total_steps: steps of this stage; at least 1.
         psnr: running estimate of the reconstruction's PSNR in dB, None before there is one.

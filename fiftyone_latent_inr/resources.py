@@ -11,9 +11,6 @@ from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
 
-# What names no prior, where a preset has one of its own.
-NO_PRIOR = "none"
-
 
 def _locate(name: str) -> Path:
     """The packaged copy of `name` if there is one, else the checkout's."""

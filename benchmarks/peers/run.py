@@ -43,9 +43,9 @@ import torch
 
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr.devices import pick_device
+from fiftyone_latent_inr.encoding.choose_prior import NO_PRIOR
 from fiftyone_latent_inr.fitting import PRESETS
 from fiftyone_latent_inr.frames.metrics import psnr
-from fiftyone_latent_inr.resources import NO_PRIOR
 
 from ..shared.clips import Video
 from ..shared.records import CLIPS, keep, read_record, show_table, write_record

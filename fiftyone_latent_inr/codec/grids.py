@@ -232,8 +232,8 @@ def _plane(
     plan: Plan, found: Codes, levels: IntArray, members: list[int], flags: dict[int, zero_blocks.Flags] | None
 ) -> Plane:
     other = found[[c - plan.distance for c in members]].astype(np.int32) if plan.looks_back(members[0]) else None
-    where = None if flags is None else (np.stack([flags[c] for c in members]), plan.block)
-    return Plane((len(members), found.shape[1], found.shape[2]), levels[members], other, where)
+    flagged = None if flags is None else (np.stack([flags[c] for c in members]), plan.block)
+    return Plane((len(members), found.shape[1], found.shape[2]), levels[members], other, flagged)
 
 
 def _pick(weights: IntArray, step: Pass, plan: Plan, channel: int) -> IntArray:

@@ -160,8 +160,8 @@ class _Base:
         result = np.zeros(widths.size, np.int32)
         counts = np.bincount(widths)
         for width in (np.flatnonzero(counts[1:]) + 1).tolist():
-            where = np.flatnonzero(widths == width)
-            result[where] = self._raw(width, where.size, None if values is None else values[where])
+            places = np.flatnonzero(widths == width)
+            result[places] = self._raw(width, places.size, None if values is None else values[places])
         return result
 
     def _sorted(self, index: IntArray) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import fiftyone as fo
 import numpy as np
 
+from ..arrays import unit_norm
 from ..errors import InputError
 
 # Names fields, index, runs and folder unless it is told otherwise; it stands in users' datasets, and never changes.
@@ -108,19 +109,13 @@ def store(dataset: fo.Dataset, sample_id: str, names: FieldNames, video: Any, pa
     """
     sample = dataset[sample_id]
     embedding, frames = video.embedding, video.embeddings
-    sample[names.embedding] = None if embedding is None else unit(embedding)
+    sample[names.embedding] = None if embedding is None else unit_norm(embedding)
     sample[names.frames] = None if frames is None else np.asarray(frames, np.float16)
     sample[names.path] = path
     sample[names.psnr] = _number(video.metrics.get("psnr"))
     sample[names.ms_ssim] = _number(video.metrics.get("ms_ssim"))
     sample[names.bpp] = _number(video.metrics.get("bpp"))
     sample.save()
-
-
-def unit(vector: Any) -> np.ndarray:
-    """Returns the vector (E,) as float32 of unit norm."""
-    array = np.asarray(vector, np.float32).reshape(-1)
-    return array / max(float(np.linalg.norm(array)), 1e-12)
 
 
 def _number(value: Any) -> float | None:

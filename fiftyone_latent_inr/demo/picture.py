@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from ..arrays import Frame
 from ..video.decode import iter_frames
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 WIDTH, MARGIN, GAP = 1400, 28, 10
 INK, FAINT, PAPER, HIT = (28, 32, 38), (110, 116, 124), (255, 255, 255), (34, 139, 84)
 GAIN = 8  # differences are drawn this many times as large
-Frame = npt.NDArray[np.uint8]
 Found = dict[str, list[tuple[str, float, str]]]
 
 

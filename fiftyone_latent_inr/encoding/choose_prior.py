@@ -10,13 +10,15 @@ import torch
 
 from ..errors import InputError
 from ..fitting import FitConfig
-from ..resources import NO_PRIOR
 
 if TYPE_CHECKING:
     from ..priors.prior import Prior
     from ..semantics.teachers import Teacher
 
 log = logging.getLogger(__name__)
+
+# What names no prior, where a preset has one of its own.
+NO_PRIOR = "none"
 
 
 def prior_for(

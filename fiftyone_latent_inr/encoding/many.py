@@ -26,8 +26,8 @@ from ..fitting.batch import fit_together
 from ..latent_video.video import LatentVideo
 from ..model import ModelConfig
 from ..progress import FitProgress, ProgressCallback, drive, reporting, silent
-from ..resources import NO_PRIOR
 from ..video.footage import Footage, Source
+from .choose_prior import NO_PRIOR
 from .fit import fit
 from .memory import fit_in_memory, most_together
 from .request import FitRequest

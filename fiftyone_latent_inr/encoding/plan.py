@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..arrays import Frame
 from ..frames.cuts import MAX_FLASH, CutFinder
 
-Frame = npt.NDArray[np.uint8]
 Print = npt.NDArray[np.uint8]
 
 # Points of a frame that make its fingerprint: rows and columns. Taken as they are, not averaged, so that their distance

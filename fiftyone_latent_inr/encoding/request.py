@@ -60,13 +60,13 @@ class FitRequest:
             InputError: the device is not there; the prior cannot be had or is for something else.
             TeacherUnavailableError: the teacher's weights cannot be had.
         """
-        where = pick_device(device)
-        if isinstance(teacher, str):
+        chosen = pick_device(device)
+        if isinstance(teacher, str):  # Pillow is needed for teachers alone
             from ..semantics.teachers import load_teacher
 
-            teacher = load_teacher(teacher, device=str(where))
-        found = prior_for(prior, aims[0], teacher, residual, where)
-        return cls(tuple(aims), teacher, found, residual, where, seed, dict(metadata or {}))
+            teacher = load_teacher(teacher, device=chosen)
+        found = prior_for(prior, aims[0], teacher, residual, chosen)
+        return cls(tuple(aims), teacher, found, residual, chosen, seed, dict(metadata or {}))
 
     @property
     def config(self) -> FitConfig:

@@ -16,11 +16,10 @@ from functools import partial
 from threading import Lock
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from .. import codec
-from ..codec.quantisation import FloatArray
+from ..arrays import FloatArray, Frames
 from ..errors import InputError
 from ..fitting import FitConfig, Fitted, GroupTask
 from ..fitting.head import Head
@@ -46,7 +45,6 @@ _MOST_DECODED = 4
 # own file, and the header and index of a file of many.
 _METRICS_BYTES, _HEADER_BYTES = 120, 200
 
-Frames = npt.NDArray[np.uint8]
 Tensors = dict[str, FloatArray]
 
 

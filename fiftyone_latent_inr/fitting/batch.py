@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.func import functional_call, vmap
 
-from ..codec.quantisation import FloatArray
+from ..arrays import FloatArray
 from ..errors import InputError
 from ..model import LatentINR
 from ..progress import FitProgress

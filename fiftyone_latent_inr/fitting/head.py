@@ -11,8 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ..arrays import FloatArray
 from ..codec import Quantised, dequantise, peak_step_sizes, quantise, round_step_sizes
-from ..codec.quantisation import FloatArray
 from ..model import LatentINR, model_views
 
 # Bits of a number of the head, which is stored once for all groups.

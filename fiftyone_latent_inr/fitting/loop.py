@@ -16,7 +16,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ..codec.quantisation import FloatArray
+from ..arrays import FloatArray
 from ..model import LatentINR
 from ..progress import FitProgress
 from .config import FitConfig, Rate

@@ -43,7 +43,7 @@ class Objective(nn.Module):
 
     def forward(
         self,
-        where: Tensor,
+        instants: Tensor,
         points: Tensor,
         colours: Tensor,
         further: Tensor | None = None,
@@ -52,24 +52,24 @@ class Objective(nn.Module):
         """The loss, and the squared error of the colours without gradient.
 
         Args:
-            where: (B,) indices of frames, or times between them as floats.
+            instants: (B,) indices of frames, or times between them as floats.
             points: (B, N, 2), middles of the patches.
             colours: (B, N * p * p, 3), what is to be seen there.
             further: of frames the teacher's embeddings of all (T, E), or None; of times the scene of each frame (T,).
             spread: scalar, how much the embeddings vary.
         """
         model = self.model
-        if where.is_floating_point():
+        if instants.is_floating_point():
             assert further is not None
             loss = reconstruction_loss(
-                model.render_patches(latents_between(model.latents, further, where), points), colours
+                model.render_patches(latents_between(model.latents, further, instants), points), colours
             )
             return loss, loss.detach()
-        latents = model.latents[where]
+        latents = model.latents[instants]
         loss = reconstruction_loss(model.render_patches(latents, points), colours)
         error = loss.detach()
         if further is not None and spread is not None:
-            aligned = alignment_loss(model.embed(latents, normalise=False), further[where], spread)
+            aligned = alignment_loss(model.embed(latents, normalise=False), further[instants], spread)
             loss = loss + self.alignment_weight * aligned
         return loss, error
 
@@ -145,5 +145,5 @@ def fast_products(device: torch.device | str) -> Iterator[None]:
 
 def generator_on(device: torch.device | str, seed: int) -> torch.Generator:
     """Randomness for a fit: on the GPU where it runs on one, so that no step copies anything, else on the CPU."""
-    where = torch.device(device)
-    return torch.Generator(where if where.type == "cuda" else "cpu").manual_seed(seed)
+    chosen = torch.device(device)
+    return torch.Generator(chosen if chosen.type == "cuda" else "cpu").manual_seed(seed)

@@ -16,7 +16,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..codec.quantisation import FloatArray
+from ..arrays import FloatArray
 from ..model import ModelConfig, model_views
 from ..priors.model_tensors import check_shape, grid_rows, prior_tensors, spread
 from ..priors.networks import PriorNetworks

@@ -20,15 +20,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..arrays import FloatArray
 from ..model import LatentINR, TensorSpec, tensor_specs, tensor_views
 from .config import Rate
-
-FloatArray = npt.NDArray[np.float32]
 
 # Steps at the start, in units of the root mean square of what shares a step. They only set where learning starts.
 FIRST_STEP = {"grid": 0.25, "sequence": 0.05, "matrix": 0.05, "vector": 0.02}

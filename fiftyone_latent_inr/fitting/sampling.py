@@ -125,9 +125,9 @@ def patches(
     """
     which = lattice(frames, cells, places(size, patch), generator)
     rows, cols = (patch * place + origin(side, patch) for place, side in zip(which, size, strict=True))
-    where = middle(cols, size[1], patch), middle(rows, size[0], patch)
+    coords = middle(cols, size[1], patch), middle(rows, size[0], patch)
     if patch > 1:
         along = torch.arange(patch, device=rows.device)
         rows = (rows[:, :, None, None] + along[:, None]).clamp(0, size[0] - 1).expand(-1, -1, -1, patch).flatten(1)
         cols = (cols[:, :, None, None] + along).clamp(0, size[1] - 1).expand(-1, -1, patch, -1).flatten(1)
-    return rows, cols, torch.stack(where, -1)
+    return rows, cols, torch.stack(coords, -1)

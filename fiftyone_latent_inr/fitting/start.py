@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..codec.quantisation import FloatArray
+from ..arrays import FloatArray
 from ..model import LatentINR, ModelConfig, model_views
 from ..model.tensors import SEMANTIC, is_shared
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..codec.quantisation import FloatArray
+from ..arrays import FloatArray
 from ..frames.motion import Motion
 from ..model import SEMANTIC, ModelConfig
 from .config import FitConfig, Rate

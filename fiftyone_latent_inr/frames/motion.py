@@ -158,14 +158,14 @@ class Motion:
         three = torch.where(has_after, frame((k + 2).clamp(max=self.num_frames - 1)), 2 * two - one)
         return catmull_rom(zero, one, two, three, when)
 
-    def _colours_at(self, index: Tensor, where: Tensor) -> Tensor:
+    def _colours_at(self, index: Tensor, coords: Tensor) -> Tensor:
         """Colours (B, N, 3), 0 to 255, of frames at (B, N, 2) points: Keys' cubic, edges held."""
-        rows, row_weights = _taps((where[..., 1] + 1) * (self.height / 2) - 0.5, self.height)
-        cols, col_weights = _taps((where[..., 0] + 1) * (self.width / 2) - 0.5, self.width)
+        rows, row_weights = _taps((coords[..., 1] + 1) * (self.height / 2) - 0.5, self.height)
+        cols, col_weights = _taps((coords[..., 0] + 1) * (self.width / 2) - 0.5, self.width)
         flat = (index[:, None, None] * self.height + rows[..., None] + torch.arange(4, device=rows.device)) * self.width
         seen = self._fours.index_select(0, (flat + cols[..., None]).flatten()).float()
         seen = torch.bmm(row_weights.view(-1, 1, 4), seen.view(-1, 4, 12)).view(-1, 4, 3)
-        return torch.bmm(col_weights.view(-1, 1, 4), seen).view(*where.shape[:2], 3)
+        return torch.bmm(col_weights.view(-1, 1, 4), seen).view(*coords.shape[:2], 3)
 
 
 def _read(flow: Tensor, points: Tensor) -> Tensor:

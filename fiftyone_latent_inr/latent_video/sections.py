@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import codec
+from ..arrays import FloatArray
 from ..errors import BitstreamError, InputError
 from ..model import LatentINR, ModelConfig
 from ..model.tensors import SEMANTIC, TensorSpec, is_shared, model_views, tensor_specs
@@ -21,7 +22,6 @@ from ..model.tensors import SEMANTIC, TensorSpec, is_shared, model_views, tensor
 if TYPE_CHECKING:
     pass
 
-FloatArray = npt.NDArray[np.float32]
 StepSizes = Mapping[str, npt.ArrayLike]
 
 # Offsets and biases are few and shift everything that comes after them: sixteen bits cost next to nothing.

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .. import codec
+from ..arrays import FloatArray
 from ..errors import BitstreamError, InputError
 from ..model import LatentINR, ModelConfig
 from ..model.tensors import model_parameters
 from ..priors.model_tensors import check_shape, prior_tensors
 from ..priors.reference import PriorReference
 from .sections import (
-    FloatArray,
     check_groups,
     decode_group,
     decode_section,

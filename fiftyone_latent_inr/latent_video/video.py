@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from .. import codec
-from ..arrays import FloatArray, Frame
+from ..arrays import FloatArray, Frame, unit_norm
 from ..devices import pick_device
 from ..errors import BitstreamError, InputError
 from ..files import atomic_target
@@ -151,13 +151,13 @@ class LatentVideo:
             return None
         # in float64, for the same embeddings on every machine, and finite ones whatever a file holds
         latents, weight, bias = (self._stored.semantic()[name].astype(np.float64) for name in SEMANTIC)
-        return _unit(latents @ weight + bias)
+        return unit_norm(latents @ weight + bias)
 
     @property
     def embedding(self) -> FloatArray | None:
         """(E,) float32, the unit-norm mean of the frames' embeddings; None without a teacher."""
         embeddings = self.embeddings
-        return None if embeddings is None else _unit(embeddings.mean(0))
+        return None if embeddings is None else unit_norm(embeddings.mean(0))
 
     def render(
         self,
@@ -205,7 +205,7 @@ class LatentVideo:
         """Like `render`, one frame (H, W, 3) at a time, so that memory does not grow with their number."""
         instants = _checked_times(times, self.num_frames)
         height, width = _checked_size(size or self.size)
-        where = pick_device(device)
+        chosen = pick_device(device)
         starts = np.array([group.first for group in self._stored.groups])
         owners = np.searchsorted(starts, instants, side="right") - 1
         lasts = np.append(starts[1:], self.num_frames) - 1
@@ -216,20 +216,20 @@ class LatentVideo:
                 continue
             index = int(owners[run[0]])
             if places[run[0]] % 2:
-                yield from self._join(index, instants[run] - lasts[index], (height, width), where)
+                yield from self._join(index, instants[run] - lasts[index], (height, width), chosen)
                 continue
             group = self._stored.groups[index]
             cuts = [cut - group.first for cut in self.cuts if 0 < cut - group.first < group.config.num_frames]
             drawing = follow if motion else draw
             inside = (instants[run] - group.first).astype(np.float32)
-            yield from drawing(self.model(where, index), inside, height, width, cuts)
+            yield from drawing(self.model(chosen, index), inside, height, width, cuts)
 
     def _join(
-        self, index: int, phases: npt.NDArray[Any], size: tuple[int, int], where: torch.device
+        self, index: int, phases: npt.NDArray[Any], size: tuple[int, int], chosen: torch.device
     ) -> Iterator[Frame]:
         """What lies between a group's last frame and the next one's first: phases from 0 to 1."""
         ends = ((index, self._stored.groups[index].config.num_frames - 1), (index + 1, 0))
-        before, after = (next(draw(self.model(where, k), np.array([frame], np.float32), *size)) for k, frame in ends)
+        before, after = (next(draw(self.model(chosen, k), np.array([frame], np.float32), *size)) for k, frame in ends)
         if self._stored.groups[index + 1].first in self.cuts:
             yield from (before if phase < 0.5 else after for phase in phases)
         else:
@@ -326,8 +326,3 @@ def _checked_size(size: tuple[int, int]) -> tuple[int, int]:
     if not (1 <= height <= _MAX_SIDE and 1 <= width <= _MAX_SIDE):
         raise InputError(f"size must be 1 to {_MAX_SIDE} pixels a side, not {height}x{width}")
     return height, width
-
-
-def _unit(vectors: npt.NDArray[Any]) -> FloatArray:
-    norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.asarray(vectors / np.maximum(norms, 1e-12), dtype=np.float32)

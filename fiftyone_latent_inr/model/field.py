@@ -93,24 +93,24 @@ class Field(nn.Module):
         """(B, N, 2) points -> (P, B, N, 2), where each plane is read."""
         c = self.config
         frames, count, _ = points.shape
-        where = points.expand(c.planes, frames, count, 2)
+        coords = points.expand(c.planes, frames, count, 2)
         if control is None:
-            return where
+            return coords
         control = control.view(frames, c.planes * 2, c.warp_rows, c.warp_cols)
         moved = bilinear(control, points[:, :, None]).view(frames, c.planes, 2, count)
-        return where + c.warp_scale * moved.permute(1, 0, 3, 2)
+        return coords + c.warp_scale * moved.permute(1, 0, 3, 2)
 
-    def _read(self, where: Tensor, grids: Sequence[Tensor] | None = None) -> Tensor:
+    def _read(self, coords: Tensor, grids: Sequence[Tensor] | None = None) -> Tensor:
         """(P, B, N, 2) points -> (B, samples, N): every level of every plane.
 
         The shared grids are read once at all frames' points. No frame ever has grids of its own in memory: mixing
         copies of a grid by a frame's coefficients is the same as weighting what was read from each.
         """
-        _, frames, count, _ = where.shape
+        _, frames, count, _ = coords.shape
         if self.config.frequencies:
-            encoded = fourier(where, self.config.frequencies)
+            encoded = fourier(coords, self.config.frequencies)
             return encoded.permute(1, 0, 3, 2).reshape(frames, -1, count)
-        read = [bilinear(grid, where).reshape(-1, frames, count) for grid in (self.grids if grids is None else grids)]
+        read = [bilinear(grid, coords).reshape(-1, frames, count) for grid in (self.grids if grids is None else grids)]
         return torch.cat(read).transpose(0, 1)
 
     def _spread_over_copies(self, weight: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Frames = npt.NDArray[np.uint8]
+from ..arrays import Frames
 
 # A camera's steady motion from one frame to the next: pixels of the clip, log of the zoom, degrees (deviations).
 _SHIFT, _ZOOM, _TURN = 1.5, 0.006, 0.25
@@ -148,8 +148,8 @@ def _camera(
 def _filmed(frames: Tensor, theta: Tensor, size: tuple[int, int], zoom: float) -> Tensor:
     """(N, 3, H, W) frames as a camera sees them; beyond the border they are mirrored."""
     finer = 2 if zoom > _DENSE else 1
-    where = F.affine_grid(theta, [len(frames), 3, finer * size[0], finer * size[1]], align_corners=False)
-    seen = F.grid_sample(frames, where, mode="bilinear", padding_mode="reflection", align_corners=False)
+    coords = F.affine_grid(theta, [len(frames), 3, finer * size[0], finer * size[1]], align_corners=False)
+    seen = F.grid_sample(frames, coords, mode="bilinear", padding_mode="reflection", align_corners=False)
     return F.avg_pool2d(seen, finer) if finer > 1 else seen
 
 

@@ -80,21 +80,21 @@ def pretrain(
         TeacherUnavailableError: the teacher's weights cannot be had.
     """
     held, train = hold_out(list_sources(sources), None if validation is None else list_sources(validation))
-    where = pick_device(device)
+    chosen = pick_device(device)
     start = time.monotonic()
-    with reporting(progress, start) as report, one_thread(where):
-        report(FitProgress("pretrain", 0, 1, message=f"pretraining on {describe_device(where)}"))
+    with reporting(progress, start) as report, one_thread(chosen):
+        report(FitProgress("pretrain", 0, 1, message=f"pretraining on {describe_device(chosen)}"))
         if isinstance(teacher, str):
             from ..semantics.teachers import load_teacher
 
-            teacher = load_teacher(teacher, device=where)
+            teacher = load_teacher(teacher, device=chosen)
         networks, notes = train_networks(
             TrainingData(named_reels(train), teacher, held, licences or {}),
             prior_config(preset, width, teacher),
             config or PretrainConfig(),
             folder=output_dir,
             resume=resume,
-            device=where,
+            device=chosen,
             seed=seed,
             report=report,
         )

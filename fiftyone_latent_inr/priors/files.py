@@ -45,46 +45,46 @@ def most_bytes(config: PriorConfig | None = None) -> int:
     return 4 * (config.num_parameters if config else MAX_PARAMETERS) + 8 + _MAX_HEADER_BYTES
 
 
-def parse_config(data: bytes, where: str | Path) -> tuple[PriorConfig, dict[str, Any]]:
+def parse_config(data: bytes, origin: str | Path) -> tuple[PriorConfig, dict[str, Any]]:
     """Configuration and notes of a prior from the content of its `config.json`.
 
     Args:
         data: the content, untrusted.
-        where: named in errors.
+        origin: named in errors.
 
     Raises:
         InputError: it is not a prior's, or one of another version.
     """
     if len(data) > MAX_CONFIG_BYTES:
-        raise InputError(f"{where}: far too large for a prior's configuration")
+        raise InputError(f"{origin}: far too large for a prior's configuration")
     try:
         content = json.loads(data.decode(), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}: not JSON: {_line(error)}") from None
+        raise InputError(f"{origin}: not JSON: {_line(error)}") from None
     if not isinstance(content, dict) or content.get("library") != LIBRARY or "prior" not in content:
-        raise InputError(f"{where}: not a Latent-INR prior's configuration")
+        raise InputError(f"{origin}: not a Latent-INR prior's configuration")
     if content.get("format") != FORMAT:
         found = content.get("format")
         older = isinstance(found, int) and found < FORMAT
         raise InputError(
-            f"{where}: its format is {str(found)[:20]!r}, not {FORMAT}: "
+            f"{origin}: its format is {str(found)[:20]!r}, not {FORMAT}: "
             + ("it is of an earlier version, pretrain it anew" if older else "update the package")
         )
     notes = content.get("notes", {})
     if not isinstance(notes, dict):
-        raise InputError(f"{where}: its notes are malformed")
+        raise InputError(f"{origin}: its notes are malformed")
     try:
         return PriorConfig.from_json(content["prior"]), notes
     except (InputError, OverflowError) as error:
-        raise InputError(f"{where}: {_line(error)}") from error
+        raise InputError(f"{origin}: {_line(error)}") from error
 
 
-def read_config(path: Path, where: str | Path | None = None) -> tuple[PriorConfig, dict[str, Any]]:
+def read_config(path: Path, origin: str | Path | None = None) -> tuple[PriorConfig, dict[str, Any]]:
     """`parse_config` of a file, of which no more is read than is allowed.
 
     Args:
         path: the file.
-        where: named in errors; None for the path.
+        origin: named in errors; None for the path.
 
     Raises:
         InputError: it cannot be read, or is not a prior's.
@@ -93,8 +93,8 @@ def read_config(path: Path, where: str | Path | None = None) -> tuple[PriorConfi
         with open(path, "rb") as file:
             data = file.read(MAX_CONFIG_BYTES + 1)
     except OSError as error:
-        raise InputError(f"{where or path}: cannot be read: {reason(error)}") from error
-    return parse_config(data, where or path)
+        raise InputError(f"{origin or path}: cannot be read: {reason(error)}") from error
+    return parse_config(data, origin or path)
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -115,38 +115,38 @@ def inside(folder: Path, name: str) -> Path:
     return path
 
 
-def missing(where: str, name: str, files: list[str]) -> str:
+def missing(origin: str, name: str, files: list[str]) -> str:
     """The message for a file that a prior lacks, among others that it has."""
     pickled = [one for one in files if one.endswith(_PICKLED)]
     if name == WEIGHTS and pickled:
-        return f"{where}: {WEIGHTS} is missing; pickled weights ({pickled[0][:80]!r}) can run code and are never read"
-    return f"{where}: no prior there: {name} is missing"
+        return f"{origin}: {WEIGHTS} is missing; pickled weights ({pickled[0][:80]!r}) can run code and are never read"
+    return f"{origin}: no prior there: {name} is missing"
 
 
-def read_networks(path: Path, config: PriorConfig, where: str | Path | None = None) -> PriorNetworks:
+def read_networks(path: Path, config: PriorConfig, origin: str | Path | None = None) -> PriorNetworks:
     """Networks with the weights of a file, in 32 bits, on the CPU.
 
     Args:
         path: the file.
         config: configuration of the networks that the file must hold.
-        where: named in errors; None for the path.
+        origin: named in errors; None for the path.
 
     Raises:
         InputError: the file is damaged, or does not hold exactly the tensors of this configuration, all finite.
     """
-    networks, where = new_networks(config), where or path
+    networks, origin = new_networks(config), origin or path
     state = networks.state_dict()
-    check_header(path, {name: tuple(tensor.shape) for name, tensor in state.items()}, where)
+    check_header(path, {name: tuple(tensor.shape) for name, tensor in state.items()}, origin)
     try:
         with safe_open(path, framework="pt") as file:
             loaded = {name: file.get_tensor(name).to(torch.float32) for name in state}
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
-        raise InputError(f"{where}: damaged: {_line(error)}") from error
+        raise InputError(f"{origin}: damaged: {_line(error)}") from error
     for name, tensor in loaded.items():
         if tensor.shape != state[name].shape:
-            raise InputError(f"{where}: damaged: {name} is not what the file's header says")
+            raise InputError(f"{origin}: damaged: {name} is not what the file's header says")
         if not bool(tensor.isfinite().all()):
-            raise InputError(f"{where}: {name} holds numbers that are not finite")
+            raise InputError(f"{origin}: {name} holds numbers that are not finite")
     networks.load_state_dict(loaded)
     return networks
 
@@ -157,7 +157,7 @@ def new_networks(config: PriorConfig) -> PriorNetworks:
         return PriorNetworks(config)
 
 
-def check_header(path: Path, shapes: Mapping[str, tuple[int, ...]], where: str | Path) -> None:
+def check_header(path: Path, shapes: Mapping[str, tuple[int, ...]], origin: str | Path) -> None:
     """Checks that a safetensors file holds exactly these tensors, of floats, by its header alone.
 
     Raises:
@@ -171,26 +171,26 @@ def check_header(path: Path, shapes: Mapping[str, tuple[int, ...]], where: str |
                 raise ValueError("not a safetensors file")
             header = json.loads(file.read(length).decode(), object_pairs_hook=_once)
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{where}: damaged: {_line(error)}") from error
+        raise InputError(f"{origin}: damaged: {_line(error)}") from error
     if not isinstance(header, dict):
-        raise InputError(f"{where}: damaged: its header is malformed")
+        raise InputError(f"{origin}: damaged: its header is malformed")
     header.pop("__metadata__", None)
     strange, lacking = sorted(set(header) - set(shapes)), sorted(set(shapes) - set(header))
     if strange:
-        raise InputError(f"{where}: holds {strange[0][:80]!r}, which its configuration knows nothing of")
+        raise InputError(f"{origin}: holds {strange[0][:80]!r}, which its configuration knows nothing of")
     if lacking:
-        raise InputError(f"{where}: lacks {lacking[0]!r}")
+        raise InputError(f"{origin}: lacks {lacking[0]!r}")
     total = 8 + length
     for name, shape in shapes.items():
         entry = header[name]
         dtype, stored = (entry.get("dtype"), entry.get("shape")) if isinstance(entry, dict) else (None, None)
         if not isinstance(dtype, str) or dtype not in _BYTES:
-            raise InputError(f"{where}: {name} must be of {', '.join(_BYTES)}, not {str(dtype)[:20]!r}")
+            raise InputError(f"{origin}: {name} must be of {', '.join(_BYTES)}, not {str(dtype)[:20]!r}")
         if stored != list(shape):
-            raise InputError(f"{where}: {name} must be {list(shape)}, not {str(stored)[:80]}")
+            raise InputError(f"{origin}: {name} must be {list(shape)}, not {str(stored)[:80]}")
         total += _BYTES[dtype] * math.prod(shape)
     if total != size:
-        raise InputError(f"{where}: damaged: {size:,} bytes where its header asks for {total:,}")
+        raise InputError(f"{origin}: damaged: {size:,} bytes where its header asks for {total:,}")
 
 
 def write_prior(folder: Path, config: PriorConfig, notes: Mapping[str, Any], networks: PriorNetworks) -> None:

@@ -109,6 +109,47 @@ class PriorConfig:
                 f"prior: {self.num_parameters:,} parameters are more than the {MAX_PARAMETERS:,} that are allowed"
             )
 
+    def check_teacher(self, teacher_id: str | None, name: str) -> None:
+        """Checks that a fit aligned to this teacher can start from this prior.
+
+        One that was pretrained without a teacher draws, and leaves the alignment to the fit: it suits all.
+
+        Args:
+            teacher_id: `Teacher.id`, or None for a fit without a teacher.
+            name: name of the prior, for the message.
+
+        Raises:
+            InputError: the prior's teacher is another one; the message names both.
+        """
+        if teacher_id is None or self.teacher is None or teacher_id == self.teacher_id:
+            return
+        raise InputError(
+            f"prior {name} was pretrained with teacher {self.teacher_id}, the fit has {teacher_id}: give "
+            f"teacher={self.teacher!r}, or another prior"
+        )
+
+    def check_architecture(self, architecture: Architecture, name: str) -> None:
+        """Checks that a fit of this architecture can start from this prior. `semantic_dim` is the prior's anyway.
+
+        Raises:
+            InputError: it cannot; the message names each setting that differs, the prior's value first.
+        """
+        own = self.architecture
+        settings = [field.name for field in fields(own) if field.name not in ("levels", "semantic_dim")]
+        pairs = [(one, getattr(own, one), getattr(architecture, one)) for one in settings]
+        if len(own.levels) != len(architecture.levels):
+            pairs.append(("levels", len(own.levels), len(architecture.levels)))
+        else:
+            for k, (mine, other) in enumerate(zip(own.levels, architecture.levels, strict=True)):
+                settings = [field.name for field in fields(mine)]
+                pairs += [(f"{one} of level {k + 1}", getattr(mine, one), getattr(other, one)) for one in settings]
+        differ = [f"{one} {ours} against {theirs}" for one, ours, theirs in pairs if ours != theirs]
+        if differ:
+            raise InputError(
+                f"prior {name} is for another architecture than the fit's: {', '.join(differ)}; give "
+                f"preset={self.preset!r}, or another prior"
+            )
+
     @property
     def num_parameters(self) -> int:
         """All numbers of `PriorNetworks`, counted without making any."""
@@ -193,10 +234,10 @@ class PriorNetworks(nn.Module):
         modes = modes[: max(1, shape.latent_dim * 7 // (16 * shape.planes))]  # seven eighths of the latents
         parts = [(part, mode) for part in range(2 * shape.planes) for mode in modes]
         for (part, mode), k in zip(parts, free):  # noqa: B905
-            where = slice(part * len(mode), (part + 1) * len(mode))
+            places = slice(part * len(mode), (part + 1) * len(mode))
             encoder.linear.weight[k].zero_()
-            encoder.linear.weight[k, where] = _GAIN * mode
-            heads["warp"][k, where] = mode / _GAIN
+            encoder.linear.weight[k, places] = _GAIN * mode
+            heads["warp"][k, places] = mode / _GAIN
 
     def _begin_with_colours(self, shape: ModelConfig) -> None:
         """Makes grids begin as colours of what their level sees, and the field treat all planes and levels alike.

@@ -52,8 +52,8 @@ def moved(pictures: Tensor, control: Tensor) -> Tensor:
     """(N, C, H, W) read where each pixel is displaced to, by (N, 2, rows, cols) control points as of `motion_to`."""
     height, width = pictures.shape[-2:]
     displaced = F.interpolate(control, (height, width), mode="bilinear", align_corners=True).permute(0, 2, 3, 1)
-    where = _pixel_centres(height, width, pictures) + displaced
-    return F.grid_sample(pictures, where, padding_mode="border", align_corners=False)
+    coords = _pixel_centres(height, width, pictures) + displaced
+    return F.grid_sample(pictures, coords, padding_mode="border", align_corners=False)
 
 
 def _pixel_centres(height: int, width: int, like: Tensor) -> Tensor:

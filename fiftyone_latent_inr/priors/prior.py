@@ -110,44 +110,12 @@ class Prior(nn.Module, PyTorchModelHubMixin, library_name=hub.LIBRARY, license=L
         return self.networks.embed_frames(frames, batch_size)
 
     def check_teacher(self, teacher_id: str | None) -> None:
-        """Checks that a fit aligned to this teacher can start from this prior.
-
-        One that was pretrained without a teacher draws, and leaves the alignment to the fit: it suits all.
-
-        Args:
-            teacher_id: `Teacher.id`, or None for a fit without a teacher.
-
-        Raises:
-            InputError: the prior's teacher is another one; the message names both.
-        """
-        if teacher_id is None or self.config.teacher is None or teacher_id == self.config.teacher_id:
-            return
-        raise InputError(
-            f"prior {self.name} was pretrained with teacher {self.config.teacher_id}, the fit has {teacher_id}: give "
-            f"teacher={self.config.teacher!r}, or another prior"
-        )
+        """See `PriorConfig.check_teacher`."""
+        self.config.check_teacher(teacher_id, self.name)
 
     def check_architecture(self, architecture: Architecture) -> None:
-        """Checks that a fit of this architecture can start from this prior. `semantic_dim` is the prior's anyway.
-
-        Raises:
-            InputError: it cannot; the message names each setting that differs, the prior's value first.
-        """
-        own = self.config.architecture
-        names = [field.name for field in fields(own) if field.name not in ("levels", "semantic_dim")]
-        pairs = [(name, getattr(own, name), getattr(architecture, name)) for name in names]
-        if len(own.levels) != len(architecture.levels):
-            pairs.append(("levels", len(own.levels), len(architecture.levels)))
-        else:
-            for k, (one, other) in enumerate(zip(own.levels, architecture.levels, strict=True)):
-                settings = [field.name for field in fields(one)]
-                pairs += [(f"{name} of level {k + 1}", getattr(one, name), getattr(other, name)) for name in settings]
-        differ = [f"{name} {ours} against {theirs}" for name, ours, theirs in pairs if ours != theirs]
-        if differ:
-            raise InputError(
-                f"prior {self.name} is for another architecture than the fit's: {', '.join(differ)}; give "
-                f"preset={self.config.preset!r}, or another prior"
-            )
+        """See `PriorConfig.check_architecture`."""
+        self.config.check_architecture(architecture, self.name)
 
     def round_weights(self) -> None:
         """Rounds the weights to 16 bits, which halves the files. Then what is measured is what is stored."""

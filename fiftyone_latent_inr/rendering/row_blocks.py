@@ -146,16 +146,16 @@ def _between_nodes(nodes: int, pixels: int) -> Tensor:
     return linear_weights((torch.arange(pixels, dtype=torch.float64) + 0.5) * ((nodes - 1) / pixels), nodes)
 
 
-def linear_weights(where: Tensor, nodes: int) -> Tensor:
+def linear_weights(coords: Tensor, nodes: int) -> Tensor:
     """(N, nodes) weights of linear interpolation at N places, 0 to nodes - 1, between nodes at whole numbers."""
-    return (1 - (where[:, None] - torch.arange(nodes)).abs()).clamp_(min=0).float()
+    return (1 - (coords[:, None] - torch.arange(nodes)).abs()).clamp_(min=0).float()
 
 
-def _colours(networks: FrameNetworks, where: Tensor) -> Tensor:
+def _colours(networks: FrameNetworks, coords: Tensor) -> Tensor:
     """Colours (B, 3, h W) of B frames at places (B, P, h, W, 2)."""
-    frames, planes, height, width, _ = where.shape
-    per_frame = where.reshape(-1, height, width, 2)
-    per_plane = where.transpose(0, 1).reshape(planes, -1, width, 2)  # a shared grid is read once for all frames
+    frames, planes, height, width, _ = coords.shape
+    per_frame = coords.reshape(-1, height, width, 2)
+    per_plane = coords.transpose(0, 1).reshape(planes, -1, width, 2)  # a shared grid is read once for all frames
     features = []
     for grid in networks.grids:
         if grid.dim() == 4:

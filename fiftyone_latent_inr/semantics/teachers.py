@@ -27,7 +27,7 @@ from ..devices import pick_device
 from ..errors import InputError
 from .teacher_files import SMALL, Source, fetch, find_source, offline_if_unreachable, unavailable
 
-__all__ = ["DEFAULT_TEACHER", "SMALL", "Teacher", "as_teacher", "load_teacher"]
+__all__ = ["DEFAULT_TEACHER", "SMALL", "Teacher", "load_teacher"]
 
 # For search on ordinary hardware: 151 M parameters, 605 MB, 49 patches a frame, so that a CPU embeds a clip
 # in seconds; the architecture of Latent-INR's published retrieval figures; public weights (MIT) trained on two
@@ -163,26 +163,12 @@ def load_teacher(name_or_dir: str | os.PathLike[str], *, device: str | torch.dev
         (1, 64)
     """
     source = find_source(name_or_dir if isinstance(name_or_dir, str) else Path(name_or_dir))
-    where = pick_device(device)
+    chosen = pick_device(device)
     if source.pretrained is None:
-        return _load(source, where)
+        return _load(source, chosen)
     with offline_if_unreachable():
         fetch(source)
-        return _load(source, where)
-
-
-def as_teacher(teacher: Teacher | str | os.PathLike[str] | None, device: str | torch.device | None) -> Teacher | None:
-    """The teacher that is meant by an argument: a loaded one as it is, one by its name loaded, None for none.
-
-    Args:
-        teacher: a loaded teacher, or what `load_teacher` takes, or None.
-        device: device to load it on; see `load_teacher`.
-
-    Raises:
-        InputError: see `load_teacher`.
-        TeacherUnavailableError: see `load_teacher`.
-    """
-    return load_teacher(teacher, device=device) if isinstance(teacher, str | os.PathLike) else teacher
+        return _load(source, chosen)
 
 
 def _load(source: Source, device: torch.device) -> Teacher:

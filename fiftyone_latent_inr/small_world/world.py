@@ -1,5 +1,4 @@
-"""What there is in the small world: one or two plain shapes of a named colour, still or moving left, right, up or
-down, on a plain background of a named colour.
+"""What there is in the small world: one or two shapes of a named colour, still or moving, on a coloured background.
 
 The demo, the tests and a user's first tries take their clips from here, and the small teacher
 (`training/small_teacher/train.py`) learns this world and no other.

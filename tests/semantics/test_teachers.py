@@ -16,7 +16,7 @@ from benchmarks.shared import foreign_shapes
 from fiftyone_latent_inr.errors import InputError, TeacherUnavailableError
 from fiftyone_latent_inr.resources import hub_models_dir
 from fiftyone_latent_inr.semantics.scores import pool, recall_at_k
-from fiftyone_latent_inr.semantics.teachers import DEFAULT_TEACHER, as_teacher, load_teacher
+from fiftyone_latent_inr.semantics.teachers import DEFAULT_TEACHER, load_teacher
 from fiftyone_latent_inr.small_world.clips import captions
 from fiftyone_latent_inr.small_world.drawing import render
 from fiftyone_latent_inr.small_world.world import SHAPES, combinations, random_spec, random_specs
@@ -32,12 +32,6 @@ def small():
 @pytest.fixture
 def copied(tmp_path):
     return shutil.copytree(SMALL_DIR, tmp_path / "a teacher é")
-
-
-def test_a_teacher_may_be_given_loaded_by_name_or_not_at_all(small):
-    assert as_teacher(None, "cpu") is None and as_teacher(small, "cpu") is small
-    assert as_teacher("small", "cpu").id == small.id
-    assert as_teacher(SMALL_DIR, "cpu").name == str(SMALL_DIR)
 
 
 def test_embeddings_have_unit_norm_and_are_deterministic(small):

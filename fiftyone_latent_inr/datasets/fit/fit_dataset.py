@@ -10,9 +10,9 @@ from typing import Any
 
 from fiftyone.core.collections import SampleCollection
 
+from ...encoding.choose_prior import NO_PRIOR
 from ...errors import InputError
 from ...files import writable_folder
-from ...resources import NO_PRIOR
 from .. import runs
 from ..fields import FIT_NAME, FieldNames, check_fields
 from ..file_names import default_folder

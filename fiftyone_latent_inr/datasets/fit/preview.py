@@ -10,9 +10,9 @@ import fiftyone as fo
 from fiftyone import ViewField as F
 from fiftyone.core.collections import SampleCollection
 
+from ...encoding.choose_prior import NO_PRIOR
 from ...errors import InputError
 from ...priors.find import bundled_priors
-from ...resources import NO_PRIOR
 from .. import runs
 from ..fields import FieldNames, check_fields
 from ..file_names import settings_suffix

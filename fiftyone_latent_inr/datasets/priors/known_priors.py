@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from ...errors import InputError, PriorUnavailableError
 from ...files import atomic_target, writable_folder
@@ -17,7 +17,7 @@ from ...priors.files import CONFIG, WEIGHTS
 from ...priors.find import bundled_priors, find_prior
 from ...priors.hub import HubAccess
 from ...priors.networks import PriorConfig
-from ...priors.prior import Prior, load_prior
+from ...priors.prior import load_prior
 from ...semantics.teacher_files import find_source
 from ..file_names import default_folder
 from ..progress import Reporter
@@ -81,12 +81,10 @@ def check_prior(prior: str, architecture: Architecture, teacher: str | None) -> 
         found = find_prior(prior, HubAccess(local_files_only=True))
     except PriorUnavailableError:
         return  # on the Hub: fetched, and checked again, when the fit runs
-    # The rules are those of `Prior`, and need no weights: its name and configuration are all that they look at
-    unloaded = cast(Prior, found)
-    Prior.check_architecture(unloaded, architecture)
+    found.config.check_architecture(architecture, found.name)
     name = teacher_name(teacher)
     if name is not None and found.config.teacher not in (None, name):  # to find out an id may take seconds
-        Prior.check_teacher(unloaded, find_source(name).id)
+        found.config.check_teacher(find_source(name).id, found.name)
 
 
 def in_words(config: PriorConfig) -> str:
