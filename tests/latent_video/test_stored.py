@@ -15,7 +15,7 @@ from fiftyone_latent_inr.latent_video import stored
 from fiftyone_latent_inr.latent_video.sections import decode_group, encode_group, group_specs
 from fiftyone_latent_inr.latent_video.stored import Stored, to_model
 from fiftyone_latent_inr.latent_video.video import LatentVideo, from_bytes
-from fiftyone_latent_inr.latent_video.write import header
+from fiftyone_latent_inr.latent_video.write import header, to_bytes
 from fiftyone_latent_inr.model import Architecture, LatentINR, Level
 from fiftyone_latent_inr.model.tensors import TensorSpec, is_shared, model_views, tensor_specs
 
@@ -230,7 +230,7 @@ def test_only_so_much_is_kept(room: float, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_embeddings_stay_whatever_else_goes(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = linr.latent_video.to_bytes([networks(seed=k) for k in range(3)], fps=25.0, preset="fast")
+    data = to_bytes([networks(seed=k) for k in range(3)], fps=25.0, preset="fast")
     monkeypatch.setattr(stored, "_KEPT", 0)
     source = CountingSource(data)
     video = Stored(source)

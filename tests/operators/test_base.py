@@ -17,9 +17,9 @@ LABEL = re.compile(r"video \d+/\d+ · \d+\.\d dB · (\d+ s|\d+ min) left")
 @pytest.fixture
 def quick_presets(monkeypatch, tiny):
     """A preset of about a second a video, for runs through the form, which names presets only."""
-    from fiftyone_latent_inr.fitting import config
+    from fiftyone_latent_inr.fitting import presets
 
-    monkeypatch.setitem(config.PRESETS, "fast", replace(tiny, steps=1500))
+    monkeypatch.setitem(presets.PRESETS, "fast", replace(tiny, steps=1500))
 
 
 def test_live_run_yields_progress_and_reloads(dataset, quick_presets):
