@@ -1,4 +1,4 @@
-"""The container of a `.linr` file: a preamble, a JSON header, an index of sections and the sections.
+"""The container of a `.linr` file: a preamble, a JSON header, an index with checksums, and the sections.
 
     offset  bytes
     0       4      magic "LINR"

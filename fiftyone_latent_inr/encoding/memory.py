@@ -1,4 +1,4 @@
-"""How many groups of frames a card holds at once, and what is done where it holds fewer."""
+"""How many groups of frames a card holds; out of memory, fewer of them, then fewer pixels a step."""
 
 from __future__ import annotations
 

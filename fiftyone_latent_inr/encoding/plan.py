@@ -1,4 +1,4 @@
-"""Groups of frames: where a long video is cut, by its content, and which earlier group each may start from.
+"""Groups of frames: where a long video is split, by its content, and which earlier group is the parent of each.
 
     frame by frame:  fingerprint --> a scene that was not seen in this group? enough change for one group? --> a span
     span by span:    fingerprints of earlier spans --> the most similar one, if it is similar enough --> its parent
@@ -110,7 +110,7 @@ class GroupPlanner:
         >>> for level in range(20):
         ...     planner.add(np.full((8, 8, 3), level, np.uint8))
         >>> [span.count for span in planner.finish().spans]
-        [16, 4]
+        [15, 5]
     """
 
     def __init__(self, usual: int, most: int | None = None, similar: float | None = 26.0, max_depth: int = 2) -> None:

@@ -1,4 +1,4 @@
-"""A first look at a video: where it is cut into groups of frames, and what the teacher sees in them."""
+"""A first look at a video: its plan of groups of frames, and what the teacher sees in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a prior comes from: its bundled name, a directory, or a repository of the Hub; found and checked here.
+"""Where a prior comes from: its bundled name, a directory, or a repository of the Hub; found and fetched here.
 
 name --bundled or directory--> files
 name --Hub: ask, config.json, its size?, model.safetensors--> files in the cache

@@ -50,8 +50,8 @@ class Prior(nn.Module, PyTorchModelHubMixin, library_name=hub.LIBRARY, license=L
         revision: the commit that it was loaded from, or None.
 
     Example:
-        >>> prior = load_prior("my-prior")
-        >>> prior.check_teacher(teacher.id)
+        >>> prior = load_prior("my-prior")  # doctest: +SKIP
+        >>> prior.check_teacher(teacher.id)  # doctest: +SKIP
     """
 
     config: PriorConfig

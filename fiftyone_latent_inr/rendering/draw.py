@@ -1,4 +1,4 @@
-"""Whole frames of a model: at its own size, larger, smaller, and at instants in between."""
+"""Whole frames of a model: at its own size, larger (with back-projection), smaller, and at instants in between."""
 
 from __future__ import annotations
 

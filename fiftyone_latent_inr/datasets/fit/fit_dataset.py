@@ -81,10 +81,10 @@ def fit_dataset(
     loses at most the group in hand.
 
     Example:
-        >>> import fiftyone as fo, fiftyone_latent_inr as linr
-        >>> dataset = fo.Dataset.from_videos_dir("clips", name="clips", persistent=True)
-        >>> print(linr.fit_dataset(dataset, preset="fast", teacher="small"))
-        >>> dataset.sort_by_similarity("a red circle", k=5)
+        >>> import fiftyone as fo, fiftyone_latent_inr as linr  # doctest: +SKIP
+        >>> dataset = fo.Dataset.from_videos_dir("clips", name="clips", persistent=True)  # doctest: +SKIP
+        >>> print(linr.fit_dataset(dataset, preset="fast", teacher="small"))  # doctest: +SKIP
+        >>> dataset.sort_by_similarity("a red circle", k=5)  # doctest: +SKIP
 
     Args:
         samples: a dataset or any view of videos.

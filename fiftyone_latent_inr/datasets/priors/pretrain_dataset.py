@@ -56,8 +56,8 @@ def pretrain_dataset(
     and settings is not done twice. A video that cannot be read is left out.
 
     Example:
-        >>> prior = linr.pretrain(dataset, preset="fast", teacher="small")
-        >>> linr.fit_dataset(dataset, preset="fast", teacher="small", prior=prior)
+        >>> prior = linr.pretrain(dataset, preset="fast", teacher="small")  # doctest: +SKIP
+        >>> linr.fit_dataset(dataset, preset="fast", teacher="small", prior=prior)  # doctest: +SKIP
 
     Args:
         samples: a dataset or any view of videos.
