@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import threading
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -95,6 +96,18 @@ def test_the_wheel_carries_everything(checkout: Path, wheel: Path) -> None:
     wanted |= {"fiftyone_latent_inr/fiftyone.yml"}
     assert not wanted - names
     assert not {name for name in names if name.split("/")[0] in ("operators", "hub_models", "tests", "benchmarks")}
+
+
+def test_the_source_distribution_is_enough_to_build_from(checkout: Path, tmp_path: Path) -> None:
+    code = f"from setuptools import build_meta; build_meta.build_sdist({str(tmp_path)!r})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=checkout, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    folders = (checkout / folder for folder in ("fiftyone_latent_inr", "operators", "hub_models"))
+    wanted = {str(path.relative_to(checkout)) for folder in folders for path in folder.rglob("*") if path.is_file()}
+    wanted |= {"fiftyone.yml", "pyproject.toml", "setup.py", "README.md", "LICENSE"}
+    assert not {name for name in wanted - names if "__pycache__" not in name}
 
 
 def test_a_pip_install_finds_its_files(installed: Path, tmp_path: Path) -> None:
