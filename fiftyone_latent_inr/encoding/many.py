@@ -268,13 +268,13 @@ class _Run:
 
     def _fit(self, batch: list[_Ready]) -> None:
         """Fits groups together, or as many of them as the memory allows."""
+        fitted: list[Fitted] = []
         try:
             fitted = fit_in_memory(partial(self._fitted, batch), [one.task for one in batch], self.config)
         except InputError as refusal:
             self._fail(batch[0].place, refusal)
-            return
         if len(fitted) < len(batch):
-            self.together = len(fitted)
+            self.together = max(len(fitted), 1)
         for one, result in zip(batch, fitted, strict=False):
             self._ready.remove(one)
             self._submit("keep", one.place, one.video.keep, one.index, result)
