@@ -18,6 +18,7 @@ class BuildWithManifest(build_py):
     """Copies the plugin manifest beside the package's modules; editable installs find it in place."""
 
     def run(self) -> None:
+        """Builds the package, then copies."""
         super().run()
         if not self.editable_mode:
             target = Path(self.build_lib) / PACKAGE / MANIFEST

@@ -33,7 +33,7 @@ _NAMES = {
 }
 _PUBLIC = {name: module for module, names in _NAMES.items() for name in names}
 
-__all__ = ["__version__", *_PUBLIC]
+__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604 - they are strings
 
 if TYPE_CHECKING:  # the same for type checkers, which run nothing
     from .datasets.drawings.draw_dataset import interpolate as interpolate

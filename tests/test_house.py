@@ -86,7 +86,7 @@ def targets(name: str, path: Path) -> Iterator[tuple[str, bool]]:
 
 def room(name: str) -> str:
     """The package, or the module in the root, that a module is in."""
-    return name.split(".")[0]
+    return name.partition(".")[0]
 
 
 def test_every_package_has_its_floor() -> None:

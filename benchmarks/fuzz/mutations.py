@@ -40,8 +40,11 @@ def networks(seed: int, frames: int = 5, teacher: bool = True) -> LatentINR:
 
 
 def corpus() -> list[bytes]:
-    """Sound files: with a teacher and without, coarse and fine, of one group of frames and of three, of nothing, of
-    groups that are each other's parents, and of version 2."""
+    """Sound files.
+
+    With a teacher and without, coarse and fine, of one group of frames and of three, of nothing, of groups that are
+    each other's parents, and of version 2.
+    """
     common: dict[str, Any] = {"fps": 25.0, "preset": "fast", "metadata": {"note": "ü", "list": [1, {"a": None}]}}
     empty = networks(3)
     with torch.no_grad():
@@ -156,6 +159,7 @@ class Parts:
 
     @classmethod
     def of(cls, data: bytes) -> Parts:
+        """The parts of a file's bytes."""
         source = codec.MemorySource(data)
         document, entries = codec.parse(source)
         sections = [codec.Section(e.kind, e.count, e.model, codec.read_section(source, e), e.parent) for e in entries]

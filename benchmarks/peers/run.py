@@ -145,6 +145,7 @@ def make_row(names: Row, frames: Video, found: Found, wall: float, units: int, u
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """What the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hnerv", type=Path, help="a checkout of HNeRV")
     parser.add_argument("--siedd", type=Path, help="a checkout of SIEDD")
@@ -227,12 +228,13 @@ def measure(arguments: argparse.Namespace, rows: list[Row]) -> None:
     size = f"{frames.shape[2]}x{frames.shape[1]}x{len(frames)}"
     for parameters in [100_000] if arguments.smoke else arguments.parameters:
         for name, (run, unit, full, trial) in chosen(arguments, frames, device).items():
-            for budget, units in lengths(arguments, name, full):
+            for budget, known in lengths(arguments, name, full):
                 label = f"ours {arguments.preset}" if name == "ours" else PEERS[name].name
                 names = {"method": label, "asked": in_words(parameters), "budget": budget}
                 names |= {"frames": size, "device": where}
                 print(f"\n{label}, {in_words(parameters)}, {budget}", flush=True)
                 try:
+                    units = known
                     if units is None:
                         pace = run(trial, parameters)[0].seconds_per_unit
                         units = units_for(float(budget.removesuffix(" s")), pace, trial)

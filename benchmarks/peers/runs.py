@@ -162,7 +162,9 @@ class Runner:
 
     def _missing(self, names: Sequence[str], env: Mapping[str, str]) -> dict[str, str]:
         """Those of the modules that do not load, with the reason."""
-        done = subprocess.run([self.python, "-c", _TRY, *names], env=dict(env), capture_output=True, text=True)
+        done = subprocess.run(
+            [self.python, "-c", _TRY, *names], env=dict(env), capture_output=True, text=True, check=False
+        )
         if done.returncode:
             raise PeerError(f"{self.python} does not run: {done.stderr.strip()[-300:]}")
         missing: dict[str, str] = json.loads(done.stdout.splitlines()[-1])

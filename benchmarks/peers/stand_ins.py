@@ -91,6 +91,7 @@ if os.environ.get("LATENT_INR_ON_CPU"):
     if not hasattr(itertools, "batched"):  # before Python 3.12, which SIEDD is for
 
         def batched(items: Any, size: int) -> Any:
+            """`itertools.batched`."""
             rest = iter(items)
             while batch := tuple(itertools.islice(rest, size)):
                 yield batch

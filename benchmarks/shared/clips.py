@@ -41,6 +41,7 @@ class Clip:
 
     @property
     def name(self) -> str:
+        """The file's name without its ending."""
         return self.path.stem
 
     def read(self, num: int) -> Video:

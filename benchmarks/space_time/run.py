@@ -123,7 +123,6 @@ def pending(
     record: Row, clips: Sequence[Clip], tasks: Sequence[Task], presets: Sequence[str], options: Options, again: bool
 ) -> Iterator[tuple[str, Job]]:
     """What is not measured yet: the list of the record that its rows go to, the function and its arguments."""
-
     trivial, ours = code_digest(*TRIVIAL_CODE), {preset: our_digest(preset) for preset in presets}
 
     def is_new(kind: str, digest: str, **names: str) -> bool:
@@ -225,6 +224,7 @@ def check_anchors(folder: Path) -> Row:
 
 
 def parse() -> argparse.Namespace:
+    """What the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=Path, default=CLIPS, help="directory of full-length clips")
     parser.add_argument("--only", default="", help="measure only clips whose name contains this")

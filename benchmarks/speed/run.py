@@ -60,6 +60,7 @@ Job = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """What the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", help="cpu or cuda (default: the GPU where there is one)")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="measure these parts")
@@ -120,7 +121,7 @@ def _threads(arguments: argparse.Namespace, device: str) -> list[int]:
 
 
 def _decode(arguments: argparse.Namespace, device: str, name: str, bunny: Path) -> Iterator[Job]:
-    batches = decode.BATCHES[device.split(":")[0]]
+    batches = decode.BATCHES[device.partition(":")[0]]
     for preset in arguments.preset or ("balanced",):
         for threads in _threads(arguments, device):
             for size in decode.SIZES:

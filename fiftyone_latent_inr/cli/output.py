@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from typing import Any
@@ -40,8 +41,10 @@ def report(facts: dict[str, Any], as_json: bool) -> None:
         return
     for name, value in facts.items():
         if isinstance(value, dict):
-            value = ", ".join(f"{key}={_short(item)}" for key, item in value.items())
-        print(f"{name:>15}  {'-' if value is None else _short(value)}")
+            text = ", ".join(f"{key}={_short(item)}" for key, item in value.items())
+        else:
+            text = "-" if value is None else _short(value)
+        print(f"{name:>15}  {text}")
 
 
 def _short(value: Any) -> str:
@@ -56,6 +59,6 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if hasattr(value, "item") and not isinstance(value, (str, bytes)):
         return _plain(value.item() if getattr(value, "ndim", 0) == 0 else value.tolist())
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -248,7 +248,7 @@ class Plane:
             scale, last = pairs[:, :, None, None], last[:, None, None]
         total: IntArray | None = None
         for k, one in enumerate(self.sums(step, part, chosen if sparse else None)):
-            one *= scale[..., k]
+            np.multiply(one, scale[..., k], out=one)
             if total is None:
                 total = one
             else:

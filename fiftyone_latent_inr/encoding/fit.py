@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ..semantics.teachers import Teacher
 
 
-def fit(
+def fit(  # noqa: PLR0913
     source: Source,
     *,
     preset: str = "balanced",
@@ -99,7 +99,7 @@ def fit(
     return _fit(footage, request, checkpoint, progress, began)[0]
 
 
-def fit_rates(
+def fit_rates(  # noqa: PLR0913
     source: Source,
     *,
     qualities: Sequence[float],
@@ -119,10 +119,7 @@ def fit_rates(
     """Fits a video once and stores it at several qualities: only the last part of the fit is done for each.
 
     A video of several groups of frames is fitted anew for each, since groups start from what is stored of others.
-
-    Args:
-        qualities: as `quality` of `fit`, at least one.
-        source: as in `fit`, like all others.
+    Of `qualities`, each as `quality` of `fit`, there must be at least one; all other arguments are as in `fit`.
 
     Returns:
         The fitted videos, in the order of the qualities; each is what `fit` gives at that quality.

@@ -44,7 +44,7 @@ _SWITCH = 2e-4
 _MOST_HELD, _MOST_BYTES = 6 << 30, 2 << 30
 
 
-def fit_many(
+def fit_many(  # noqa: PLR0913
     sources: Sequence[Source],
     *,
     preset: str = "balanced",

@@ -1,7 +1,7 @@
-"""Motion between frames, and pictures in between: those around an instant, moved to it and mixed.
+r"""Motion between frames, and pictures in between: those around an instant, moved to it and mixed.
 
 frame k-1   frame k --- instant --- frame k+1   frame k+2
-      \\________\\___________|___________/__________/
+      \________\___________|___________/__________/
          motion in each gap gives velocity and, by how it changes, acceleration
 """
 

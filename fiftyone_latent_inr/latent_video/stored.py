@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -109,18 +109,19 @@ class Stored:
         self.num_frames = sum(group.config.num_frames for group in self.groups)
         if (self._semantic is None) != (self.groups[0].config.semantic_dim == 0):
             raise BitstreamError("its sections do not fit its configuration: the semantic one is missing or extra")
-        works = [group_work(config) for config in configs]
-        for entry in entries:
-            # the padding of version 2, which counted all sections together, may lie in another section
-            size = entry.size if entry.version > 2 else source.size
-            if entry.kind == codec.GROUP:
-                work = works[entry.model]
-            else:
-                work = semantic_work(self.groups[0].config, self.num_frames)
-            if work > work_allowed(size):
-                raise BitstreamError("it declares more numbers than a section of its size may hold")
+        self._check_work(entries, [group_work(config) for config in configs])
         self._lock = threading.RLock()
         self._kept: OrderedDict[int, dict[str, FloatArray]] = OrderedDict()
+
+    def _check_work(self, entries: Sequence[codec.Entry], works: Sequence[int]) -> None:
+        """Refuses sections that declare more numbers than their size may hold."""
+        semantic = semantic_work(self.groups[0].config, self.num_frames)
+        for entry in entries:
+            # the padding of version 2, which counted all sections together, may lie in another section
+            size = entry.size if entry.version > 2 else self.source.size
+            work = works[entry.model] if entry.kind == codec.GROUP else semantic
+            if work > work_allowed(size):
+                raise BitstreamError("it declares more numbers than a section of its size may hold")
 
     def semantic(self) -> dict[str, FloatArray]:
         """The semantic latents (T, S) and the head, by name; empty without a teacher."""

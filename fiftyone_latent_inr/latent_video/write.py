@@ -78,11 +78,10 @@ def put_together(
         if document not in documents:
             documents.append(document)
         sections.append(codec.Section(codec.GROUP, config.num_frames, documents.index(document), data, parent))
-    return codec.assemble(header(documents, **facts), sections)
+    return codec.assemble({"models": documents, **header(**facts)}, sections)
 
 
 def header(
-    models: Sequence[Mapping[str, Any]],
     *,
     fps: float,
     preset: str,
@@ -93,9 +92,8 @@ def header(
     metadata: Mapping[str, Any] | None = None,
     prior: Prior | None = None,
 ) -> dict[str, Any]:
-    """The JSON header of a `.linr` file: the models' configurations; the rest as the attributes of `LatentVideo`."""
+    """The JSON header of a `.linr` file without its models' configurations: as the attributes of `LatentVideo`."""
     return {
-        "models": list(models),
         "fps": fps,
         "preset": preset,
         **({} if prior is None else {"prior": asdict(PriorReference.of(prior))}),

@@ -24,6 +24,11 @@ Encoding = Literal["grid", "fourier"]
 LATER: dict[str, Any] = {"patch": 1, "modulation": "rank_one", "rank": 1, "encoding": "grid", "frequencies": 0}
 
 
+def _refuse(wrong: bool, why: str) -> None:
+    if wrong:
+        raise InputError(f"model configuration: {why}")
+
+
 @dataclass(frozen=True)
 class GridLevel:
     """One resolution of the feature planes.
@@ -109,34 +114,29 @@ class ModelConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
                 raise InputError(f"model configuration: {name} must be an integer from {low} to {high}, not {value!r}")
-        if self.semantic_dim > self.latent_dim:
-            raise InputError("model configuration: semantic_dim is larger than latent_dim")
-        if (self.semantic_dim == 0) != (self.embedding_dim == 0):
-            raise InputError("model configuration: semantic_dim and embedding_dim must both be zero or both be set")
-        if not (isinstance(self.warp_scale, int | float) and math.isfinite(self.warp_scale)):
-            raise InputError("model configuration: warp_scale must be a finite number")
-        if self.modulation not in ("rank_one", "sigmoid") or self.encoding not in ("grid", "fourier"):
-            raise InputError("model configuration: unknown modulation or encoding")
+        _refuse(self.semantic_dim > self.latent_dim, "semantic_dim is larger than latent_dim")
+        one_alone = (self.semantic_dim == 0) != (self.embedding_dim == 0)
+        _refuse(one_alone, "semantic_dim and embedding_dim must both be zero or both be set")
+        finite = isinstance(self.warp_scale, int | float) and math.isfinite(self.warp_scale)
+        _refuse(not finite, "warp_scale must be a finite number")
+        known = self.modulation in ("rank_one", "sigmoid") and self.encoding in ("grid", "fourier")
+        _refuse(not known, "unknown modulation or encoding")
         fourier = self.encoding == "fourier"
-        if fourier != (self.frequencies > 0):
-            raise InputError("model configuration: frequencies belong to the fourier encoding, which needs some")
-        if len(self.levels) > 16 or fourier == bool(self.levels):
-            raise InputError("model configuration: there must be 1 to 16 grid levels, none with the fourier encoding")
+        _refuse(fourier != (self.frequencies > 0), "frequencies belong to the fourier encoding, which needs some")
+        bad_levels = len(self.levels) > 16 or fourier == bool(self.levels)
+        _refuse(bad_levels, "there must be 1 to 16 grid levels, none with the fourier encoding")
         for level in self.levels:
             sizes = (level.rows, level.cols, level.channels, level.copies)
-            if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in sizes):
-                raise InputError("model configuration: a grid level's sizes must be positive integers")
-            if level.rows < 2 or level.cols < 2:
-                raise InputError("model configuration: a grid level needs at least 2 x 2 nodes")
+            counts = all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in sizes)
+            _refuse(not counts, "a grid level's sizes must be positive integers")
+            _refuse(level.rows < 2 or level.cols < 2, "a grid level needs at least 2 x 2 nodes")
         if self.modulation == "rank_one":
-            if self.rank != 1:
-                raise InputError("model configuration: the rank_one modulation has rank 1")
-        elif self.warp_rows or self.warp_cols or any(level.copies > 1 for level in self.levels):
-            raise InputError("model configuration: the sigmoid modulation has neither warps nor copies to mix")
-        if self.num_parameters > MAX_PARAMETERS:
-            raise InputError(
-                f"model configuration: {self.num_parameters:,} parameters are more than the {MAX_PARAMETERS:,} allowed"
-            )
+            _refuse(self.rank != 1, "the rank_one modulation has rank 1")
+        else:
+            mixes = self.warp_rows > 0 or self.warp_cols > 0 or any(level.copies > 1 for level in self.levels)
+            _refuse(mixes, "the sigmoid modulation has neither warps nor copies to mix")
+        count = self.num_parameters
+        _refuse(count > MAX_PARAMETERS, f"{count:,} parameters are more than the {MAX_PARAMETERS:,} allowed")
 
     @property
     def features(self) -> int:

@@ -82,10 +82,10 @@ class Field(nn.Module):
             inputs = 1 + predicted["mix" if k == 0 else f"in{k}"]
             outputs = 1 + predicted[f"out{k}"]
             if k == 0:
-                weight = self._spread_over_copies(weight)
+                own = self._spread_over_copies(weight)
             else:
-                x = F.relu(x)
-            modulated = weight * (outputs[:, :, None] * inputs[:, None])
+                own, x = weight, F.relu(x)
+            modulated = own * (outputs[:, :, None] * inputs[:, None])
             x = torch.baddbmm((bias + predicted[f"shift{k}"])[:, :, None], modulated, x)
         return x
 

@@ -53,7 +53,7 @@ class PaperField(Field):
         super().__init__(config)
         with torch.no_grad():
             for weight in self.weights:
-                weight *= 2  # half of it is left where sigmoid(0) lies on it
+                weight.mul_(2)  # half of it is left where sigmoid(0) lies on it
 
     def forward(self, predicted: dict[str, Tensor], points: Tensor, grids: Sequence[Tensor] | None = None) -> Tensor:
         """Colours of N points in each of B frames, as `Field.forward`."""

@@ -35,7 +35,7 @@ _STORE_EVERY = 500
 _SEMANTIC_DIM = 32
 
 
-def pretrain(
+def pretrain(  # noqa: PLR0913
     sources: str | os.PathLike[str] | Iterable[Source],
     *,
     preset: str = "fast",

@@ -152,7 +152,7 @@ def _from_hub(repo: str, access: HubAccess) -> PriorSource:
             raise PriorUnavailableError(f"{repo}{at} is not in the cache, and {why}: go online once, so that it is")
     try:
         found = hub.look_up(repo, access)
-    except hub.Unreachable as error:
+    except hub.UnreachableError as error:
         source = _from_cache(repo, access)
         if source is None:
             raise PriorUnavailableError(f"{error}; and it is not in the cache") from error

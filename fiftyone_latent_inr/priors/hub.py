@@ -37,7 +37,7 @@ _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPE
 _LOG_IN = "log in with `hf auth login` or set HF_TOKEN"
 
 
-class Unreachable(PriorUnavailableError):
+class UnreachableError(PriorUnavailableError):
     """The Hub does not answer for now: what is in the cache may still be used."""
 
 
@@ -107,7 +107,7 @@ def look_up(repo: str, access: HubAccess = USUAL) -> Repository:
     """Asks the Hub what a revision of a repository holds. Downloads nothing.
 
     Raises:
-        Unreachable: the Hub does not answer, or wants to be left alone for now.
+        UnreachableError: the Hub does not answer, or wants to be left alone for now.
         InputError: there is no such repository or revision for this user.
     """
     with people_errors(repo, access.revision):
@@ -204,11 +204,11 @@ def people_errors(repo: str, revision: str | None = None, to_write: bool = False
     """Turns what the client raises into one line for people. Nothing is asked where HF_HUB_OFFLINE is set.
 
     Raises:
-        Unreachable: the Hub does not answer, or wants to be left alone for now.
+        UnreachableError: the Hub does not answer, or wants to be left alone for now.
         InputError: anything else.
     """
     if is_offline():
-        raise Unreachable(f"{repo}: HF_HUB_OFFLINE is set; unset it to go online")
+        raise UnreachableError(f"{repo}: HF_HUB_OFFLINE is set; unset it to go online")
     try:
         yield
     except InputError:
@@ -225,28 +225,25 @@ def _explained(error: Exception, repo: str, revision: str | None, to_write: bool
         cause = cause.__cause__
     response = getattr(cause, "response", None)
     status = getattr(response, "status_code", None)
-    if isinstance(cause, RevisionNotFoundError):
-        return PriorUnavailableError(f"{repo} has no revision {revision!r}; look at its branches and tags on the Hub")
-    if isinstance(cause, GatedRepoError):
-        return PriorUnavailableError(f"{repo} is gated: ask for access on its page on the Hub, then {_LOG_IN}")
-    if isinstance(cause, EntryNotFoundError):
-        return PriorUnavailableError(f"{repo}: a file is missing there; it may have been changed just now: try again")
-    if status == 401:
-        return PriorUnavailableError(f"{repo} is private, or there is none on the Hub: check the name, or {_LOG_IN}")
-    if status == 403:
-        what = "write to" if to_write else "read"
-        return PriorUnavailableError(f"{repo}: you may not {what} it; ask its owner for the right to, then {_LOG_IN}")
-    if status == 404:
-        return PriorUnavailableError(
-            f"there is no repository {repo} on the Hub, or it is private: check the name, or {_LOG_IN}"
-        )
+    what = "write to" if to_write else "read"
+    refusals: dict[int | type[Exception], str] = {
+        RevisionNotFoundError: f"{repo} has no revision {revision!r}; look at its branches and tags on the Hub",
+        GatedRepoError: f"{repo} is gated: ask for access on its page on the Hub, then {_LOG_IN}",
+        EntryNotFoundError: f"{repo}: a file is missing there; it may have been changed just now: try again",
+        401: f"{repo} is private, or there is none on the Hub: check the name, or {_LOG_IN}",
+        403: f"{repo}: you may not {what} it; ask its owner for the right to, then {_LOG_IN}",
+        404: f"there is no repository {repo} on the Hub, or it is private: check the name, or {_LOG_IN}",
+    }
+    for kind, text in refusals.items():
+        if status == kind or (isinstance(kind, type) and isinstance(cause, kind)):
+            return PriorUnavailableError(text)
     if status == 429:
-        return Unreachable(f"{repo}: the Hub takes no more requests for now{_wait(response)}, or {_LOG_IN}")
+        return UnreachableError(f"{repo}: the Hub takes no more requests for now{_wait(response)}, or {_LOG_IN}")
     if status is not None and status >= 500:
-        return Unreachable(f"{repo}: the Hub has a problem of its own (HTTP {status}): try again later")
+        return UnreachableError(f"{repo}: the Hub has a problem of its own (HTTP {status}): try again later")
     said = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
     if _of_the_network(error):
-        return Unreachable(f"{repo}: the Hub at {constants.ENDPOINT} cannot be reached ({said})")
+        return UnreachableError(f"{repo}: the Hub at {constants.ENDPOINT} cannot be reached ({said})")
     return PriorUnavailableError(f"{repo}: the Hub at {constants.ENDPOINT} refuses, or is none ({said})")
 
 

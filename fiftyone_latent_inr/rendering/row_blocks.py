@@ -194,7 +194,7 @@ def _kernel_wanted(latents: Tensor) -> bool:
 
 def _by_kernel(model: LatentINR, latents: Tensor, size: tuple[int, int], as_bytes: bool) -> Tensor | None:
     """The frames as the GPU's kernel draws them; None where it cannot be used."""
-    global _kernel_works
+    global _kernel_works  # noqa: PLW0603 - what failed once is not tried again
     try:
         from . import triton_kernel
 

@@ -67,7 +67,7 @@ def _use_one_thread() -> None:
 
 def _forget() -> None:
     """A forked process has none of its parent's threads, and perhaps a lock that nobody will open."""
-    global _lock
+    global _lock  # noqa: PLW0603
     _lock = threading.Lock()
     _pools.clear()
 

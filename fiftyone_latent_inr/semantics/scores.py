@@ -69,7 +69,8 @@ def centred_cosine(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
     Frames of one video are nearly parallel in a teacher's space, so plain cosines flatter; these do not.
 
     Args:
-        a, b: (T, E), row by row.
+        a: rows (T, E).
+        b: rows to compare them with, one by one.
 
     Returns:
         -1 to 1; 1 if `b` does not vary and neither does `a`, 0 if only one of them does.

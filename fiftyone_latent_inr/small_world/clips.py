@@ -38,16 +38,18 @@ def write_clips(
     fps: float = 8.0,
     held_out: bool | None = None,
     two_shapes: float = 0.0,
-    crf: int = 18,
 ) -> list[dict[str, Any]]:
     """Write `n` random clips as H.264 videos, and `manifest.json` beside them.
 
     Args:
         directory: folder to write into; made if missing.
-        n, seed, held_out, two_shapes: see `random_specs`.
+        n: number of clips.
+        seed: number that decides which, see `random_specs`.
         size: (H, W) in pixels.
-        num_frames, fps: length and rate of each clip.
-        crf: quality of the H.264 files; more is coarser.
+        num_frames: length of each clip.
+        fps: frames a second.
+        held_out: combinations to draw, see `random_specs`.
+        two_shapes: fraction of clips with two shapes.
 
     Returns:
         One entry a clip, as in the manifest: `file` (name in the directory), `caption`, `captions`, `shapes`
@@ -63,7 +65,7 @@ def write_clips(
         texts = captions(spec)
         words = [word for word in texts[0].split() if word not in ("a", "an", "background")]
         name = f"{index:03d}_{'_'.join(words)}.mp4"
-        write(directory / name, render(spec, num_frames, size), fps, crf=crf)
+        write(directory / name, render(spec, num_frames, size), fps, crf=18)
         entries.append(
             {
                 "file": name,

@@ -15,7 +15,8 @@ def signed_distance(kind: str, x: Float, y: Float, detail: Float | float) -> Flo
 
     Args:
         kind: name of one of `SHAPES`.
-        x, y: coordinates in the shape's own frame (y up), of any one shape; the shape fits the unit circle.
+        x: coordinates in the shape's own frame, of any one shape; the shape fits the unit circle.
+        y: coordinates upwards.
         detail: 0 to 1, see `Shape`; broadcast against `x`.
     """
     return np.asarray(_distance(kind, x, y, detail), np.float32)
@@ -38,7 +39,7 @@ def _distance(kind: str, x: Float, y: Float, detail: Float | float) -> Any:
         return np.abs(np.hypot(x, y) - (0.95 - width)) - width
     if kind == "heart":  # a square on its corner, and a disc on each of its two upper sides
         half = 0.47
-        u, v, y = (x + y + 0.15) * 0.70711, (y - x + 0.15) * 0.70711, y
+        u, v = (x + y + 0.15) * 0.70711, (y - x + 0.15) * 0.70711
         square = np.maximum(np.abs(u), np.abs(v)) - half
         return np.minimum(square, np.minimum(np.hypot(u - half, v) - half, np.hypot(u, v - half) - half))
     if kind == "star":

@@ -24,15 +24,15 @@ _AAC_FRAME = 1024  # samples in a packet
 class Sound:
     """The first sound of a file, from one instant on.
 
+    Args:
+        source: the opened file, which has sound.
+        start: seconds after its first picture from which it is wanted.
+
     Attributes:
         notes: lines for people on what was not as it should be.
     """
 
     def __init__(self, source: Any, start: float) -> None:
-        """Args:
-        source: the opened file, which has sound.
-        start: seconds after its first picture from which it is wanted.
-        """
         self.notes: list[str] = []
         self._source = source
         self._stream: Any = source.streams.best("audio") or source.streams.audio[0]

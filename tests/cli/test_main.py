@@ -324,7 +324,7 @@ def test_an_interrupted_encode_leaves_nothing_behind(clip: Path, tmp_path: Path)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, preexec_fn=listen, **pipes) as process:
+    with subprocess.Popen(command, preexec_fn=listen, **pipes) as process:  # noqa: PLW1509 - no threads here
         assert process.stderr is not None
         seen = b""
         while b"fit:" not in seen:

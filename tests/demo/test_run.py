@@ -1,3 +1,5 @@
+"""The demo: its clips, its dataset, its picture, and how it chooses what to ask."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -192,11 +192,14 @@ class _Handler(BaseHTTPRequestHandler):
             return self._validate(json.loads(body)["content"])
         if parts == ["repos", "create"]:
             return self._create(json.loads(body))
-        repo_id = "/".join(parts[1:3])
         writes = method == "POST" and parts[3] in ("preupload", "commit", "branch")
-        repo = self._repo(repo_id, to_write=writes)
-        if repo is None:
-            return None
+        repo = self._repo("/".join(parts[1:3]), to_write=writes)
+        if repo is not None:
+            self._act(repo, parts, query, body)
+
+    def _act(self, repo: Repo, parts: list[str], query: dict[str, list[str]], body: bytes) -> None:
+        """Answers what is asked of a repository, or done to it."""
+        repo_id = "/".join(parts[1:3])
         action, rest = (parts[3], parts[4:]) if len(parts) > 3 else ("revision", ["main"])
         if action == "branch":
             if rest[0] in repo.branches:

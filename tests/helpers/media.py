@@ -80,7 +80,7 @@ def ordinary_user() -> Iterator[None]:
             os.seteuid(0)
 
 
-def encode(
+def encode(  # noqa: PLR0913 - all that a file can differ in
     path: Path,
     frames: Iterable[np.ndarray],
     *,

@@ -139,7 +139,7 @@ def chain(parents: list[int | None]) -> tuple[bytes, list[Tensors]]:
         sections.append(codec.Section(codec.GROUP, model.config.num_frames, k, data, parent))
         found.append(tensors)
         models.append(model)
-    return codec.assemble(header(documents, fps=25.0, preset="fast"), sections), found
+    return codec.assemble({"models": documents, **header(fps=25.0, preset="fast")}, sections), found
 
 
 def test_chains_of_parents() -> None:
@@ -188,7 +188,7 @@ def test_a_parent_of_another_shape_is_refused(change: str) -> None:
     for parent in (None, 0):
         parts = [codec.Section(codec.GROUP, 8, k, encode_group(models[k], None, 8)) for k in range(2)]
         parts[1] = replace(parts[1], parent=parent)
-        data = codec.assemble(header(documents, fps=25.0, preset="fast"), parts)
+        data = codec.assemble({"models": documents, **header(fps=25.0, preset="fast")}, parts)
         if parent is None:
             assert from_bytes(data).num_groups == 2
         else:

@@ -1,3 +1,5 @@
+"""A model's tensors by name: their sizes, their views, and which of them are parameters."""
+
 import pytest
 import torch
 

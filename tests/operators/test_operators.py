@@ -27,7 +27,7 @@ def test_listing_operators_imports_nothing_heavy(repository, fiftyone_home):
         "new = {m.split('.')[0] for m in new} | {m for m in new if 'zoo' in m}\n"
         "print('new', sorted(new))\n"
     )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert out.returncode == 0, out.stderr
     new = ast.literal_eval(next(line for line in out.stdout.splitlines() if line.startswith("new"))[4:])
     assert not {"torch", "open_clip", "fiftyone_latent_inr"} & set(new)

@@ -1,3 +1,5 @@
+"""Which instants are drawn, when they are shown, and in what size."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -179,6 +179,7 @@ class Lines:
         self.every, self.start, self.cpu = every, time.monotonic(), time.process_time()
 
     def __call__(self, event: FitProgress) -> None:
+        """Prints what an event says."""
         if event.message:
             print(event.message, flush=True)
         elif event.step % self.every == 0 and event.psnr is not None:
@@ -187,7 +188,8 @@ class Lines:
             print(f"{event.step} {event.psnr:.2f} dB, {wall:.0f} s wall, {cpu:.0f} s CPU{left}", flush=True)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """What the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for the prior, and for the run's state")
     parser.add_argument("--preset", default="fast")
@@ -202,6 +204,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--no-resume", dest="resume", action="store_false")
     given = parser.parse_args(arguments)
+    missing = [name for name in (*TRAINING, *TEST) if not (CLIPS / f"{name}.mp4").exists()]
+    if missing:  # they would be left out, and the prior be another one
+        parser.error(f"{CLIPS} lacks {', '.join(missing)}; set LATENT_INR_CLIPS to the folder of the clips")
+    return given
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = parse(arguments)
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     teacher = None
@@ -219,9 +229,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         opened.append(SmallWorldViews(pool, teacher, given.seed))
         return opened[0]
 
-    missing = [name for name in (*TRAINING, *TEST) if not (CLIPS / f"{name}.mp4").exists()]
-    if missing:  # they would be left out, and the prior be another one
-        parser.error(f"{CLIPS} lacks {', '.join(missing)}; set LATENT_INR_CLIPS to the folder of the clips")
     shape = prior_config(given.preset, given.width, teacher, given.semantic_width)
     semantics = semantics_of(given.semantics_of, shape) if given.semantics_of else {}
     began = time.process_time()

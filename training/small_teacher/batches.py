@@ -1,5 +1,4 @@
-"""Training batches of the small world: single frames drawn straight at the model's input size, and their
-captions.
+"""Training batches of the small world: frames drawn straight at the model's input size, and their captions.
 
 Harsher than `small_world.drawing.render` on purpose (more sizes, shapes cut by the frame, coarse sources, JPEG,
 colour casts): the teacher must hold up on clips drawn by other code. No held-out combination appears, not even in a
@@ -10,7 +9,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,12 +147,8 @@ def changed(rng: np.random.Generator, pairs: tuple[Pair, ...], background: str) 
 
 
 def describe(rng: np.random.Generator, pairs: tuple[Pair, ...], background: str, full: bool = False) -> Caption:
-    """A random phrasing of a scene. Motion, size and filler words are random: a frame says nothing about
-    them."""
-
-    def pick(options: tuple[str, ...]) -> str:
-        return options[rng.integers(len(options))]
-
+    """A random phrasing of a scene. Motion, size and filler words are random: a frame says nothing about them."""
+    pick = partial(_pick, rng)
     chosen = list(pairs)
     if len(chosen) == 2 and rng.random() < 0.5:
         chosen.reverse()
@@ -176,15 +171,7 @@ def describe(rng: np.random.Generator, pairs: tuple[Pair, ...], background: str,
             noun = f"{pick(ADJECTIVES)} {noun}"
         chance = rng.random()
         article = "" if chance < 0.15 else "the " if chance < 0.25 else "an " if noun[0] in "aeiou" else "a "
-        words = article + noun
-        chance = rng.random()
-        if chance < 0.45:
-            words += f" {pick(MOVING)} {pick(WHERE[pick(('left', 'right', 'up', 'down'))])}"
-        elif chance < 0.52:
-            words += f" {pick(STILL)}"
-        elif chance < 0.57:
-            words += f" moving {pick(PATHS)}"
-        parts.append(words)
+        parts.append(article + noun + _motion(rng))
         asked.append(want)
     text = (" and " if rng.random() < 0.8 else ", ").join(parts)
     behind: str | None = None
@@ -200,6 +187,20 @@ def describe(rng: np.random.Generator, pairs: tuple[Pair, ...], background: str,
     if rng.random() < 0.08:
         text = f"{pick(UNKNOWN)} {text}" if rng.random() < 0.5 else f"{text} {pick(UNKNOWN)}"
     return Caption(text, tuple(asked), behind)
+
+
+def _motion(rng: np.random.Generator) -> str:
+    """What a caption says of a shape's motion, if anything."""
+    pick, chance = partial(_pick, rng), rng.random()
+    if chance < 0.45:
+        return f" {pick(MOVING)} {pick(WHERE[pick(('left', 'right', 'up', 'down'))])}"
+    if chance < 0.52:
+        return f" {pick(STILL)}"
+    return f" moving {pick(PATHS)}" if chance < 0.57 else ""
+
+
+def _pick(rng: np.random.Generator, options: tuple[str, ...]) -> str:
+    return options[rng.integers(len(options))]
 
 
 def matches(captions: list[Caption], drawn: list[tuple[tuple[Pair, ...], str]]) -> NDArray[np.bool_]:
@@ -240,8 +241,7 @@ def _grid(size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 def draw(
     rng: np.random.Generator, drawn: list[tuple[tuple[Pair, ...], str]], size: int, hardness: float = 1.0
 ) -> NDArray[np.uint8]:
-    """Frames of the scenes as the model sees them: any aspect squashed to `size` x `size`; uint8 (N, size,
-    size, 3).
+    """Frames of the scenes as the model sees them, uint8 (N, size, size, 3): any aspect is squashed to a square.
 
     `hardness` from 0 (large shapes, nearly square frames, clean) to 1 (all that is asked of the model).
     """

@@ -74,6 +74,7 @@ class Words:
         self.cache: dict[str, list[int]] = {}
 
     def __call__(self, texts: list[str]) -> Tensor:
+        """Numbers of the texts' tokens, a row each."""
         rows = np.zeros((len(texts), self.context_length), np.int64)
         for row, text in zip(rows, texts, strict=True):
             if text not in self.cache:
@@ -117,8 +118,7 @@ class Attributes(nn.Module):
 
 
 def encode_text(model: nn.Module, tokens: Tensor) -> Tensor:
-    """`CLIP.encode_text`, cut to the longest caption of the batch: the causal mask makes the rest idle
-    work."""
+    """`CLIP.encode_text`, cut to the longest caption of the batch: the causal mask makes the rest idle work."""
     length = int((tokens == tokens.max()).nonzero()[:, 1].max()) + 1
     tokens = tokens[:, :length]
     x = model.token_embedding(tokens) + model.positional_embedding[:length]
@@ -128,8 +128,7 @@ def encode_text(model: nn.Module, tokens: Tensor) -> Tensor:
 
 
 def keep_memory() -> None:
-    """Tell glibc to keep what it frees: page faults otherwise take more time than the small convolutions
-    do."""
+    """Tell glibc to keep what it frees: page faults otherwise take more time than the small convolutions do."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
@@ -146,8 +145,10 @@ def contrastive_loss(image: Tensor, text: Tensor, scale: Tensor, fits: Tensor) -
     """CLIP's loss with other captions that also fit left out of the negatives.
 
     Args:
-        image: (N, E) unit norm. text: (M, E) unit norm, M >= N, the i-th of the first N belonging to image i.
-        scale: the logits' scale. fits: (M, N) bool, whether a caption is true of an image.
+        image: (N, E) unit norm.
+        text: (M, E) unit norm, M >= N, the i-th of the first N belonging to image i.
+        scale: the logits' scale.
+        fits: (M, N) bool, whether a caption is true of an image.
     """
     n = len(image)
     logits = scale * text @ image.T

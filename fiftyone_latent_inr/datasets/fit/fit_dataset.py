@@ -56,7 +56,7 @@ class FitSummary:
         return text + "".join(f"\n  failed: {failure}" for failure in self.failed)
 
 
-def fit_dataset(
+def fit_dataset(  # noqa: PLR0913
     samples: SampleCollection,
     *,
     preset: str = "balanced",

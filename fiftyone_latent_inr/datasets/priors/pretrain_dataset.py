@@ -33,7 +33,7 @@ from .known_priors import PriorSummary, priors_dir
 _KEY = f"{FIT_NAME}_prior"
 
 
-def pretrain_dataset(
+def pretrain_dataset(  # noqa: PLR0913
     samples: SampleCollection,
     *,
     preset: str = "fast",

@@ -42,7 +42,7 @@ def test_the_fuzzer_notices(monkeypatch: pytest.MonkeyPatch) -> None:
     careless = fuzz.run(300, seed=2)
     assert any("in spite" in text for one in careless.values() for text in one.broken)
     monkeypatch.undo()
-    monkeypatch.setattr(fuzz, "from_bytes", lambda data: [][1])
+    monkeypatch.setattr(fuzz, "from_bytes", lambda data: data[len(data)])
     with pytest.raises(IndexError):
         fuzz.run(1, seed=0)
 

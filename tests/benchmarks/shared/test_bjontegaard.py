@@ -37,7 +37,7 @@ def test_a_better_curve(method: Method) -> None:
 
 
 def test_straight_lines_of_different_slope() -> None:
-    """q = 10 log10 r against q = 5 log10 r + 10: their difference over rates 10 to 1000 is 5 log10 r - 10, mean 0."""
+    """Quality 10 log10 r against 5 log10 r + 10: their difference over rates 10 to 1000 is 5 log10 r - 10, mean 0."""
     one = [(10.0**k, 10.0 * k) for k in (1, 2, 3)]
     other = [(10.0**k, 5.0 * k + 10) for k in (1, 2, 3)]
     assert bd_quality(one, other) == pytest.approx(0, abs=1e-9)
