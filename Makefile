@@ -16,6 +16,8 @@ JOBS ?= 2
 export OMP_WAIT_POLICY ?= PASSIVE
 # FiftyOne otherwise phones home and greets; the tests and the demo need neither.
 export FIFTYONE_DO_NOT_TRACK ?= true
+# The MongoDB that `setup` installs where there is none is an old one: it does, and each command would say so.
+export FIFTYONE_DATABASE_VALIDATION ?= false
 
 .PHONY: help setup demo app test test-all e2e coverage lint tables docs bench clean
 

@@ -118,14 +118,15 @@ def describe_size(source: Source) -> str:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """OpenCLIP logs on the root logger that it starts from random weights, which is what a size needs."""
+    """OpenCLIP logs on the root logger, which gives it a handler that would say all of FiftyOne's lines once more."""
     root = logging.getLogger()
-    level = root.level
+    level, handlers = root.level, list(root.handlers)
     root.setLevel(logging.ERROR)
     try:
         yield
     finally:
         root.setLevel(level)
+        root.handlers[:] = handlers
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ from PIL import Image
 from ..arrays import FloatArray, Frames, check_frames
 from ..devices import pick_device
 from ..errors import InputError
-from .teacher_files import SMALL, Source, fetch, find_source, offline_if_unreachable, unavailable
+from .teacher_files import SMALL, Source, fetch, find_source, offline_if_unreachable, quiet, unavailable
 
 __all__ = ["DEFAULT_TEACHER", "SMALL", "Teacher", "load_teacher"]
 
@@ -54,16 +54,17 @@ class Teacher:
         self.id = source.id
         self.device = torch.device(device)
         self._source = source
-        model = open_clip.create_model(
-            source.model_name,
-            source.pretrained,
-            device=self.device,
-            weights_only=True,
-            require_pretrained=True,
-        )
+        with quiet():
+            model = open_clip.create_model(
+                source.model_name,
+                source.pretrained,
+                device=self.device,
+                weights_only=True,
+                require_pretrained=True,
+            )
+            self._tokenizer = open_clip.get_tokenizer(source.model_name)
         self._model = model.eval().requires_grad_(False)
         self._preprocess = image_transform_v2(PreprocessCfg(**model.visual.preprocess_cfg), is_train=False)
-        self._tokenizer = open_clip.get_tokenizer(source.model_name)
         self.embedding_dim = int(source.config["embed_dim"])
 
     def __repr__(self) -> str:

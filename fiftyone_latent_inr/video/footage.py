@@ -12,7 +12,7 @@ import numpy as np
 
 from ..arrays import Frame, Frames, check_frames
 from ..errors import InputError
-from ..files import fingerprint
+from ..files import fingerprint, require_file
 from ..frames.resize import area_resize
 
 Source = str | os.PathLike[str] | Frames
@@ -43,6 +43,7 @@ class Footage:
         if self.max_frames is not None and self.max_frames < 1:
             raise InputError(f"max_frames must be at least 1, not {self.max_frames}")
         if isinstance(self.source, str | os.PathLike):
+            require_file(self.source, "video")
             return
         self.source = np.asarray(self.source)
         check_frames(self.source)
