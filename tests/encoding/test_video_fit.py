@@ -234,7 +234,7 @@ def test_a_stopped_fit_goes_on(
     watch = Watch()
     video = run(frames, STEADY, teacher=teacher, progress=watch, checkpoint=tmp_path)
     assert content(video) == content(steady[0])
-    assert watch.steps == [step for step in steady[1].step_sizes if step > done]
+    assert watch.steps == [step for step in steady[1].steps if step > done]
     assert {event.total_steps for event in watch.events if event.stage == "fit"} == {120}
     assert any("going on" in (event.message or "") for event in watch.events)
     assert not any(event.stage in ("scan", "embed") for event in watch.events)

@@ -60,12 +60,12 @@ def assert_same(one: Fitted, other: Fitted) -> None:
     for name, view in model_views(one.model).items():
         off = ~torch.isclose(view, theirs[name], rtol=1e-3, atol=1e-4)
         # a number half way between two steps may be rounded to either
-        assert int(off.sum()) <= (max(1, view.numel() // 200) if other.steps else 0), name
-    assert (one.bits is None) == (other.bits is None) and (one.steps is None) == (other.steps is None)
+        assert int(off.sum()) <= (max(1, view.numel() // 200) if other.step_sizes else 0), name
+    assert (one.bits is None) == (other.bits is None) and (one.step_sizes is None) == (other.step_sizes is None)
     if other.bits is not None:
         assert one.bits == pytest.approx(other.bits, rel=1e-4)
-    for name, steps in (one.steps or {}).items():
-        np.testing.assert_array_equal(steps, other.steps[name])  # type: ignore[index]
+    for name, steps in (one.step_sizes or {}).items():
+        np.testing.assert_array_equal(steps, other.step_sizes[name])  # type: ignore[index]
 
 
 @pytest.fixture
@@ -107,9 +107,9 @@ def test_residuals_are_taken_against_each_ones_own_parent() -> None:
     tasks = []
     for k, parent in enumerate(parents):
         tensors = {name: view.detach().numpy().copy() for name, view in model_views(parent.model).items()}
-        assert parent.steps is not None
+        assert parent.step_sizes is not None
         tasks.append(
-            replace(task(k, config, aligned=False), start=Start(tensors, parent.steps, torch.arange(6).flip(0)))
+            replace(task(k, config, aligned=False), start=Start(tensors, parent.step_sizes, torch.arange(6).flip(0)))
         )
     for one, fitted in zip(tasks, together(tasks, config), strict=True):
         assert_same(fitted, alone(one, config))
