@@ -173,18 +173,17 @@ class VideoFit:
         Raises:
             InputError: a group is not to be had from the checkpoint any more.
         """
-        groups, codes, sums = [], [], dict[str, float]()
-        for index, span in enumerate(self._spans):
-            finished = self._checkpoint.group(index)
-            if finished is None:
-                raise InputError(f"group {index} of a video's fit is lost; fit it again")
-            groups.append((self._shape_of(span), finished.data, self._parent(span)))
-            codes.append(finished.semantic)
-            for name, value in finished.metrics.items():
-                sums[name] = sums.get(name, 0.0) + value
+        kept = [self._checkpoint.group(index) for index in range(len(self._spans))]
+        done = [one for one in kept if one is not None]
+        if len(done) < len(kept):
+            raise InputError(f"group {kept.index(None)} of a video's fit is lost; fit it again")
+        groups = [(self._shape_of(k), one.data, self._parent(k)) for k, one in zip(self._spans, done, strict=True)]
+        # a group of an earlier version's checkpoint may lack a metric: a part of the frames says nothing of the video
+        names = [name for name in done[0].metrics if all(name in one.metrics for one in done)]
+        sums = {name: sum(one.metrics[name] for one in done) for name in names}
         count, seconds = self.scan.plan.num_frames, sums.pop("seconds")
         metrics = {name: value / count for name, value in sums.items()}
-        semantic = None if self._head is None else self._head.stored(np.concatenate(codes))
+        semantic = None if self._head is None else self._head.stored(np.concatenate([one.semantic for one in done]))
         notes = self.request.notes(self.scan, self.config)
         whole = partial(put_together, groups, semantic, metadata=notes, **self.request.facts(self.scan))
         if semantic is not None and count > 1:

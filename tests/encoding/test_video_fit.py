@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import weakref
 from collections.abc import Iterator
@@ -12,13 +13,13 @@ from typing import Any
 import media
 import numpy as np
 import pytest
-import torch
 from scenes import scene, scenes
 
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import codec
 from fiftyone_latent_inr.encoding import fit as encode
-from fiftyone_latent_inr.fitting import PRESETS, FitConfig, GroupTask
+from fiftyone_latent_inr.encoding.checkpoint import Checkpoint
+from fiftyone_latent_inr.fitting import PRESETS, FitConfig
 from fiftyone_latent_inr.frames.metrics import ms_ssim, psnr
 from fiftyone_latent_inr.latent_video.video import LatentVideo
 from fiftyone_latent_inr.semantics.teachers import Teacher
@@ -377,33 +378,14 @@ def test_frames_that_became_others_are_refused(what: str, frames: np.ndarray, mo
     assert Changing.read == 2
 
 
-def out_of_memory(monkeypatch: pytest.MonkeyPatch, times: int) -> list[int]:
-    """Lets fits fail so many times; gives the points of every try."""
-    tried: list[int] = []
-    real = encode.fit_frames
-
-    def fit_frames(task: GroupTask, config: FitConfig, **options: Any) -> Any:
-        tried.append(config.points_per_step)
-        if len(tried) <= times:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return real(task, config, **options)
-
-    monkeypatch.setattr(encode, "fit_frames", fit_frames)
-    return tried
-
-
-@pytest.mark.parametrize("groups", [1, 2])
-def test_a_card_with_too_little_memory_gets_smaller_steps(groups: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    tried = out_of_memory(monkeypatch, times=1)
-    config = replace(SHORTEST, steps=2, points_per_step=4096)
-    video = run(scenes((1, 6), (2, 6)) if groups == 2 else scene(1, 6), config)
-    assert tried[:2] == [4096, 2048] and video.num_groups == groups
-
-
-@pytest.mark.parametrize("groups", [1, 2])
-def test_a_card_that_is_too_small_is_said_to_be(groups: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    tried = out_of_memory(monkeypatch, times=99)
-    config = replace(SHORTEST, points_per_step=8192)
-    with pytest.raises(linr.InputError, match=r"memory is too small.*smaller size.*CPU"):
-        run(scenes((1, 6), (2, 6)) if groups == 2 else scene(1, 6), config)
-    assert tried == [8192, 4096, 2048]
+def test_a_metric_that_not_all_groups_have_is_left_out(tmp_path: Path) -> None:
+    frames, config = scenes((1, 6), (2, 6)), replace(SHORTEST, rate_weight=0.0, steps=2)
+    whole = run(frames, config, checkpoint=tmp_path)
+    assert whole.num_groups == 2 and "psnr_unquantised" in whole.metrics
+    kept = Checkpoint(tmp_path, json.loads((tmp_path / "plan.json").read_text())["key"])
+    first = kept.group(0)
+    assert first is not None
+    del first.metrics["psnr_unquantised"]
+    kept.keep_group(0, first)
+    again = run(frames, config, checkpoint=tmp_path)
+    assert "psnr_unquantised" not in again.metrics and again.metrics["psnr"] == whole.metrics["psnr"]
