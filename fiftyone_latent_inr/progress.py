@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -40,6 +40,12 @@ ProgressCallback = Callable[[FitProgress], None]
 
 def silent(event: FitProgress) -> None:
     """Takes an event and tells nobody."""
+
+
+def tell(report: ProgressCallback, lines: Iterable[str]) -> None:
+    """Reports lines for people while a video is read."""
+    for line in lines:
+        report(FitProgress("decode", 1, 1, message=line))
 
 
 def drive(running: Generator[FitProgress, None, Result], report: ProgressCallback) -> Result:

@@ -28,14 +28,30 @@ def address(path: str) -> str:
     return path.removeprefix(f"{NAME}/").removesuffix(".py").replace("/", ".").removesuffix(".__init__")
 
 
+# Names of which a module elsewhere defines another of the same name, or that were renamed on the way.
+BY_HAND = {
+    ("latent_video", "to_bytes"): "latent_video.write.to_bytes",
+    ("fit_parts", "measure"): "encoding.measure.measure",
+    ("fitting.config", "PRESETS"): "fitting.presets.PRESETS",
+    ("resources", "NO_PRIOR"): "encoding.choose_prior.NO_PRIOR",
+    ("datasets.fit", "DEFAULT_TEACHER"): "datasets.teachers.DEFAULT_TEACHER",
+    ("fitting.many", "Task"): "fitting.task.GroupTask",
+    ("fitting.loop", "Steps"): "fitting.loop.OptimiserSteps",
+    ("checkpoint", "Finished"): "encoding.checkpoint.FinishedGroup",
+    ("codec.quantisation", "peak_steps"): "codec.quantisation.peak_step_sizes",
+    ("codec.quantisation", "round_steps"): "codec.quantisation.round_step_sizes",
+    ("video", "Frames"): "video.decode.Video",
+}
+
+
 def names(source: str) -> set[str]:
-    """Public names that a module defines."""
+    """Public classes and functions that a module defines, and constants in capitals, but no aliases of types."""
     found: set[str] = set()
     for node in ast.parse(source).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             found.add(node.name)
         elif isinstance(node, ast.Assign):
-            found |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+            found |= {target.id for target in node.targets if isinstance(target, ast.Name) and target.id.isupper()}
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             found.add(node.target.id)
     return {name for name in found if not name.startswith("_")}
@@ -67,9 +83,12 @@ def main() -> None:
         elsewhere: dict[str, list[str]] = {}
         for name in sorted(names(git("show", f"{commit}:{path}")) - today.get(target, set())):
             there = [file for file, defined in today.items() if name in defined]
-            if len(there) == 1:
+            if len(there) == 1 and (address(path), name) not in {*BY_HAND, ("many_videos", "Video")}:
                 elsewhere.setdefault(there[0], []).append(f"`{name}`")
         single += [f"| `{address(path)}` | `{address(to)}` | {', '.join(n)} |" for to, n in sorted(elsewhere.items())]
+    for (old, name), new in BY_HAND.items():
+        module, _, now = new.rpartition(".")
+        single.append(f"| `{old}` | `{module}` | `{now}`{'' if now == name else f' (then {name})'} |")
     text = insert(PAGE.read_text(encoding="utf-8"), "\n".join(["| then | now |", "| --- | --- |", *modules]), MODULES)
     text = insert(text, "\n".join(["| then | now | names |", "| --- | --- | --- |", *single]), NAMES)
     PAGE.write_text(text, encoding="utf-8")

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..devices import describe_device, one_thread
+from ..devices import one_thread
 from ..errors import InputError
 from ..fitting import FitConfig, Fitted, GroupTask, fit_frames, resolve
 from ..latent_video.video import LatentVideo
-from ..progress import FitProgress, ProgressCallback, drive, reporting
+from ..progress import FitProgress, ProgressCallback, drive, reporting, tell
 from ..video.footage import Footage, Source
 from .checkpoint import Checkpoint
 from .memory import fit_in_memory
@@ -93,10 +94,10 @@ def fit(  # noqa: PLR0913
     """
     began, footage = time.monotonic(), Footage(source, size, max_frames, fps)
     aims = [resolve(preset, config, quality, bpp)]
-    request = FitRequest.settle(
-        aims, teacher=teacher, prior=prior, residual=residual, device=device, seed=seed, metadata=metadata
-    )
-    return _fit(footage, request, checkpoint, progress, began)[0]
+    named: dict[str, Any] = {"teacher": teacher, "prior": prior, "residual": residual, "device": device}
+    with reporting(progress, began) as report:
+        request = FitRequest.settle(aims, report, **named, seed=seed, metadata=metadata)
+        return _fit(footage, request, checkpoint, report, began)[0]
 
 
 def fit_rates(  # noqa: PLR0913
@@ -132,30 +133,27 @@ def fit_rates(  # noqa: PLR0913
         raise InputError("qualities must name at least one")
     began, footage = time.monotonic(), Footage(source, size, max_frames, fps)
     aims = [resolve(preset, config, quality) for quality in qualities]
-    request = FitRequest.settle(
-        aims, teacher=teacher, prior=prior, residual=residual, device=device, seed=seed, metadata=metadata
-    )
-    return _fit(footage, request, None, progress, began)
+    named: dict[str, Any] = {"teacher": teacher, "prior": prior, "residual": residual, "device": device}
+    with reporting(progress, began) as report:
+        request = FitRequest.settle(aims, report, **named, seed=seed, metadata=metadata)
+        return _fit(footage, request, None, report, began)
 
 
 def _fit(
     footage: Footage,
     request: FitRequest,
     folder: str | os.PathLike[str] | None,
-    progress: bool | ProgressCallback,
+    report: ProgressCallback,
     began: float,
 ) -> list[LatentVideo]:
     """One fit, stored once for each aim of the request."""
-    with reporting(progress, began) as report, one_thread(request.device):
-        report(FitProgress("decode", 0, 1, message=f"fitting on {describe_device(request.device)}"))
+    with one_thread(request.device):
         checkpoint = Checkpoint(folder, "" if folder is None else request.key(footage))
         found, frames = checkpoint.scan(), None
         if found is None:
             found, frames = scan(footage, request.config, request.teacher, report)
         else:
-            report(FitProgress("decode", 1, 1, message="going on with a fit that was stopped"))
-        for warning in found.warnings:
-            report(FitProgress("decode", 1, 1, message=warning))
+            tell(report, ["going on with a fit that was stopped", *found.warnings])
         if frames is not None:
             return _fit_group(request, found, frames, report, began)
         checkpoint.keep_scan(found)
@@ -170,11 +168,11 @@ def _fit_group(
     """Fits a video of one group: only the last part of the fit is done for each aim."""
     video = VideoFit(request, found, frames=frames, began=began, report=report)
     report(FitProgress("motion", 0, 1))
-    fitted = _fitted(video.prepare(0), request.aims, request.device, report)
+    fitted, ended = _fitted(partial(video.prepare, 0), request.aims, request.device, report), time.monotonic()
     videos = [video.at(aim) for aim in request.aims]
     for one, result in zip(videos, fitted, strict=True):
         report(FitProgress("measure", 0, 1))
-        one.keep(0, result)
+        one.keep(0, result, ended)
     return [one.finish() for one in videos]
 
 
@@ -192,17 +190,19 @@ def _fit_groups(footage: Footage, video: VideoFit, report: ProgressCallback) -> 
 
     for index, frames in enumerate(footage.groups([span.count for span in scan.plan.spans], scan.size)):
         if not video.is_kept(index):
-            (fitted,) = _fitted(video.prepare(index, frames), [config], request.device, heard)
+            (fitted,) = _fitted(partial(video.prepare, index, frames), [config], request.device, heard)
             video.keep(index, fitted)
         done += steps[index]
     return video.finish()
 
 
-def _fitted(task: GroupTask, aims: Sequence[FitConfig], device: torch.device, report: ProgressCallback) -> list[Fitted]:
+def _fitted(
+    prepare: Callable[[], GroupTask], aims: Sequence[FitConfig], device: torch.device, report: ProgressCallback
+) -> list[Fitted]:
     """A group fitted for each aim, with fewer pixels a step where the memory is too small."""
     rates = [aim.rate for aim in aims]
 
-    def run(tasks: Sequence[GroupTask], config: FitConfig) -> list[Fitted]:
-        return drive(fit_frames(tasks[0], config, device=device, rates=rates), report)
+    def run(tasks: Sequence[Callable[[], GroupTask]], config: FitConfig) -> list[Fitted]:
+        return drive(fit_frames(tasks[0](), config, device=device, rates=rates), report)
 
-    return fit_in_memory(run, [task], aims[0])
+    return fit_in_memory(run, [prepare], aims[0])

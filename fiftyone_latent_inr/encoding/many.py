@@ -13,13 +13,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..devices import describe_device, one_thread
+from ..devices import one_thread
 from ..errors import InputError
 from ..fitting import FitConfig, Fitted, GroupTask, resolve
 from ..fitting.batch import fit_together
@@ -29,7 +30,7 @@ from ..progress import FitProgress, ProgressCallback, drive, reporting, silent
 from ..video.footage import Footage, Source
 from .choose_prior import NO_PRIOR
 from .fit import fit
-from .memory import fit_in_memory, most_together
+from .memory import MemoryTooSmallError, fit_in_memory, most_together
 from .request import FitRequest
 from .scan import scan
 from .video_fit import VideoFit
@@ -95,9 +96,10 @@ def fit_many(  # noqa: PLR0913
         raise InputError(f"together must be at least 1, not {together}")
     began = time.monotonic()
     settings = resolve(preset, config)
-    request = FitRequest.settle([settings], teacher=teacher, prior=prior, device=device, seed=seed)
-    with reporting(progress, began) as report, one_thread(request.device):
-        report(FitProgress("decode", 0, 1, message=f"fitting on {describe_device(request.device)}"))
+    with ExitStack() as stack:
+        report = stack.enter_context(reporting(progress, began))
+        request = FitRequest.settle([settings], report, teacher=teacher, prior=prior, device=device, seed=seed)
+        stack.enter_context(one_thread(request.device))
         run = _Run([partial(Footage, source, size, max_frames) for source in sources], request, together, report)
         interval = sys.getswitchinterval()
         # a step is hundreds of short calls: threads that work beside it must not keep it waiting at each
@@ -271,7 +273,7 @@ class _Run:
         fitted: list[Fitted] = []
         try:
             fitted = fit_in_memory(partial(self._fitted, batch), [one.task for one in batch], self.config)
-        except InputError as refusal:
+        except MemoryTooSmallError as refusal:
             self._fail(batch[0].place, refusal)
         if len(fitted) < len(batch):
             self.together = max(len(fitted), 1)

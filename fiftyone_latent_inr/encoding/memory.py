@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import torch
 
 from ..errors import InputError
-from ..fitting import FitConfig, Fitted, GroupTask
+from ..fitting import FitConfig, Fitted
 from ..model import ModelConfig
 
 # Pixels of a step below which a fit that does not fit into a card's memory is given up.
@@ -18,29 +19,35 @@ _MOST_TOGETHER = 64
 # Share of a card's free memory that a batch may take by the estimate, which is a rough one.
 _SHARE = 0.5
 
-Run = Callable[[Sequence[GroupTask], FitConfig], list[Fitted]]
+Task = TypeVar("Task")
 
 
-def fit_in_memory(run: Run, tasks: Sequence[GroupTask], config: FitConfig) -> list[Fitted]:
+class MemoryTooSmallError(InputError):
+    """A card that does not even hold one group with few pixels a step."""
+
+
+def fit_in_memory(
+    run: Callable[[Sequence[Task], FitConfig], list[Fitted]], tasks: Sequence[Task], config: FitConfig
+) -> list[Fitted]:
     """Runs a fit, and runs it again where a card's memory was too small: of half the groups, then at half the pixels.
 
     Args:
         run: fits groups together, or one alone.
-        tasks: the groups.
+        tasks: the groups, or what makes them.
         config: of the fit.
 
     Returns:
         What `run` gives, for all of the tasks or for the first ones.
 
     Raises:
-        InputError: the memory is too small for one group with few pixels a step.
+        MemoryTooSmallError: the memory is too small for one group with few pixels a step.
     """
     while True:
         try:
             return run(tasks, config)
         except torch.OutOfMemoryError as error:
             if len(tasks) == 1 and config.points_per_step <= _LEAST_POINTS:
-                raise InputError(
+                raise MemoryTooSmallError(
                     "the GPU's memory is too small for this video; fit it at a smaller size (size=, --size HxW), end "
                     "what else uses the card, or fit on the CPU (device='cpu', --device cpu)"
                 ) from error

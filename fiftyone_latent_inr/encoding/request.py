@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..devices import pick_device
+from ..devices import describe_device, pick_device
 from ..files import digest_of
 from ..fitting import FitConfig
+from ..progress import FitProgress, ProgressCallback
 from ..video.footage import Footage
 from .choose_prior import prior_for
 from .scan import Scan
@@ -46,6 +47,7 @@ class FitRequest:
     def settle(
         cls,
         aims: Sequence[FitConfig],
+        report: ProgressCallback,
         *,
         teacher: str | Teacher | None,
         prior: str | Prior | None,
@@ -54,13 +56,14 @@ class FitRequest:
         seed: int,
         metadata: Mapping[str, Any] | None = None,
     ) -> FitRequest:
-        """Finds and loads what is named; arguments as those of `fit`.
+        """Finds and loads what is named; `report` takes the first line for people, the rest are as those of `fit`.
 
         Raises:
             InputError: the device is not there; the prior cannot be had or is for something else.
             TeacherUnavailableError: the teacher's weights cannot be had.
         """
         chosen = pick_device(device)
+        report(FitProgress("decode", 0, 1, message=f"fitting on {describe_device(chosen)}"))
         if isinstance(teacher, str):  # Pillow is needed for teachers alone
             from ..semantics.teachers import load_teacher
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from ..fitting import FitConfig
-from ..progress import FitProgress, ProgressCallback
+from ..progress import FitProgress, ProgressCallback, tell
 from ..video.footage import Footage
 from .plan import GroupPlanner, Plan, most_frames
 
@@ -89,6 +89,7 @@ def scan(
     if planner is None:
         raise InputError(f"{footage.name}: there are no frames in it")
     plan = planner.finish()
+    tell(report, footage.warnings)
     if held is not None and len(plan.spans) == 1:
         frames, targets = np.stack(held), None
         if teacher is not None:

@@ -138,10 +138,16 @@ class VideoFit:
             partial(self._size, reference),
         )
 
-    def keep(self, index: int, fitted: Fitted) -> list[int]:
-        """Stores a fitted group, measures what is stored, and gives the groups that may start now."""
+    def keep(self, index: int, fitted: Fitted, ended: float | None = None) -> list[int]:
+        """Stores a fitted group, measures what is stored, and gives the groups that may start now.
+
+        Args:
+            index: the group.
+            fitted: what its fit ended with.
+            ended: when it did, by the monotonic clock; by default now.
+        """
         group, span = self._under_way.pop(index), self._spans[index]
-        seconds = time.monotonic() - group.began
+        seconds = (time.monotonic() if ended is None else ended) - group.began
         config, cuts, bits = self._shape_of(span), self._cuts(span), self.config.bits
         data = encode_group(fitted.model, fitted.step_sizes, bits, group.reference)
         tensors, _ = decode_group(config, data, group.reference)

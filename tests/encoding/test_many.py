@@ -174,3 +174,17 @@ def test_a_gpu_fits_many_videos_at_once() -> None:
         assert isinstance(video, linr.LatentVideo)
         alone = linr.fit(frames, config=config, teacher="small", device="cuda", progress=False)
         assert video.metrics["psnr"] > alone.metrics["psnr"] - 1.5
+
+
+def test_an_error_of_the_callback_ends_the_run() -> None:
+    """It is no video's fault, whatever kind it is of."""
+
+    class CancelledError(linr.InputError):
+        pass
+
+    def cancel(event: linr.FitProgress) -> None:
+        if event.stage == "fit":
+            raise CancelledError("enough")
+
+    with pytest.raises(CancelledError):
+        linr.fit_many(clips(3), config=replace(QUICK, steps=40), device="cpu", progress=cancel, together=2)

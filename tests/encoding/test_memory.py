@@ -51,3 +51,15 @@ def test_a_card_that_is_too_small_is_said_to_be(groups: int, monkeypatch: pytest
     with pytest.raises(linr.InputError, match=r"memory is too small.*smaller size.*CPU"):
         run(scenes((1, 6), (2, 6)) if groups == 2 else scene(1, 6), config)
     assert tried == [8192, 4096, 2048]
+
+
+def test_what_a_group_starts_from_may_not_fit_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its frames are shown to the prior on the card: full memory there is no other than in a step."""
+    from fiftyone_latent_inr.encoding import video_fit
+
+    def full(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(video_fit, "prior_start", full)
+    with pytest.raises(linr.InputError, match="memory is too small"):
+        run(scene(1, 6), replace(QUICK, steps=2))
