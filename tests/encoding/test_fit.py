@@ -67,6 +67,11 @@ def test_a_seed_gives_the_same_bytes(frames: np.ndarray) -> None:
     assert one.latents.tobytes() != other.latents.tobytes()
 
 
+def test_rates_of_one_fit_took_equally_long(frames: np.ndarray) -> None:
+    videos = linr.fit_rates(frames, qualities=[40, 60], config=QUICK, device="cpu", progress=False)
+    assert len({video.metrics["seconds"] for video in videos}) == 1 and videos[0].metrics != videos[1].metrics
+
+
 def test_without_a_teacher_there_are_no_embeddings(frames: np.ndarray) -> None:
     alone = linr.fit(frames, config=replace(QUICK, steps=5), device="cpu", progress=False)
     assert alone.embeddings is None and alone.embedding is None and alone.teacher is None
@@ -103,6 +108,7 @@ def test_progress_tells_stages_device_and_warnings(tmp_path: Path) -> None:
     video = linr.fit(path, config=replace(QUICK, steps=40), teacher="small", device="cpu", progress=events.append)
     stages = list(dict.fromkeys(event.stage for event in events))
     assert stages == ["decode", "embed", "motion", "fit", "measure"]
+    assert [event.stage for event in events].index("embed") > max(k for k, e in enumerate(events) if e.message)
     messages = [event.message for event in events if event.message]
     assert "fitting on cpu" in messages[0] and len(messages) > 1
     assert video.metadata["warnings"] == messages[1:]
