@@ -11,7 +11,7 @@ import av
 from av.audio.resampler import AudioResampler
 
 from ..files import require_file
-from .reader import open_container
+from .opening import open_container
 
 # What goes over bit for bit: what the container takes and browsers play. The rest (PCM, Vorbis, AC-3) becomes AAC.
 _COPIED = {"mp4": {"aac", "mp3", "opus", "flac"}, "mov": {"aac", "mp3"}}

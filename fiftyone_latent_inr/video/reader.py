@@ -16,15 +16,11 @@ from ..arrays import Frame
 from ..errors import InputError
 from ..files import require_file
 from ..frames.resize import area_resize
+from .opening import main_pictures, open_container, top_level_boxes
 from .rgb import UPRIGHT, hdr_transfer, orientation, to_rgb, turn
 
 DEFAULT_FPS = 25.0  # for streams that do not say
 _MIN_FPS, _MAX_FPS = 0.01, 1000.0  # beyond, a time stamp is damaged
-
-# FFmpeg reads these like videos, but they are none: text art, and lists that name other files.
-_NOT_VIDEOS = {"tty": "a text file", "hls": "a playlist", "concat": "a playlist", "dash": "a playlist"}
-
-_ATTACHED_PICTURE = 0x400  # FFmpeg's AV_DISPOSITION_ATTACHED_PIC
 
 
 class VideoReader:
@@ -53,7 +49,7 @@ class VideoReader:
         self._notes: dict[str, None] = {}  # an ordered set
         self.container = open_container(self.file)
         try:
-            self.stream = _video_stream(self.container, self.file)
+            self.stream = main_pictures(self.container, self.file)
         except InputError:
             self.container.close()
             raise
@@ -286,55 +282,6 @@ class _Clock:
         return self._longest > 1.5 * self._shortest and self._longest - self._shortest > 0.002
 
 
-def open_container(file: Path) -> Any:
-    """Opens a media file with PyAV.
-
-    Raises:
-        InputError: it is none, or it is one that names other files.
-    """
-    try:
-        # Only this file: a playlist must not make the reader fetch others from the network.
-        container = av.open(str(file), metadata_errors="replace", options={"protocol_whitelist": "file"})
-    except av.error.InvalidDataError as error:
-        raise InputError(f"cannot read {file}: {_why_invalid(file)}") from error
-    except (av.error.FFmpegError, UnicodeError) as error:
-        text = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"cannot read {file}: {text}; check that it is a video") from error
-    what = _NOT_VIDEOS.get(container.format.name)
-    if container.format.name.startswith("image2") or container.format.name.endswith("_pipe"):
-        what = "an image"
-    if what:
-        container.close()
-        raise InputError(f"cannot read {file}: it is {what}, not a video")
-    return container
-
-
-def _video_stream(container: Any, file: Path) -> Any:
-    pictures = 0
-    for stream in container.streams.video:
-        if int(stream.disposition) & _ATTACHED_PICTURE:  # the cover of a song
-            pictures += 1
-            continue
-        if stream.codec_context is None:
-            raise InputError(f"cannot read {file}: its video codec is not supported here; convert the file to H.264")
-        return stream
-    found = sorted({stream.type for stream in container.streams} - {"video"})
-    held = " and ".join([*found, *(["a cover picture"] if pictures else [])]) or "nothing"
-    raise InputError(f"cannot read {file}: it holds no video stream (only {held}); give a file with pictures")
-
-
-def _why_invalid(file: Path) -> str:
-    with open(file, "rb") as handle:
-        head = handle.read(4096)
-    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip"):
-        if not any(kind == b"moov" for kind, _, _ in top_level_boxes(file)):
-            return "its index (moov) is missing, so the recording or copy was cut short; copy or record it again"
-        return "its index is damaged; copy or record it again"
-    if head and b"\0" not in head and all(byte >= 9 for byte in head):
-        return "it is a text file, not a video"
-    return "it is not a video, or its beginning is damaged; copy it again or convert it to MP4"
-
-
 def is_whole(file: Path) -> bool:
     """Whether an MP4 file is there and reaches to its end: index, pictures, and no box cut short."""
     try:
@@ -343,22 +290,3 @@ def is_whole(file: Path) -> bool:
         return end == file.stat().st_size and {b"moov", b"mdat"} <= {kind for kind, _, _ in boxes}
     except OSError:
         return False
-
-
-def top_level_boxes(file: Path) -> Iterator[tuple[bytes, int, int]]:
-    """The boxes of an MP4 file: kind, offset and size each, as far as they can be followed."""
-    total = file.stat().st_size
-    with open(file, "rb") as handle:
-        offset = 0
-        while offset + 8 <= total:
-            handle.seek(offset)
-            head = handle.read(16)
-            size = int.from_bytes(head[:4], "big")
-            if size == 1 and len(head) == 16:
-                size = int.from_bytes(head[8:16], "big")
-            elif size == 0:  # to the end of the file
-                size = total - offset
-            if size < 8:
-                return
-            yield head[4:8], offset, size
-            offset += size

@@ -1,0 +1,248 @@
+"""One continuous clock for the pictures and the sound of a file, and when each picture is shown by it."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import av
+
+from ..errors import InputError
+from ..files import require_file
+from .opening import main_pictures, open_container
+
+TS_DISCONT = 0x0200  # FFmpeg's AVFMTTS_DISCONT: the format's clock may start again or leap
+
+# Seconds. FFmpeg's own program takes stamps for another clock's that fall by the first, or leap by the second.
+_FALL, _LEAP = 0.1, 10.0
+_LEAP_PERIODS = 8  # pictures that are far apart leap by themselves
+_AHEAD = 64  # runs of the pictures that are compared with one of the sound
+_NEAR = 1.0  # seconds that a stream's stamps may lie outside of what the first pass saw
+
+
+@dataclass
+class _Run:
+    """Packets of one stream that follow one clock; seconds by that clock, and what is added to make it go on."""
+
+    number: int  # of the packet that it begins with, in the file
+    low: float
+    high: float
+    offset: float
+
+
+class Restarts:
+    """Finds where the clock of one stream starts again or leaps, and carries it on from the end of what came before.
+
+    Args:
+        stream: its index.
+
+    Attributes:
+        offset: seconds to be added to the stream's stamps from its last packet on.
+    """
+
+    def __init__(self, stream: int) -> None:
+        self.offset = 0.0
+        self._stream = stream
+        self._last: float | None = None
+        self._length = 0.0
+        self._elsewhere = math.inf  # the first that other streams were heard of after this one's last packet
+
+    def begins(self, packet: Any) -> bool:
+        """Takes the file's next packet, of any stream; True if a clock of this stream begins with it."""
+        stamp = packet.dts if packet.dts is not None else packet.pts
+        if stamp is None or not packet.time_base:
+            return False
+        time, length = (float(number * packet.time_base) for number in (stamp, packet.duration or 0))
+        if packet.stream_index != self._stream:
+            if self._last is not None and time > self._last + _NEAR:
+                self._elsewhere = min(self._elsewhere, time)
+            return False
+        begins = self._last is None
+        if self._last is not None:
+            leap = max(_LEAP, _LEAP_PERIODS * max(length, self._length))
+            # Where another stream went on meanwhile there is a gap in this one, and the clock is the same
+            leaps = time > self._last + leap and self._elsewhere > time - _LEAP / 2
+            begins = leaps or time < self._last - _FALL
+            if begins:
+                # In decoding order, since pictures that are shown before this one may still come
+                self.offset += self._last + self._length - time
+            elif not length:
+                length = max(time - self._last, 0.0)
+        self._last, self._length, self._elsewhere = time, length, math.inf
+        return begins
+
+    def put_right(self, packet: Any) -> None:
+        """Puts one of the stream's packets on the continuous clock; to be called after `begins`."""
+        ticks = round(self.offset / packet.time_base) if self.offset and packet.time_base else 0
+        if ticks and packet.pts is not None:
+            packet.pts += ticks
+        if ticks and packet.dts is not None:
+            packet.dts += ticks
+
+
+@dataclass
+class FileClock:
+    """The one clock of a file, by which pictures and sound go on where the file's own clock starts again.
+
+    Pictures are the master: where theirs starts again they go on without a gap, and the sound moves with them.
+
+    Attributes:
+        first: seconds at which the first picture is shown that can be decoded; of sound alone, when that begins.
+    """
+
+    first: float = 0.0
+    _runs: dict[int, list[_Run]] = field(default_factory=dict)  # by stream; none where stamps are as they are
+    _now: dict[int, tuple[int, float]] = field(default_factory=dict)  # run and last stamp
+
+    def seconds(self, stream: int, stamp: float) -> float:
+        """A stamp by the one clock.
+
+        Args:
+            stream: index of the stream in the container.
+            stamp: seconds by the file's own clock; a stream's stamps are to be asked for in the demuxer's order.
+
+        Returns:
+            Seconds by the one clock; those of a stream may overlap a little where its clock starts again.
+        """
+        runs = self._runs.get(stream)
+        if not runs:
+            return stamp
+        index, last = self._now.get(stream, (0, -math.inf))
+        if stamp < last - _FALL or not _within(runs[index], stamp):
+            index = next((k for k in range(index + 1, len(runs)) if _within(runs[k], stamp)), index)
+        self._now[stream] = index, stamp
+        return stamp + runs[index].offset
+
+
+def file_clock(path: str | os.PathLike[str]) -> FileClock:
+    """The clock of a file.
+
+    Pictures are decoded up to the first that can be; only files of formats whose clock may start again are read to
+    their end, without being decoded.
+
+    Raises:
+        InputError: the file is missing, empty, or no media file.
+    """
+    file = require_file(path, "video")
+    with open_container(file) as container:
+        pictures = _pictures(container, file)
+        clock = FileClock(_first_picture(container, pictures) if pictures else _begin(container.streams.audio))
+        master = pictures.index if pictures else None  # a stream must not be asked once its container is closed
+        may_restart = bool(container.format.flags & TS_DISCONT)
+    if may_restart:
+        with open_container(file) as container:
+            clock._runs = _all_runs(container, master)
+    return clock
+
+
+def _pictures(container: Any, file: Path) -> Any:
+    try:
+        return main_pictures(container, file)
+    except InputError:  # sound alone
+        return None
+
+
+def _begin(streams: Sequence[Any]) -> float:
+    stream = next(iter(streams), None)
+    if stream is None or stream.start_time is None or not stream.time_base:
+        return 0.0
+    return float(stream.start_time * stream.time_base)
+
+
+def _first_picture(container: Any, stream: Any) -> float:
+    """When the first picture is shown that can be decoded; where stamps do not tell, when the stream begins."""
+    restarts, stamps = Restarts(stream.index), BestEffort()
+    for packet in _packets(container, stream):
+        if container.format.flags & TS_DISCONT:
+            restarts.begins(packet)
+            restarts.put_right(packet)
+        stamps.delay_of(packet, container)
+        with suppress(av.error.FFmpegError):
+            for frame in packet.decode():
+                time = stamps.seconds(frame)
+                return _begin([stream]) if time is None else time
+    return _begin([stream])
+
+
+def _packets(container: Any, *streams: Any) -> Iterator[Any]:
+    """Packets until the end, or to where the file cannot be read on."""
+    with suppress(av.error.FFmpegError):
+        yield from container.demux(*streams)
+
+
+class BestEffort:
+    """A frame's stamp as FFmpeg's own program chooses it: that of presentation, of decoding where those are worse."""
+
+    def __init__(self) -> None:
+        self._last = [float("-inf"), float("-inf")]
+        self._faults = [0, 0]
+        self._delay: int | None = None
+
+    def delay_of(self, packet: Any, container: Any) -> None:
+        """Takes the packet before it is decoded.
+
+        AVI knows the order of decoding alone; what FFmpeg takes for presentation is that with a constant delay.
+        """
+        if self._delay is None and packet.pts is not None and packet.dts is not None:
+            self._delay = packet.pts - packet.dts if container.format.name == "avi" else 0
+
+    def seconds(self, frame: Any) -> float | None:
+        """When the frame is shown, in the order in which the decoder gives them; None where no stamp tells."""
+        pair = frame.pts, frame.dts
+        for k, stamp in enumerate(pair):
+            if stamp is not None:
+                self._faults[k] += stamp <= self._last[k]
+                self._last[k] = stamp
+        pts, dts = pair
+        if dts is None or (pts is not None and self._faults[0] <= self._faults[1]):
+            stamp = pts
+        else:
+            stamp = dts
+        if stamp is None or not frame.time_base:
+            return None
+        return float((stamp - (self._delay or 0)) * frame.time_base)
+
+
+def _all_runs(container: Any, pictures: int | None) -> dict[int, list[_Run]]:
+    """Where each stream's clock begins, and how it goes on: pictures from their own end, sound with the pictures."""
+    streams = [s for s in container.streams if s.type == "audio" or s.index == pictures]
+    found: dict[int, list[_Run]] = {stream.index: [] for stream in streams}
+    own = {stream.index: Restarts(stream.index) for stream in streams}
+    for number, packet in enumerate(_packets(container, streams)):
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if stamp is None or not packet.time_base:
+            continue
+        time, restarts, runs = float(stamp * packet.time_base), own[packet.stream_index], found[packet.stream_index]
+        begins = [one.begins(packet) for one in own.values()]
+        if any(begins) or not runs:
+            runs.append(_Run(number, time, time, restarts.offset))
+        runs[-1].low, runs[-1].high = min(runs[-1].low, time), max(runs[-1].high, time)
+    master = found.get(pictures if pictures is not None else -1) or next(iter(found.values()), [])
+    for runs in found.values():
+        if runs is not master:
+            _follow(runs, master)
+    return {index: runs for index, runs in found.items() if len(runs) > 1 or (runs and runs[0].offset)}
+
+
+def _follow(runs: list[_Run], master: list[_Run]) -> None:
+    """Gives each run of a sound the offset of the pictures' run of its clock; others go on from their own end."""
+    earliest, change = 0, 0.0
+    for k, run in enumerate(runs):
+        same = [m for m in range(earliest, min(earliest + _AHEAD, len(master))) if _overlap(run, master[m])]
+        if same:
+            earliest = min(same, key=lambda m: abs(master[m].number - run.number))
+            change = master[earliest].offset - run.offset
+        run.offset += change
+
+
+def _overlap(one: _Run, other: _Run) -> bool:
+    return one.low <= other.high + _NEAR and other.low <= one.high + _NEAR
+
+
+def _within(run: _Run, stamp: float) -> bool:
+    return run.low - _NEAR <= stamp <= run.high + _NEAR

@@ -1,0 +1,89 @@
+"""A media file opened, or clearly refused; and which of its streams are the pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+
+from ..errors import InputError
+
+# FFmpeg reads these like videos, but they are none: text art, and lists that name other files.
+_NOT_VIDEOS = {"tty": "a text file", "hls": "a playlist", "concat": "a playlist", "dash": "a playlist"}
+
+_ATTACHED_PICTURE = 0x400  # FFmpeg's AV_DISPOSITION_ATTACHED_PIC
+
+
+def open_container(file: Path) -> Any:
+    """Opens a media file with PyAV.
+
+    Raises:
+        InputError: it is none, or it is one that names other files.
+    """
+    try:
+        # Only this file: a playlist must not make the reader fetch others from the network.
+        container = av.open(str(file), metadata_errors="replace", options={"protocol_whitelist": "file"})
+    except av.error.InvalidDataError as error:
+        raise InputError(f"cannot read {file}: {_why_invalid(file)}") from error
+    except (av.error.FFmpegError, UnicodeError) as error:
+        text = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"cannot read {file}: {text}; check that it is a video") from error
+    what = _NOT_VIDEOS.get(container.format.name)
+    if container.format.name.startswith("image2") or container.format.name.endswith("_pipe"):
+        what = "an image"
+    if what:
+        container.close()
+        raise InputError(f"cannot read {file}: it is {what}, not a video")
+    return container
+
+
+def main_pictures(container: Any, file: Path) -> Any:
+    """The stream of pictures that is the video: FFmpeg's choice among those that can be decoded.
+
+    Raises:
+        InputError: there is none.
+    """
+    streams = [one for one in container.streams.video if not int(one.disposition) & _ATTACHED_PICTURE]
+    readable = [one for one in streams if one.codec_context is not None]
+    if not streams:
+        found = sorted({stream.type for stream in container.streams} - {"video"})
+        # the cover of a song
+        held = " and ".join([*found, *(["a cover picture"] if container.streams.video else [])]) or "nothing"
+        raise InputError(f"cannot read {file}: it holds no video stream (only {held}); give a file with pictures")
+    if not readable:
+        raise InputError(f"cannot read {file}: its video codec is not supported here; convert the file to H.264")
+    best = container.streams.best("video")
+    return best if best in readable else readable[0]
+
+
+def _why_invalid(file: Path) -> str:
+    with open(file, "rb") as handle:
+        head = handle.read(4096)
+    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip"):
+        if not any(kind == b"moov" for kind, _, _ in top_level_boxes(file)):
+            return "its index (moov) is missing, so the recording or copy was cut short; copy or record it again"
+        return "its index is damaged; copy or record it again"
+    if head and b"\0" not in head and all(byte >= 9 for byte in head):
+        return "it is a text file, not a video"
+    return "it is not a video, or its beginning is damaged; copy it again or convert it to MP4"
+
+
+def top_level_boxes(file: Path) -> Iterator[tuple[bytes, int, int]]:
+    """The boxes of an MP4 file: kind, offset and size each, as far as they can be followed."""
+    total = file.stat().st_size
+    with open(file, "rb") as handle:
+        offset = 0
+        while offset + 8 <= total:
+            handle.seek(offset)
+            head = handle.read(16)
+            size = int.from_bytes(head[:4], "big")
+            if size == 1 and len(head) == 16:
+                size = int.from_bytes(head[8:16], "big")
+            elif size == 0:  # to the end of the file
+                size = total - offset
+            if size < 8:
+                return
+            yield head[4:8], offset, size
+            offset += size
