@@ -15,6 +15,7 @@ import av
 from ..errors import InputError
 from ..files import require_file
 from .opening import main_pictures, open_container
+from .timing import PictureTimes
 
 TS_DISCONT = 0x0200  # FFmpeg's AVFMTTS_DISCONT: the format's clock may start again or leap
 
@@ -156,16 +157,16 @@ def _begin(streams: Sequence[Any]) -> float:
 
 def _first_picture(container: Any, stream: Any) -> float:
     """When the first picture is shown that can be decoded; where stamps do not tell, when the stream begins."""
-    restarts, stamps = Restarts(stream.index), BestEffort()
+    restarts, times = Restarts(stream.index), PictureTimes()
     for packet in _packets(container, stream):
         if container.format.flags & TS_DISCONT:
             restarts.begins(packet)
             restarts.put_right(packet)
-        stamps.delay_of(packet, container)
+        times.packet(packet, container.format.name == "avi")
         with suppress(av.error.FFmpegError):
             for frame in packet.decode():
-                time = stamps.seconds(frame)
-                return _begin([stream]) if time is None else time
+                times.add(frame)
+                return _begin([stream]) if times.first is None else times.first
     return _begin([stream])
 
 
@@ -173,39 +174,6 @@ def _packets(container: Any, *streams: Any) -> Iterator[Any]:
     """Packets until the end, or to where the file cannot be read on."""
     with suppress(av.error.FFmpegError):
         yield from container.demux(*streams)
-
-
-class BestEffort:
-    """A frame's stamp as FFmpeg's own program chooses it: that of presentation, of decoding where those are worse."""
-
-    def __init__(self) -> None:
-        self._last = [float("-inf"), float("-inf")]
-        self._faults = [0, 0]
-        self._delay: int | None = None
-
-    def delay_of(self, packet: Any, container: Any) -> None:
-        """Takes the packet before it is decoded.
-
-        AVI knows the order of decoding alone; what FFmpeg takes for presentation is that with a constant delay.
-        """
-        if self._delay is None and packet.pts is not None and packet.dts is not None:
-            self._delay = packet.pts - packet.dts if container.format.name == "avi" else 0
-
-    def seconds(self, frame: Any) -> float | None:
-        """When the frame is shown, in the order in which the decoder gives them; None where no stamp tells."""
-        pair = frame.pts, frame.dts
-        for k, stamp in enumerate(pair):
-            if stamp is not None:
-                self._faults[k] += stamp <= self._last[k]
-                self._last[k] = stamp
-        pts, dts = pair
-        if dts is None or (pts is not None and self._faults[0] <= self._faults[1]):
-            stamp = pts
-        else:
-            stamp = dts
-        if stamp is None or not frame.time_base:
-            return None
-        return float((stamp - (self._delay or 0)) * frame.time_base)
 
 
 def _all_runs(container: Any, pictures: int | None) -> dict[int, list[_Run]]:
@@ -232,7 +200,7 @@ def _all_runs(container: Any, pictures: int | None) -> dict[int, list[_Run]]:
 def _follow(runs: list[_Run], master: list[_Run]) -> None:
     """Gives each run of a sound the offset of the pictures' run of its clock; others go on from their own end."""
     earliest, change = 0, 0.0
-    for k, run in enumerate(runs):
+    for run in runs:
         same = [m for m in range(earliest, min(earliest + _AHEAD, len(master))) if _overlap(run, master[m])]
         if same:
             earliest = min(same, key=lambda m: abs(master[m].number - run.number))

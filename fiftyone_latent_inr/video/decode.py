@@ -17,6 +17,7 @@ import numpy as np
 from ..arrays import Frame, Frames
 from ..errors import InputError
 from .reader import VideoReader
+from .timing import Times
 from .writer import write
 
 __all__ = ["Video", "VideoInfo", "iter_frames", "probe", "read", "write"]
@@ -34,7 +35,7 @@ class VideoInfo:
         width: columns of pixels once turned upright.
         num_frames: frames that the file declares, or an estimate from its duration, None where unknown.
         fps: average frames a second.
-        duration: seconds, None where unknown.
+        duration: seconds of its pictures, None where unknown.
         has_audio: True if there is sound.
     """
 
@@ -56,12 +57,15 @@ class Video:
         fps: frames a second; for variable frame rates the average that keeps the duration.
         warnings: lines for people on what was not as it should be; empty for a sound file.
         source_size: (H, W) before resizing, turned upright.
+        times: (T,) seconds at which each frame is shown, ascending from 0, where even spacing would be wrong, as of a
+            variable frame rate or where frames are lost; else None.
     """
 
     array: Frames
     fps: float
     warnings: tuple[str, ...]
     source_size: tuple[int, int]
+    times: Times | None = None
 
 
 def probe(path: str | os.PathLike[str]) -> VideoInfo:
@@ -123,7 +127,8 @@ def read(
         array = np.empty((len(frames), *frames[0].shape), np.uint8)
         for index in range(len(frames) - 1, -1, -1):  # frees each frame once copied: the video is held once
             array[index] = frames.pop()
-        return Video(array, reader.fps, reader.warnings, reader.source_size)
+        timing = reader.timing
+        return Video(array, timing.fps, reader.warnings, reader.source_size, timing.times)
 
 
 def iter_frames(

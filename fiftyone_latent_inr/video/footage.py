@@ -14,6 +14,7 @@ from ..arrays import Frame, Frames, check_frames
 from ..errors import InputError
 from ..files import fingerprint, require_file
 from ..frames.resize import area_resize
+from .timing import Times, check_fps
 
 Source = str | os.PathLike[str] | Frames
 
@@ -28,6 +29,8 @@ class Footage:
         max_frames: number of frames, the first ones; None for all.
         fps: frames a second; of a file known once it has been read.
         warnings: lines about what was odd, once the file has been read.
+        times: (T,) seconds at which each frame of a file is shown, where they are not evenly spaced, once it has been
+            read; else None.
 
     Raises:
         InputError: an array of another type or shape, or a number out of range.
@@ -38,6 +41,7 @@ class Footage:
     max_frames: int | None = None
     fps: float = 30.0
     warnings: tuple[str, ...] = field(default=(), init=False)
+    times: Times | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         if self.max_frames is not None and self.max_frames < 1:
@@ -47,8 +51,7 @@ class Footage:
             return
         self.source = np.asarray(self.source)
         check_frames(self.source)
-        if not (np.isfinite(self.fps) and self.fps > 0):
-            raise InputError(f"fps must be a positive number, not {self.fps}")
+        check_fps(self.fps)
         self.fps = float(self.fps)
 
     @property
@@ -113,4 +116,5 @@ class Footage:
 
         with VideoReader(path) as reader:
             yield from reader.frames(self.size, self.max_frames)
-            self.fps, self.warnings = reader.fps, reader.warnings
+            timing = reader.timing
+            self.fps, self.times, self.warnings = timing.fps, timing.times, reader.warnings

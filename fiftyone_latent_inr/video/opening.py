@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from ..errors import InputError
 # FFmpeg reads these like videos, but they are none: text art, and lists that name other files.
 _NOT_VIDEOS = {"tty": "a text file", "hls": "a playlist", "concat": "a playlist", "dash": "a playlist"}
 
-_ATTACHED_PICTURE = 0x400  # FFmpeg's AV_DISPOSITION_ATTACHED_PIC
+_DEFAULT, _ATTACHED_PICTURE = 0x1, 0x400  # FFmpeg's AV_DISPOSITION_DEFAULT and AV_DISPOSITION_ATTACHED_PIC
+_NO_STAMPS = 0x0080  # FFmpeg's AVFMT_NOTIMESTAMPS
 
 
 def open_container(file: Path) -> Any:
@@ -22,21 +24,45 @@ def open_container(file: Path) -> Any:
     Raises:
         InputError: it is none, or it is one that names other files.
     """
-    try:
-        # Only this file: a playlist must not make the reader fetch others from the network.
-        container = av.open(str(file), metadata_errors="replace", options={"protocol_whitelist": "file"})
-    except av.error.InvalidDataError as error:
-        raise InputError(f"cannot read {file}: {_why_invalid(file)}") from error
-    except (av.error.FFmpegError, UnicodeError) as error:
-        text = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"cannot read {file}: {text}; check that it is a video") from error
+    container = _open(file)
     what = _NOT_VIDEOS.get(container.format.name)
-    if container.format.name.startswith("image2") or container.format.name.endswith("_pipe"):
+    if container.format.name.startswith("image2"):
         what = "an image"
+    elif container.format.name.endswith("_pipe"):
+        try:
+            what = None if _moves(container) else "an image"
+        finally:
+            container.close()
+        if what is None:
+            return _open(file)
     if what:
         container.close()
         raise InputError(f"cannot read {file}: it is {what}, not a video")
     return container
+
+
+def _open(file: Path) -> Any:
+    try:
+        # Only this file: a playlist must not make the reader fetch others from the network.
+        return av.open(str(file), metadata_errors="replace", options={"protocol_whitelist": "file"})
+    except av.error.InvalidDataError as error:
+        raise InputError(f"cannot read {file}: {_why_invalid(file)}") from error
+    except (av.error.FFmpegError, UnicodeError) as error:
+        raise InputError(f"cannot read {file}: {reason_of(error)}; check that it is a video") from error
+
+
+def _moves(container: Any) -> bool:
+    """Whether images follow each other, as in motion JPEG: a second one of the first one's size.
+
+    What cameras add to a photograph, a preview or a map of brightness, is of another size.
+    """
+    sizes = []
+    with suppress(av.error.FFmpegError):
+        for frame in container.decode(video=0):
+            sizes.append((frame.width, frame.height))
+            if len(sizes) == 2:
+                return sizes[0] == sizes[1]
+    return False
 
 
 def main_pictures(container: Any, file: Path) -> Any:
@@ -45,7 +71,7 @@ def main_pictures(container: Any, file: Path) -> Any:
     Raises:
         InputError: there is none.
     """
-    streams = [one for one in container.streams.video if not int(one.disposition) & _ATTACHED_PICTURE]
+    streams = [one for one in container.streams.video if is_pictures(one)]
     readable = [one for one in streams if one.codec_context is not None]
     if not streams:
         found = sorted({stream.type for stream in container.streams} - {"video"})
@@ -55,7 +81,28 @@ def main_pictures(container: Any, file: Path) -> Any:
     if not readable:
         raise InputError(f"cannot read {file}: its video codec is not supported here; convert the file to H.264")
     best = container.streams.best("video")
-    return best if best in readable else readable[0]
+    return best if best in readable else max(readable, key=_likely)
+
+
+def is_pictures(stream: Any) -> bool:
+    """Whether a stream is a video, rather than the cover of a song."""
+    return stream.type == "video" and not int(stream.disposition) & _ATTACHED_PICTURE
+
+
+def _likely(stream: Any) -> tuple[int, ...]:
+    """What makes a stream the main one, where FFmpeg's choice cannot be decoded."""
+    codec = stream.codec_context
+    return int(stream.disposition) & _DEFAULT, min(stream.frames, 2), codec.width * codec.height, -stream.index
+
+
+def untimed(container: Any) -> bool:
+    """Whether a format holds no stamps: FFmpeg then makes them up from a rate."""
+    return bool(container.format.flags & _NO_STAMPS) or container.format.name.endswith("_pipe")
+
+
+def reason_of(error: Exception) -> str:
+    """FFmpeg's error in words."""
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _why_invalid(file: Path) -> str:

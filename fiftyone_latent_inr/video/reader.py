@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,11 +18,14 @@ from ..arrays import Frame
 from ..errors import InputError
 from ..files import require_file
 from ..frames.resize import area_resize
-from .opening import main_pictures, open_container, top_level_boxes
+from .clock import TS_DISCONT, Restarts
+from .opening import is_pictures, main_pictures, open_container, reason_of, top_level_boxes, untimed
 from .rgb import UPRIGHT, hdr_transfer, orientation, to_rgb, turn
+from .timing import DEFAULT_FPS, MAX_FPS, MIN_FPS, PictureTimes, Times, Timing
 
-DEFAULT_FPS = 25.0  # for streams that do not say
-_MIN_FPS, _MAX_FPS = 0.01, 1000.0  # beyond, a time stamp is damaged
+_TAG_DURATION = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+_MOST_ABOVE_GUESS = 4
+_JOIN = 3  # packets; a recording that is joined to another at a key frame damages one of the last before it
 
 
 class VideoReader:
@@ -41,15 +46,18 @@ class VideoReader:
         self.file = require_file(path, "video")
         self.source_size = (0, 0)
         self.decoded = 0
-        self._clock = _Clock()
+        self._times = PictureTimes()
         self._failed_packets = 0
         self._repaired = 0
         self._cut_short = False
+        self._unreadable = False
         self._complete = False
         self._notes: dict[str, None] = {}  # an ordered set
         self.container = open_container(self.file)
         try:
             self.stream = main_pictures(self.container, self.file)
+            self._untimed = untimed(self.container)
+            self._look_around()
         except InputError:
             self.container.close()
             raise
@@ -80,6 +88,12 @@ class VideoReader:
         """
         if max_frames is not None and max_frames < 1:
             raise InputError(f"the number of frames to take must be at least 1, not {max_frames}")
+        try:
+            yield from self._frames(size, max_frames, start)
+        except av.error.FFmpegError as error:
+            raise InputError(f"cannot read {self.file}: {reason_of(error)}; convert the file to H.264") from error
+
+    def _frames(self, size: tuple[int, int] | None, max_frames: int | None, start: float) -> Iterator[Frame]:
         reformatter = VideoReformatter()
         if start > 0:
             start += float((self.stream.start_time or 0) * (self.stream.time_base or 0))
@@ -101,7 +115,7 @@ class VideoReader:
             yield turn(pixels if target is None else area_resize(pixels, target), how)
             self.decoded += 1
             self._repaired += bool(frame.is_corrupt)
-            self._clock.tick(frame)
+            self._times.add(frame)
             if self.decoded == max_frames:
                 return
         self._complete = True
@@ -113,20 +127,16 @@ class VideoReader:
 
     @property
     def declared_fps(self) -> float:
-        """Average frames a second, as the container says."""
-        for rate in (self.stream.average_rate, self.stream.guessed_rate, self.stream.base_rate):
-            if rate and _MIN_FPS <= rate <= _MAX_FPS:
-                return float(rate)
-        return DEFAULT_FPS
+        """Frames a second, as the file says."""
+        return next(iter(self._rates()), DEFAULT_FPS)
 
     @property
     def declared_duration(self) -> float | None:
         """Seconds, as the stream or the container says."""
-        if self.stream.duration and self.stream.time_base:
-            return float(self.stream.duration * self.stream.time_base)
-        if self.container.duration:
+        own = self._own_duration()
+        if own is None and self.container.duration and not self._untimed:
             return float(self.container.duration / av.time_base)
-        return None
+        return own
 
     @property
     def declared_frames(self) -> int | None:
@@ -137,17 +147,16 @@ class VideoReader:
         return max(1, round(duration * self.declared_fps)) if duration else None
 
     @property
+    def timing(self) -> Timing:
+        """When the frames given so far are shown."""
+        if self._untimed:
+            return Timing(self.declared_fps, self.decoded / self.declared_fps)
+        return self._times.timing(self._rates(), float(self.stream.time_base or 0))
+
+    @property
     def fps(self) -> float:
         """Frames a second of the frames given: their number over the time that they are shown."""
-        declared, shown = self.declared_fps, self._clock.shown()
-        if shown is None:
-            return declared
-        count, seconds = shown
-        # Time stamps are rounded (to milliseconds in Matroska): if the two agree, the declared one is exact.
-        if abs(seconds - count / declared) < max(0.005 * seconds, 0.003):
-            return declared
-        measured = count / seconds
-        return measured if _MIN_FPS <= measured <= _MAX_FPS else declared
+        return self.timing.fps
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -158,35 +167,111 @@ class VideoReader:
             lines.append(f"the file is damaged or cut short: {damage}")
         if self._repaired:
             lines.append(f"{self._repaired} of {self.decoded} frames are damaged, repaired by the decoder")
-        if self._clock.variable and not damage:
-            lines.append(f"the frame rate varies: frames are taken as evenly spaced, {self.fps:.3f} a second")
+        timing = self.timing
+        if timing.varies and not damage:
+            drawn = "" if timing.times is None else ", and drawn at their own times"
+            lines.append(f"the frame rate varies: frames are taken as evenly spaced, {timing.fps:.3f} a second{drawn}")
         return tuple(lines)
+
+    def _rates(self) -> list[float]:
+        """The rates that the file declares, the likeliest first."""
+        stream, codec = self.stream, self.stream.codec_context
+        average, guessed = stream.average_rate, stream.guessed_rate
+        if self._untimed:  # the average is the demuxer's own default
+            found = [codec.framerate, guessed, average]
+        elif average and guessed and average > _MOST_ABOVE_GUESS * guessed:  # that of stamps' ticks, as in DV
+            found = [guessed, average, stream.base_rate]
+        else:
+            found = [average, guessed, stream.base_rate]
+        return [float(rate) for rate in found if rate and MIN_FPS <= rate <= MAX_FPS]
+
+    def _own_duration(self) -> float | None:
+        """Seconds of the pictures, as far as the file tells them apart from what else it holds."""
+        if self._untimed:
+            return None
+        if self.stream.duration and self.stream.time_base:
+            return float(self.stream.duration * self.stream.time_base)
+        tag = _TAG_DURATION.fullmatch(self.stream.metadata.get("DURATION", ""))  # Matroska's
+        if tag:
+            hours, minutes, seconds = (float(number) for number in tag.groups())
+            return 3600 * hours + 60 * minutes + seconds or None
+        if self.container.duration and len(self.container.streams) == 1:
+            return float(self.container.duration / av.time_base)
+        return None
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         """Every frame that decodes, in order of presentation; what does not is counted and left out."""
-        packets = self.container.demux(self.stream)
-        while True:
-            try:
-                packet = next(packets, None)
-            except av.error.FFmpegError:  # the rest of the file cannot be read, but the decoder still holds frames
-                self._cut_short = True
-                yield from self._flush()
-                return
-            if packet is None:
-                return
-            self._cut_short = self._cut_short or packet.is_corrupt
+        reordered = self.container.format.name == "avi"
+        for packet in self._packets():
+            self._times.packet(packet, reordered)
+            if not packet.size and not (packet.pts is None and packet.dts is None):
+                self._times.repeat(packet)  # the same picture again, as in Theora
+                continue
             try:
                 frames = packet.decode()
             except av.error.FFmpegError:
                 self._failed_packets += 1
                 continue
             yield from frames
+        if self._unreadable:  # the rest of the file cannot be read, but the decoder still holds frames
+            yield from self._flush()
+
+    def _packets(self) -> Iterator[Any]:
+        """The pictures' packets on one continuous clock."""
+        restarts, streams = None, [self.stream]
+        if self.container.format.flags & TS_DISCONT:
+            restarts = Restarts(self.stream.index)
+            streams += [one for one in self.container.streams.audio if one.codec_context is not None]
+        packets = self.container.demux(*streams)
+        doubtful, number = None, 0  # a packet that is damaged, if it is not the last before another recording begins
+        while True:
+            try:
+                packet = next(packets, None)
+            except av.error.FFmpegError:
+                self._unreadable = True
+                self._cut_short = self.container.format.name != "mpjpeg"  # which always ends so
+                return
+            if packet is None:
+                self._cut_short = self._cut_short or doubtful is not None
+                return
+            begins = restarts.begins(packet) if restarts else False
+            if packet.stream is not self.stream:  # the last packet, which is empty, has no index of its own
+                continue
+            if restarts:
+                restarts.put_right(packet)
+            number += 1
+            if doubtful is not None:
+                joined = number - doubtful <= _JOIN and (begins or packet.is_keyframe)
+                self._cut_short = self._cut_short or (not joined and number - doubtful >= _JOIN)
+                doubtful = None if joined or number - doubtful >= _JOIN else doubtful
+            if packet.is_corrupt and doubtful is None:
+                doubtful = number
+            yield packet
 
     def _seek(self, seconds: float) -> None:
         """Moves to the last key frame before a time; where a file cannot do that, it is read from the start."""
         if self.stream.time_base:
             with suppress(av.error.FFmpegError):
                 self.container.seek(int(seconds / self.stream.time_base), stream=self.stream)
+
+    def schedule(self, decode: bool = True) -> Timing:
+        """When the frames are shown, without making pictures of them; to be called in place of `frames`.
+
+        Args:
+            decode: whether to count what decodes; else what the file says that it holds.
+        """
+        for one in self._decode() if decode else self._packets():
+            self._times.add(one)
+            self.decoded += 1
+        return self.timing
+
+    def _look_around(self) -> None:
+        """Notes what is doubtful before the first frame."""
+        others = [one for one in self.container.streams.video if is_pictures(one) and one is not self.stream]
+        if others:
+            self._notes[f"of {len(others) + 1} streams of pictures the main one is taken"] = None
+        if self._untimed and not self.stream.codec_context.framerate:
+            self._notes[f"it does not say its frame rate: {self.declared_fps:g} frames a second are assumed"] = None
 
     def _flush(self) -> list[av.VideoFrame]:
         try:
@@ -218,9 +303,9 @@ class VideoReader:
             if self._failed_packets:
                 return f"{self.decoded} frames could be decoded, at least {self._failed_packets} could not"
             return f"{self.decoded} frames could be decoded"
-        if self._complete and not self.stream.frames and not self.container.streams.audio:
-            # Matroska counts no frames but knows when they end; with sound, its duration may be the sound's.
-            end, duration = self._clock.end, self.declared_duration
+        if self._complete and not self.stream.frames and not self._untimed:
+            # Matroska counts no frames but knows when they end
+            end, duration = self._times.end, self._own_duration()
             if end and duration and end < 0.9 * duration and (duration - end) * self.declared_fps >= 2:
                 return f"{self.decoded} frames could be decoded, {end:.2f} of {duration:.2f} seconds"
         return None
@@ -237,49 +322,22 @@ class VideoReader:
         return str(self.stream.codec_context.name)
 
 
-class _Clock:
-    """Collects when frames are shown."""
+def own_times(path: str | os.PathLike[str], fps: float) -> Times | None:
+    """When the pictures of a file are shown that are not evenly spaced; None for all others.
 
-    def __init__(self) -> None:
-        self._first: float | None = None
-        self._last = 0.0
-        self._last_duration = 0.0
-        self._gaps = 0
-        self._shortest, self._longest = float("inf"), 0.0
-
-    def tick(self, frame: av.VideoFrame) -> None:
-        if frame.pts is None or frame.time_base is None:
-            return
-        time = float(frame.pts * frame.time_base)
-        if self._first is None:
-            self._first = time
-        elif time <= self._last:  # out of order in a damaged file
-            return
-        else:
-            self._gaps += 1
-            self._shortest = min(self._shortest, time - self._last)
-            self._longest = max(self._longest, time - self._last)
-        self._last = time
-        self._last_duration = float((getattr(frame, "duration", 0) or 0) * frame.time_base)
-
-    def shown(self) -> tuple[int, float] | None:
-        """How many frames were shown for how many seconds, None if the time stamps do not tell."""
-        if self._first is None or not self._gaps:
-            return None
-        span = self._last - self._first
-        # Containers without durations give the last frame one tick, or none.
-        known = self._last_duration >= self._shortest / 2
-        return self._gaps + 1, span + (self._last_duration if known else span / self._gaps)
-
-    @property
-    def end(self) -> float:
-        """When the last frame was first shown, in seconds; 0 if the time stamps do not tell."""
-        return self._last
-
-    @property
-    def variable(self) -> bool:
-        """Whether gaps differ by more than the rounding of time stamps."""
-        return self._longest > 1.5 * self._shortest and self._longest - self._shortest > 0.002
+    Args:
+        path: a video, or sound alone.
+        fps: the rate that it must have, else None.
+    """
+    with suppress(InputError):
+        # most files are as they should be, and their packets say so without being decoded
+        for decode in (False, True):
+            with VideoReader(path) as reader:
+                timing = reader.schedule(decode)
+            if timing.times is None:
+                return None
+        return timing.times if math.isclose(timing.fps, fps, rel_tol=1e-5) else None
+    return None
 
 
 def is_whole(file: Path) -> bool:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -12,17 +11,19 @@ from typing import Any
 
 import av
 import numpy as np
+import numpy.typing as npt
 from av.video.reformatter import VideoReformatter
 
 from ..arrays import Frame, check_frames
 from ..errors import InputError
 from ..files import atomic_target, reason
 from .audio import Sound, open_sound
+from .reader import own_times
 from .rgb import SWS_ACCURATE_RND, SWS_BICUBIC, SWS_FULL_CHR_H_INP
+from .timing import Schedule, check_fps, checked_times
 
 # Visually lossless: about 45 dB on natural video. Lower is better and larger, 0 is nearly lossless.
 DEFAULT_CRF = 12
-MAX_FPS = 1000
 
 _FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 _FLAGS = SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INP
@@ -41,6 +42,7 @@ def write(
     crf: float = DEFAULT_CRF,
     audio: str | os.PathLike[str] | None = None,
     audio_start: float = 0.0,
+    times: Sequence[float] | npt.NDArray[Any] | None = None,
 ) -> tuple[str, ...]:
     """Writes a video: H.264, yuv420p, limited-range BT.601 and tagged so, playable while it loads.
 
@@ -51,12 +53,15 @@ def write(
     Args:
         path: `.mp4`, `.m4v`, `.mov` or `.mkv`, in a folder that exists.
         frames: uint8 (H, W, 3) RGB each, of one size; an array (T, H, W, 3) or any iterable.
-        fps: frames a second, 0 to 1000; floats such as 29.97 are taken for the fraction they stand for.
+        fps: frames a second, .0001 to 100,000; floats such as 29.97 are taken for the fraction they stand for.
         crf: quality of x264, 0 (best) to 51.
         audio: a file whose sound is taken along: copied bit for bit if it is AAC, MP3, Opus or FLAC, which browsers
             play, else encoded anew as AAC. It is cut, at a packet's end, where the last frame ends. A file without
             sound gives none.
         audio_start: seconds after that file's first picture at which the sound begins.
+        times: seconds at which each frame is shown, ascending, one for each frame, in place of even spacing; the last
+            one is then shown until `len(times) / fps` after the first. None takes those of `audio`, where that is a
+            video whose own pictures are not evenly spaced, of this rate, and no `audio_start` is given.
 
     Returns:
         lines for people on what was not as it should be with the sound; mostly none.
@@ -80,9 +85,19 @@ def write(
     if first is None:
         raise InputError(f"cannot write {target}: there are no frames")
     _check(first, np.shape(first), target)
+    frames = chain([first], iterator)
+    if times is not None:
+        try:
+            times = checked_times(times, len(times))
+        except (TypeError, ValueError) as error:
+            raise InputError(f"cannot write {target}: {error}") from error
+        frames = _as_many(frames, len(times), target)
+    elif audio is not None and not audio_start:
+        times = own_times(audio, float(rate))
+    schedule = Schedule(rate, times)
     with open_sound(audio, audio_start) as sound, atomic_target(target) as temporary:
         try:
-            _encode(temporary, kind, chain([first], iterator), first.shape, rate, crf, target, sound)
+            _encode(temporary, kind, frames, first.shape, schedule, crf, target, sound)
         except av.error.FFmpegError as error:
             text = reason(error) if isinstance(error, OSError) else str(error)
             raise InputError(f"cannot write {target}: {text}") from error
@@ -94,7 +109,7 @@ def _encode(
     kind: str,
     frames: Iterable[Frame],
     shape: tuple[int, ...],
-    rate: Fraction,
+    schedule: Schedule,
     crf: float,
     target: Path,
     sound: Sound | None,
@@ -102,11 +117,11 @@ def _encode(
     options = {"movflags": "+faststart"} if kind in ("mp4", "mov") else {}
     reformatter = VideoReformatter()
     with av.open(str(temporary.absolute()), "w", format=kind, options=options) as container:
-        stream: Any = container.add_stream("libx264", rate=rate, options={"crf": str(crf)})
+        stream: Any = container.add_stream("libx264", rate=schedule.rate, options={"crf": str(crf)})
         stream.height, stream.width = (side + side % 2 for side in shape[:2])
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context
-        context.time_base = 1 / rate
+        context.time_base = schedule.base
         context.colorspace, context.color_range = _MATRIX_SMPTE170M, _LIMITED
         context.color_primaries, context.color_trc = _PRIMARIES_BT709, _TRANSFER_BT709
         if sound:
@@ -114,10 +129,11 @@ def _encode(
         for index, frame in enumerate(frames):
             _check(frame, shape, target)
             picture = _to_yuv(frame, reformatter)
-            picture.pts, picture.time_base = index, 1 / rate
+            begin, end = schedule.shown(index)
+            picture.pts, picture.duration, picture.time_base = begin, end - begin, schedule.base
             container.mux(stream.encode(picture))
             if sound:
-                sound.mux(container, until=float((index + 1) / rate))
+                sound.mux(container, until=float(end * schedule.base))
         container.mux(stream.encode(None))
 
 
@@ -140,12 +156,24 @@ def _to_yuv(frame: Frame, reformatter: VideoReformatter) -> av.VideoFrame:
 
 
 def _as_fraction(fps: float | Fraction) -> Fraction:
-    if not (math.isfinite(fps) and 0 < fps <= MAX_FPS):
-        raise InputError(f"a video's frame rate must be above 0 and at most {MAX_FPS}, not {fps}")
+    check_fps(fps)
     if isinstance(fps, Fraction):
         return fps
     # 1001 recovers 30000/1001 and its kin exactly; very slow rates need the finer grid.
     return Fraction(fps).limit_denominator(1001 if fps >= 1 else 1_000_000)
+
+
+def _as_many(frames: Iterable[Frame], count: int, target: Path) -> Iterator[Frame]:
+    """The frames, which must be as many as their times."""
+    number = 0
+    for number, frame in enumerate(frames, 1):
+        if number > count:
+            break
+        yield frame
+    if number != count:
+        raise InputError(
+            f"cannot write {target}: there are {count} times, but {'more' if number > count else number} frames"
+        )
 
 
 def _check(frame: Any, shape: tuple[int, ...], target: Path) -> None:

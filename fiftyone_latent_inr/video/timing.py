@@ -1,0 +1,220 @@
+"""When each picture of a video is shown: stamps as a file gives them in, a rate and the pictures' times out."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError
+
+Times = npt.NDArray[np.float64]
+
+DEFAULT_FPS = 25.0  # for streams that do not say
+MIN_FPS, MAX_FPS = 1e-4, 1e5  # what MP4 can hold; beyond, a stamp is damaged
+
+# How far from its time a picture may be shown for pictures to count as evenly spaced: periods, and seconds.
+_MOST_PERIODS, _MOST_SECONDS = 0.5, 0.010
+
+_CLOCK = 90_000  # ticks a second, where frames have times of their own
+
+
+@dataclass(frozen=True)
+class Timing:
+    """When the pictures of a video are shown.
+
+    Attributes:
+        fps: pictures a second: their number over the time that they are shown.
+        span: seconds from the first picture to the end of the last.
+        times: (T,) seconds at which each is shown, ascending from 0, where even spacing would be wrong; else None.
+        gaps: (shortest, longest) seconds between two pictures; None where there are no two.
+    """
+
+    fps: float
+    span: float
+    times: Times | None = None
+    gaps: tuple[float, float] | None = None
+
+    @property
+    def varies(self) -> bool:
+        """Whether gaps differ by more than the rounding of stamps."""
+        shortest, longest = self.gaps or (0.0, 0.0)
+        return longest > 1.5 * shortest and longest - shortest > 0.002
+
+
+class PictureTimes:
+    """Collects when the pictures of one stream are shown, in the order in which the decoder gives them."""
+
+    def __init__(self) -> None:
+        self._pts, self._best = array("d"), array("d")  # nan where there is none
+        self._last = [-math.inf, -math.inf]
+        self._faults = [0, 0]
+        self._delay: int | None = None
+        self._length = 0.0  # of the picture given last, as far as the file says
+        self._end = -math.inf
+
+    def __len__(self) -> int:
+        return len(self._best)
+
+    @property
+    def first(self) -> float | None:
+        """When the first picture is shown, seconds; None where its stamp does not tell."""
+        return None if not self._best or math.isnan(self._best[0]) else self._best[0]
+
+    @property
+    def end(self) -> float:
+        """When the last picture begins to be shown, seconds; 0 where stamps do not tell."""
+        found = [stamp for stamp in self._best if not math.isnan(stamp)]
+        return max(found, default=0.0)
+
+    def packet(self, packet: Any, reordered: bool = False) -> None:
+        """Takes a packet before it is decoded.
+
+        Args:
+            packet: of the pictures' stream.
+            reordered: whether stamps of presentation are but those of decoding with a constant delay (as in AVI, which
+                has none of its own).
+        """
+        if self._delay is None and packet.pts is not None and packet.dts is not None:
+            self._delay = packet.pts - packet.dts if reordered else 0
+
+    def repeat(self, packet: Any) -> None:
+        """Takes a packet that means the last picture again: it is shown for longer."""
+        if packet.pts is not None and packet.time_base:
+            self._end = max(self._end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+
+    def add(self, frame: Any) -> None:
+        """Takes a decoded frame.
+
+        Its stamp is chosen as FFmpeg's own program does: that of presentation, of decoding where those are worse.
+        """
+        base = frame.time_base or 0
+        stamps = [stamp for stamp in (frame.pts, frame.dts)]
+        for k, stamp in enumerate(stamps):
+            if stamp is not None:
+                self._faults[k] += stamp <= self._last[k]
+                self._last[k] = stamp
+        pts, dts = stamps
+        best = pts if dts is None or (pts is not None and self._faults[0] <= self._faults[1]) else dts
+        self._pts.append(math.nan if pts is None or not base else float((pts - (self._delay or 0)) * base))
+        self._best.append(math.nan if best is None or not base else float((best - (self._delay or 0)) * base))
+        self._length = float((getattr(frame, "duration", 0) or 0) * base)
+
+    def timing(self, declared: Sequence[float] = (), tick: float = 0.0) -> Timing:
+        """What the stamps tell.
+
+        Args:
+            declared: rates that the file declares, the likeliest first. One is taken for exact where the stamps, which
+                are rounded, agree with it.
+            tick: seconds to which stamps are rounded.
+        """
+        count, fallback = len(self._best), declared[0] if declared else DEFAULT_FPS
+        times, shared = self._spread()
+        if times is None:
+            if not declared and 1 / MAX_FPS <= self._length <= 1 / MIN_FPS:
+                fallback = 1 / self._length  # of the one picture
+            return Timing(fallback, count / fallback)
+        gaps = np.diff(times)
+        # Containers without durations give the last picture one tick, or none; what shares a stamp has none of its own
+        known = self._length >= gaps.min() / 2 and not shared
+        last = self._length if known else float(gaps.mean())
+        span = max(float(times[-1] - times[0]) + last, self._end - float(times[0]))
+        rate = next((one for one in declared if _agree(count, span, one, tick)), count / span)
+        if not MIN_FPS <= rate <= MAX_FPS:
+            return Timing(fallback, count / fallback)
+        return Timing(rate, span, _uneven(times - times[0], rate, tick), (float(gaps.min()), float(gaps.max())))
+
+    def _spread(self) -> tuple[Times | None, bool]:
+        """(T,) seconds, ascending: pictures of one stamp, or without one, divide the time up to the next stamp.
+
+        And whether the last ones do so.
+        """
+        pts, stamps = np.frombuffer(self._pts, np.float64), np.frombuffer(self._best, np.float64)
+        known = ~np.isnan(stamps)
+        if len(pts) < 2 or not known.any():
+            return None, False
+        if not np.isnan(pts).any() and len(np.unique(pts)) == len(pts):
+            return np.sort(pts), False  # whatever the order: each picture has a time of its own
+        before = np.maximum.accumulate(np.where(known, np.arange(len(stamps)), -1))
+        stamps = np.sort(stamps[np.where(before < 0, np.argmax(known), before)])
+        own, counts = np.unique(stamps, return_counts=True)
+        if len(own) < 2:
+            return None, False
+        steps = np.append(np.diff(own) / counts[:-1], 0.0)
+        steps[-1] = np.median(steps[:-1])
+        parts = [start + step * np.arange(n) for start, step, n in zip(own, steps, counts, strict=True)]
+        return np.concatenate(parts), bool(counts[-1] > 1)
+
+
+class Schedule:
+    """Ticks at which frames are to be shown: evenly, or at times of their own.
+
+    Args:
+        rate: frames a second; all frames together are shown for their number over it.
+        times: (T,) seconds of each frame, as `checked_times` gives them; None spaces them evenly. Frames beyond T
+            follow evenly.
+
+    Attributes:
+        rate: frames a second.
+        base: seconds of a tick.
+    """
+
+    def __init__(self, rate: Fraction, times: Times | None = None) -> None:
+        self.rate, self._ticks = rate, np.zeros(0, np.int64)
+        self.base = 1 / rate if times is None else Fraction(1, max(_CLOCK, math.ceil(16 * rate)))
+        if times is not None:
+            numbers = np.arange(len(times) + 1)
+            seconds = np.append(times, float(len(times) / rate))
+            ticks = np.rint(seconds / float(self.base)).astype(np.int64)
+            self._ticks = np.maximum.accumulate(ticks - numbers) + numbers  # each at least a tick after the last
+
+    def shown(self, number: int) -> tuple[int, int]:
+        """When a frame, counted from 0, begins and ends to be shown."""
+        return self._tick(number), self._tick(number + 1)
+
+    def _tick(self, number: int) -> int:
+        over = number - len(self._ticks) + 1 if len(self._ticks) else number
+        if over <= 0:
+            return int(self._ticks[number])
+        before = int(self._ticks[-1]) if len(self._ticks) else 0
+        return before + round(over / self.rate / self.base)
+
+
+def check_fps(fps: float | Fraction) -> None:
+    """Refuses a rate that no drawing could have.
+
+    Raises:
+        InputError: it is no number, or out of range.
+    """
+    if not (math.isfinite(fps) and MIN_FPS <= fps <= MAX_FPS):
+        raise InputError(f"fps must be a number from {MIN_FPS:g} to {MAX_FPS:,.0f} frames a second, not {fps}")
+
+
+def checked_times(times: Any, count: int) -> Times:
+    """(T,) float64 seconds from 0 on; `times` is anything of `count` numbers, finite and ascending.
+
+    Raises:
+        ValueError: they are not.
+    """
+    seconds = np.asarray(times, np.float64)
+    if seconds.shape != (count,) or not np.isfinite(seconds).all() or (np.diff(seconds) <= 0).any():
+        raise ValueError(f"times must be {count} ascending numbers of seconds")
+    return np.asarray(seconds - seconds[0])
+
+
+def _agree(count: int, span: float, rate: float, tick: float) -> bool:
+    """Whether stamps and a declared rate differ by no more than rounding: never by half a picture at the end."""
+    rounding = min(0.003, max(0.3 / rate, 2 * tick))
+    return abs(span - count / rate) < max(rounding, min(0.005 * span, 0.5 / rate))
+
+
+def _uneven(times: Times, rate: float, tick: float) -> Times | None:
+    """The times, where one of them is too far from where even spacing puts it."""
+    wrong = np.abs(times - np.arange(len(times)) / rate).max()
+    return times if wrong > _MOST_PERIODS / rate + _MOST_SECONDS + tick else None
