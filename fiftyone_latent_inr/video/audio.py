@@ -2,135 +2,188 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import av
-from av.audio.resampler import AudioResampler
 
 from ..files import require_file
+from .clock import FileClock, file_clock
 from .opening import open_container
+from .sound_packets import is_encrypted, length_of, on_clock, sounds
+from .sound_process import AAC_FRAME, SoundLostError, SoundProcess, bit_rate
 
 # What goes over bit for bit: what the container takes and browsers play. The rest (PCM, Vorbis, AC-3) becomes AAC.
 _COPIED = {"mp4": {"aac", "mp3", "opus", "flac"}, "mov": {"aac", "mp3"}}
 _COPIED["matroska"] = _COPIED["mp4"] | {"vorbis"}
 
-_AAC_RATES = {96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000}
-_AAC_FRAME = 1024  # samples in a packet
+_TRIED = 64  # packets that are written into nothing before any goes into the file
+_COARSE = Fraction(1, 1000)  # seconds; stamps of coarser units are not moved in these units
 
 
 class Sound:
-    """The first sound of a file, from one instant on.
+    """The best sound of a file that can be read, from one instant on. Whatever it does, it raises nothing.
 
     Args:
-        source: the opened file, which has sound.
-        start: seconds after its first picture from which it is wanted.
+        file: absolute path of the file.
+        start: seconds after its first picture from which the sound is wanted.
 
     Attributes:
         notes: lines for people on what was not as it should be.
     """
 
-    def __init__(self, source: Any, start: float) -> None:
+    def __init__(self, file: Path, start: float) -> None:
         self.notes: list[str] = []
-        self._source = source
-        self._stream: Any = source.streams.best("audio") or source.streams.audio[0]
-        self._origin = start + _first_picture(source)
+        self._file, self._start = file, start
+        self._container: Any = None
+        self._process: SoundProcess | None = None
         self._pieces: Iterator[tuple[float, Any]] = iter(())
         self._waiting: tuple[float, Any] | None = None
-        self._earliest = 0.0
 
     def attach(self, output: Any, kind: str) -> None:
-        """Adds its stream to a container that is about to be written.
+        """Adds its stream to a container that is about to be written; none where nothing can be heard.
 
         Args:
             output: the container.
             kind: its format, a key of `_COPIED`.
         """
-        codec = self._stream.codec_context
-        packet = _AAC_FRAME / codec.sample_rate if codec.sample_rate else 0.0
-        # A decoder needs a packet or two before the first sample that is heard; MP4 can say "not heard", by an edit
-        # list. Matroska would move the pictures instead.
-        self._earliest = -2 * packet if kind in ("mp4", "mov") else 0.0
-        if codec.codec.canonical_name in _COPIED[kind]:
-            self._pieces = self._copied(output.add_stream_from_template(self._stream))
-        else:
-            self._pieces = self._encoded(_add_aac(output, codec))
+        try:
+            self._attach(output, kind)
+        except Exception as error:
+            self._fall_silent(error, "its sound could not be read ({}): drawn without")
 
     def mux(self, output: Any, until: float) -> None:
-        """Writes the packets that have been heard to their end `until` seconds after the start."""
+        """Writes the packets that have been heard to their end `until` seconds after the start.
+
+        Raises:
+            OSError: the output cannot be written, as on a full disk.
+        """
         while True:
-            self._waiting = self._waiting or next(self._pieces, None)
+            try:
+                self._waiting = self._waiting or next(self._pieces, None)
+            except Exception as error:
+                self._fall_silent(error, "the rest of its sound could not be read ({}) and is silent")
             if self._waiting is None or self._waiting[0] > until + 1e-6:
                 return
-            output.mux(self._waiting[1])
+            try:
+                output.mux(self._waiting[1])
+            except (av.error.FFmpegError, ValueError) as error:
+                if isinstance(error, OSError) and error.errno != errno.EINVAL:
+                    raise
+                self._fall_silent(error, "the rest of its sound could not be written ({}) and is silent")
             self._waiting = None
 
-    def _copied(self, target: Any) -> Iterator[tuple[float, Any]]:
-        """(end in seconds, packet), as they are but for their time stamps."""
-        last: int | None = None
-        for packet in self._demuxed():
-            pts = packet.pts if packet.pts is not None else packet.dts
-            if pts is None or packet.time_base is None:
-                continue
-            shifted = pts - round(self._origin / packet.time_base)
-            start, length = float(shifted * packet.time_base), float((packet.duration or 0) * packet.time_base)
-            # Containers refuse stamps that go back, as in files that were cut or damaged
-            if start < self._earliest or (last is not None and shifted <= last):
-                continue
-            last = shifted
-            packet.pts = packet.dts = shifted
-            packet.stream = target
-            yield start + length, packet
+    def close(self) -> None:
+        """Ends what reads the file."""
+        self._pieces = iter(())
+        if self._process:
+            self._process.close()
+        if self._container:
+            self._container.close()
+        self._process = self._container = None
 
-    def _encoded(self, target: Any) -> Iterator[tuple[float, Any]]:
-        """(end in seconds, packet) of the sound decoded and encoded anew."""
-        codec = target.codec_context
-        resampler = AudioResampler(codec.format, codec.layout, codec.sample_rate, frame_size=_AAC_FRAME)
-        base = 1 / codec.sample_rate
-        for frame in self._decoded():
-            for part in resampler.resample(frame):
-                if part is not None and part.pts is not None and part.pts * base >= self._earliest:
-                    yield from _timed(target.encode(part))
-        with suppress(av.error.FFmpegError, ValueError):
-            for part in resampler.resample(None):
-                if part is not None:
-                    yield from _timed(target.encode(part))
-        yield from _timed(target.encode(None))
-
-    def _decoded(self) -> Iterator[Any]:
-        damaged = 0
-        for packet in self._demuxed():
-            try:
-                frames = packet.decode()
-            except av.error.FFmpegError:
-                damaged += 1
-                continue
-            for frame in frames:
-                if frame.pts is not None:
-                    frame.pts -= round(self._origin / frame.time_base)
-                    yield frame
-        if damaged:
-            self.notes.append(f"{damaged} pieces of its sound are damaged and were left out")
-
-    def _demuxed(self) -> Iterator[Any]:
-        packets = self._source.demux(self._stream)
-        while True:
-            try:
-                packet = next(packets, None)
-            except av.error.FFmpegError:
-                self.notes.append("its sound is damaged or cut short")
+    def _attach(self, output: Any, kind: str) -> None:
+        self._container = open_container(self._file)
+        found = sounds(self._container)
+        best = self._container.streams.best("audio")
+        if best is not None and best not in found:
+            what = "is encrypted" if best.codec_context is not None and is_encrypted(best) else "has no decoder here"
+            self.notes.append(f"its sound {what}: drawn " + ("with another of its sounds" if found else "without"))
+        clock = file_clock(self._file) if found else FileClock()
+        origin = clock.first + self._start
+        for place, stream in enumerate(found):
+            if stream.codec_context.codec.canonical_name in _COPIED[kind] and self._copies(stream, kind, clock):
+                packets = on_clock(self._container, stream, clock, origin, self.notes)
+                self._pieces = _moved(packets, output.add_stream_from_template(stream), _earliest(stream, kind))
                 return
-            if packet is None:
-                return
-            if packet.size:
-                yield packet
+            try:
+                self._process = SoundProcess(self._file, stream.index, self._start)
+            except SoundLostError as error:
+                last = place == len(found) - 1
+                self.notes.append(
+                    f"its sound could not be decoded ({error}): drawn " + ("without" if last else "with another one")
+                )
+                continue
+            self._pieces = self._encoded(output, self._process)
+            return
+
+    def _copies(self, stream: Any, kind: str, clock: FileClock) -> bool:
+        """Whether a sound can be copied as it is: of one form throughout, and of one that the container takes."""
+        try:
+            with open_container(self._file) as source:
+                same = source.streams[stream.index]
+                forms = {_form(packet, k) for k, (_, packet) in enumerate(on_clock(source, same, clock, 0.0))} - {None}
+            if len(forms) > 1:
+                return False
+            with open_container(self._file) as source, av.open(_Nowhere(), "w", format=kind) as nowhere:
+                same = source.streams[stream.index]
+                origin = clock.first + self._start
+                target = nowhere.add_stream_from_template(same)
+                tried = 0
+                for _, packet in _moved(on_clock(source, same, clock, origin), target, _earliest(same, kind)):
+                    nowhere.mux(packet)
+                    tried += 1
+                    if tried == _TRIED:
+                        break
+        except Exception:
+            return False
+        return tried > 0
+
+    def _encoded(self, output: Any, process: SoundProcess) -> Iterator[tuple[float, Any]]:
+        layout = "mono" if process.channels == 1 else "stereo"
+        target = output.add_stream("aac", rate=process.rate, layout=layout, bit_rate=bit_rate(process.channels))
+
+        def packets() -> Iterator[tuple[float, Any]]:
+            for pts, data in process.packets():
+                packet = av.Packet(data)
+                packet.pts = packet.dts = pts
+                packet.duration, packet.time_base, packet.stream = AAC_FRAME, Fraction(1, process.rate), target
+                packet.is_keyframe = True
+                yield (pts + AAC_FRAME) / process.rate, packet
+            self.notes += process.notes
+
+        return packets()
+
+    def _fall_silent(self, error: Exception, line: str) -> None:
+        self.close()
+        self._waiting = None
+        self.notes.append(line.format(" ".join(str(error).split())[:200] or type(error).__name__))
+
+
+class _Nowhere(io.RawIOBase):
+    """A file that forgets what is written into it."""
+
+    def __init__(self) -> None:
+        self._at = self._end = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._at += len(data)
+        self._end = max(self._end, self._at)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._at = offset + (0, self._at, self._end)[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
 
 
 @contextmanager
 def open_sound(path: str | os.PathLike[str] | None, start: float = 0.0) -> Iterator[Sound | None]:
-    """Opens a file for its sound: None where it has none that can be read, or where no path is given.
+    """Opens a file for its sound: None where it has none at all, or where no path is given.
 
     Args:
         path: a video, or sound alone.
@@ -142,23 +195,59 @@ def open_sound(path: str | os.PathLike[str] | None, start: float = 0.0) -> Itera
     if path is None:
         yield None
         return
-    with open_container(require_file(path, "video")) as source:
-        readable = [stream for stream in source.streams.audio if stream.codec_context is not None]
-        yield Sound(source, start) if readable else None
+    file = require_file(path, "video")
+    with open_container(file) as source:
+        some = bool(source.streams.audio)
+    if not some:
+        yield None
+        return
+    sound = Sound(file, start)
+    try:
+        yield sound
+    finally:
+        sound.close()
 
 
-def _add_aac(output: Any, codec: Any) -> Any:
-    rate = codec.sample_rate if codec.sample_rate in _AAC_RATES else 48000
-    mono = codec.layout.nb_channels == 1
-    return output.add_stream("aac", rate=rate, layout="mono" if mono else "stereo", bit_rate=96_000 * (2 - mono))
+def _moved(packets: Iterator[tuple[float, Any]], target: Any, earliest: float) -> Iterator[tuple[float, Any]]:
+    """(end in seconds, packet), as they are but for their stamps, which begin at `earliest` and rise."""
+    last = float("-inf")
+    for start, packet in packets:
+        # Containers refuse stamps that go back, as in files that were cut or damaged
+        if start < earliest or start <= last:
+            continue
+        length = length_of(packet)
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if stamp is None or packet.time_base > _COARSE:
+            packet.duration = round(length * 1_000_000)
+            packet.time_base = Fraction(1, 1_000_000)
+            packet.pts = packet.dts = round(start * 1_000_000)
+        else:
+            packet.pts = packet.dts = stamp + round((start - float(stamp * packet.time_base)) / packet.time_base)
+        packet.stream = target
+        last = start
+        yield start + length, packet
 
 
-def _timed(packets: list[Any]) -> Iterator[tuple[float, Any]]:
-    for packet in packets:
-        yield float((packet.pts + (packet.duration or 0)) * packet.time_base), packet
+def _earliest(stream: Any, kind: str) -> float:
+    """Seconds before the start from which packets are taken along.
+
+    A decoder needs a packet or two before the first sample that is heard; MP4 can say "not heard", by an edit list.
+    Matroska would move the pictures instead.
+    """
+    rate = stream.codec_context.sample_rate
+    return -2 * AAC_FRAME / rate if kind in ("mp4", "mov") and rate else 0.0
 
 
-def _first_picture(source: Any) -> float:
-    """When the first picture is shown, in the file's own time; of sound alone, when it begins."""
-    stream = (source.streams.video or source.streams.audio)[0]
-    return float(stream.start_time * stream.time_base) if stream.start_time is not None else 0.0
+def _form(packet: Any, number: int) -> Any:
+    """What may not change within one stream of an MP4: rate and channels, where packets say them; None where not."""
+    if number and packet.has_sidedata("new_extradata"):
+        return "another"
+    head = bytes(memoryview(packet)[:4])
+    name = packet.stream.codec_context.codec.canonical_name
+    if len(head) < 4 or head[0] != 0xFF:
+        return None
+    if name == "aac" and head[1] & 0xF6 == 0xF0:  # ADTS: profile, rate, channels
+        return "adts", head[2] & 0xFD, head[3] & 0xC0
+    if name == "mp3" and head[1] & 0xE0 == 0xE0:  # version and layer, rate, whether mono
+        return "mpeg", head[1] & 0x1E, head[2] & 0x0C, head[3] >> 6 == 3
+    return None

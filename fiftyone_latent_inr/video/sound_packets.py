@@ -1,0 +1,104 @@
+"""Sound as it lies in a file: which of its streams is the best, and its packets on the clock of the drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any
+
+import av
+import av.stream
+
+from .clock import FileClock
+
+# Of a stream that is encrypted the container says so, and under which codec it was stored before.
+_ENCRYPTED = {"enca", "drms", "encv", "drmi"}
+
+# Packets whose stamp is off by more than this, while the next one goes on as before, have a wrong stamp.
+_OFF = 1.0
+
+_NOT_READ = getattr(getattr(av.stream, "Discard", None), "all", None)  # older PyAV cannot skip streams
+
+
+def sounds(container: Any) -> list[Any]:
+    """The audio streams that may be decoded, the best first: FFmpeg's own choice, then by bit rate.
+
+    Args:
+        container: the opened file.
+    """
+    best = container.streams.best("audio")
+    # Nothing here may ask for a layout of channels: PyAV frees one of custom order twice.
+    return sorted(
+        (stream for stream in container.streams.audio if stream.codec_context is not None and not is_encrypted(stream)),
+        key=lambda stream: (best is None or stream.index != best.index, -(stream.codec_context.bit_rate or 0)),
+    )
+
+
+def is_encrypted(stream: Any) -> bool:
+    """Whether a stream is protected by a key that nobody has given."""
+    return str(stream.codec_context.codec_tag) in _ENCRYPTED
+
+
+def on_clock(
+    container: Any, stream: Any, clock: FileClock, origin: float, notes: list[str] | None = None
+) -> Iterator[tuple[float, Any]]:
+    """Packets of a stream until the end, or to where the file cannot be read on.
+
+    Args:
+        container: the opened file, at its start.
+        stream: one of its audio streams.
+        clock: of the file.
+        origin: seconds by that clock at which the drawing begins.
+        notes: takes a line for people where the file cannot be read to its end.
+
+    Yields:
+        Seconds after the drawing's start at which the packet is heard, negative before, and the packet with stamps as
+        they are in the file. A packet without a stamp, or with one that those around it contradict, is taken to follow
+        the one before.
+    """
+    clock = deepcopy(clock)  # it remembers what it was asked
+    waiting: tuple[float | None, Any] | None = None
+    end: float | None = None
+    for packet in _demuxed(container, stream, [] if notes is None else notes):
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        time = None
+        if stamp is not None and packet.time_base:
+            time = clock.seconds(stream.index, float(stamp * packet.time_base)) - origin
+        if waiting:
+            start = _trusted(waiting[0], end, length_of(waiting[1]), time)
+            yield start, waiting[1]
+            end = start + length_of(waiting[1])
+        waiting = time, packet
+    if waiting:
+        yield _trusted(waiting[0], end, length_of(waiting[1]), None), waiting[1]
+
+
+def length_of(packet: Any) -> float:
+    """Seconds for which a packet is heard; 0 where the file does not say."""
+    return float((packet.duration or 0) * (packet.time_base or 0))
+
+
+def _trusted(time: float | None, end: float | None, length: float, following: float | None) -> float:
+    """When a packet is heard, given the end of the one before and the stamp of the one after."""
+    if time is None:
+        return end or 0.0
+    if end is not None and abs(time - end) > _OFF and (following is None or abs(following - end - length) <= _OFF):
+        return end
+    return time
+
+
+def _demuxed(container: Any, stream: Any, notes: list[str]) -> Iterator[Any]:
+    for other in container.streams:
+        if other.index != stream.index and _NOT_READ is not None:
+            other.discard = _NOT_READ
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.error.FFmpegError:
+            notes.append("its sound is damaged or cut short")
+            return
+        if packet is None:
+            return
+        if packet.size:
+            yield packet
