@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import Any
 
 import av
-from av.video.reformatter import VideoReformatter
 
 from ..arrays import Frame
 from ..errors import InputError
@@ -20,7 +19,7 @@ from ..files import require_file
 from ..frames.resize import area_resize
 from .clock import TS_DISCONT, Restarts
 from .opening import is_pictures, main_pictures, open_container, reason_of, top_level_boxes, untimed
-from .rgb import UPRIGHT, hdr_transfer, orientation, to_rgb, turn
+from .rgb import UPRIGHT, Colours, hdr_transfer, orientation, turn
 from .timing import DEFAULT_FPS, MAX_FPS, MIN_FPS, PictureTimes, Times, Timing
 
 _TAG_DURATION = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
@@ -61,6 +60,11 @@ class VideoReader:
         except InputError:
             self.container.close()
             raise
+        # AVI has no alpha: four bytes a pixel are colours and one that is not used
+        opaque = self.container.format.name == "avi" and self._codec_name() == "rawvideo"
+        self._colours = Colours(self.file, self._frames_again, opaque)
+        if self.stream.metadata.get("alpha_mode") == "1":  # WebM keeps it beside the stream
+            self._notes["its transparency is not read: all pixels are shown, as ffmpeg shows them"] = None
 
     def __enter__(self) -> VideoReader:
         return self
@@ -94,7 +98,6 @@ class VideoReader:
             raise InputError(f"cannot read {self.file}: {reason_of(error)}; convert the file to H.264") from error
 
     def _frames(self, size: tuple[int, int] | None, max_frames: int | None, start: float) -> Iterator[Frame]:
-        reformatter = VideoReformatter()
         if start > 0:
             start += float((self.stream.start_time or 0) * (self.stream.time_base or 0))
             self._seek(start)
@@ -109,7 +112,7 @@ class VideoReader:
                 target = self.source_size
             if target is not None and how[0]:
                 target = (target[1], target[0])
-            pixels = to_rgb(frame, reformatter)
+            pixels = self._colours.to_rgb(frame)
             if size is None and target is not None and pixels.shape[:2] != target:
                 self._notes["frames of another size than the first one's were resized to it"] = None
             yield turn(pixels if target is None else area_resize(pixels, target), how)
@@ -161,7 +164,7 @@ class VideoReader:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Lines for people on what was not as it should be."""
-        lines = list(self._notes)
+        lines = [*self._notes, *self._colours.notes]
         damage = self._damage()
         if damage:
             lines.append(f"the file is damaged or cut short: {damage}")
@@ -247,6 +250,11 @@ class VideoReader:
             if packet.is_corrupt and doubtful is None:
                 doubtful = number
             yield packet
+
+    def _frames_again(self) -> Iterator[av.VideoFrame]:
+        """Every frame from the first, by a reader of its own."""
+        with VideoReader(self.file) as other:
+            yield from other._decode()
 
     def _seek(self, seconds: float) -> None:
         """Moves to the last key frame before a time; where a file cannot do that, it is read from the start."""

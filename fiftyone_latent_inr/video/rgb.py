@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
 
 import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from ..arrays import Frame
+from ..errors import InputError
+from .matrices import UNSPECIFIED, Route, UnconvertibleError, convert, is_yuv, name_of, route
 
 Orientation = tuple[bool, bool, bool]  # transpose, flip the rows, flip the columns; in this order
 
@@ -30,30 +35,101 @@ EXACT = SWS_BILINEAR | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 
 
-def to_rgb(frame: av.VideoFrame, reformatter: VideoReformatter) -> Frame:
-    """Converts a frame by its own colour matrix and range; BT.601 and limited range where it names none.
+# How many frames are looked at for one that is not wholly transparent: a video that fades in is right within these.
+_MOST_LOOKED_AT = 1000
+# Alpha up to which nothing is seen of a pixel; lossy codecs do not keep 0.
+_NOTHING = 2
 
-    Transparent pixels are laid over black, as players do.
+
+class Colours:
+    """Converts the frames of one video to RGB.
+
+    A format with alpha may hold none: programs that capture or compute pictures leave the fourth byte at 0. Alpha that
+    is 0 in all pixels of all frames (the first 1000 are looked at) is ignored, as ffmpeg and players do.
 
     Args:
-        frame: PyAV's frame, as decoded.
-        reformatter: kept from frame to frame of one video, for speed.
+        file: the video, as messages name it.
+        again: decodes it once more, from its first frame.
+        opaque: whether alpha is ignored, whatever it is.
 
-    Returns:
-        uint8 (H, W, 3), not yet turned upright.
+    Attributes:
+        notes: lines for people, in order.
     """
-    plain = frame.format.name in _PLAIN_FORMATS and frame.height % 2 == 0
-    alpha = has_alpha(frame)
-    converted = reformatter.reformat(
-        frame, format="rgba" if alpha else "rgb24", interpolation=_PLAIN if plain else EXACT
-    )
-    pixels = np.asarray(converted.to_ndarray(), dtype=np.uint8)
-    return _over_black(pixels) if alpha else pixels
+
+    def __init__(self, file: Path, again: Callable[[], Iterator[av.VideoFrame]], opaque: bool = False) -> None:
+        self.notes: dict[str, None] = {}  # an ordered set
+        self._file, self._again = file, again
+        self._alpha = False if opaque else None
+        self._reformatter = VideoReformatter()
+
+    def to_rgb(self, frame: av.VideoFrame) -> Frame:
+        """Converts a frame by its own colour matrix and range; BT.601 and limited range where it names none.
+
+        Transparent pixels are laid over black, as players do.
+
+        Returns:
+            uint8 (H, W, 3), not yet turned upright.
+
+        Raises:
+            InputError: its matrix or format has no conversion; the message names the file and says what to do.
+        """
+        layout, matrix = frame.format.name, int(frame.colorspace)
+        try:
+            way = route(frame) if is_yuv(frame) else None
+            if way and way.note:
+                self.notes[way.note] = None
+            if not has_alpha(frame) or not self._has_alpha(frame):
+                return self._convert(frame, way)
+            pixels = self._convert(frame, way, alpha=True)
+        except UnconvertibleError as error:
+            raise InputError(f"cannot read {self._file}: {error}") from error
+        except (av.error.FFmpegError, ValueError) as error:
+            raise InputError(
+                f"cannot read {self._file}: frames of the format {layout}, whose colour matrix is "
+                f"{name_of(matrix)}, cannot be converted; convert it with ffmpeg -pix_fmt yuv420p"
+            ) from error
+        if pixels[..., 3].min() < 255:
+            self.notes["transparent pixels were laid over black"] = None
+        return _over_black(pixels)
+
+    def _convert(self, frame: av.VideoFrame, way: Route | None, alpha: bool = False) -> Frame:
+        if way and way.by_hand:
+            layer = [_alpha_of(frame)] if alpha else []
+            return np.concatenate([convert(frame, way.by_hand, EXACT), *layer], axis=-1)
+        if way and way.matrix != int(frame.colorspace):
+            frame.colorspace = way.matrix
+        return self._plain(frame, "rgba" if alpha else "rgb24")
+
+    def _plain(self, frame: av.VideoFrame, layout: str) -> Frame:
+        plain = frame.format.name in _PLAIN_FORMATS and frame.height % 2 == 0
+        converted = self._reformatter.reformat(frame, format=layout, interpolation=_PLAIN if plain else EXACT)
+        return np.asarray(converted.to_ndarray(), dtype=np.uint8)
+
+    def _has_alpha(self, frame: av.VideoFrame) -> bool:
+        """Whether alpha means anything in this video; asked of frames whose format has it."""
+        if self._alpha is None:
+            self._alpha = _is_seen(frame) or any(map(_is_seen, islice(self._again(), _MOST_LOOKED_AT)))
+            if not self._alpha:
+                self.notes["transparency that is total in every frame is taken for none"] = None
+        return self._alpha
 
 
 def has_alpha(frame: av.VideoFrame) -> bool:
     """Whether the frame's format has transparency."""
     return frame.format.name == "pal8" or any(part.is_alpha for part in frame.format.components)
+
+
+def _is_seen(frame: av.VideoFrame) -> bool:
+    """Whether any pixel is not wholly transparent."""
+    return not has_alpha(frame) or bool(_alpha_of(frame).max() > _NOTHING)
+
+
+def _alpha_of(frame: av.VideoFrame) -> Frame:
+    """uint8 (H, W, 1)."""
+    matrix, frame.colorspace = frame.colorspace, UNSPECIFIED  # alpha is the same by any
+    pixels = VideoReformatter().reformat(frame, format="rgba").to_ndarray()
+    frame.colorspace = matrix
+    return np.asarray(pixels[..., 3:], dtype=np.uint8)
 
 
 def hdr_transfer(frame: av.VideoFrame) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -12,6 +13,7 @@ import pytest
 from fiftyone_latent_inr import video
 from fiftyone_latent_inr.frames.metrics import psnr
 from fiftyone_latent_inr.frames.resize import area_resize
+from fiftyone_latent_inr.video.reader import VideoReader
 
 BT709, BT601 = 1, 6
 LIMITED, FULL = 1, 2
@@ -92,3 +94,63 @@ def test_mirrored(tmp_path: Path) -> None:
     at = data.index(b"tkhd") + 44 + 16  # the number d of the matrix
     path.write_bytes(data[:at] + flipped + data[at + 4 :])
     assert psnr(video.read(path).array, media.moving_square(2)[:, :, ::-1]) > 28
+
+
+def layers(alpha: Callable[[int], int], num: int = 8) -> np.ndarray:
+    """The moving square as RGBA whose frame k has alpha(k) everywhere."""
+    frames = media.moving_square(num)
+    layer = np.array([alpha(k) for k in range(num)], np.uint8).reshape(-1, 1, 1, 1)
+    return np.concatenate([frames, np.broadcast_to(layer, (*frames.shape[:3], 1))], axis=-1)
+
+
+WITH_ALPHA = [
+    *[("mov", "png", "rgba"), ("mov", "png", "rgba64be"), ("mov", "qtrle", "argb"), ("nut", "rawvideo", "rgba")],
+    *[("mov", "rawvideo", "argb"), ("avi", "utvideo", "gbrap"), ("avi", "huffyuv", "bgra"), ("mkv", "ffv1", "bgra")],
+    *[("mkv", "ffv1", "yuva444p"), ("mkv", "ffv1", "yuva444p10le")],
+]
+
+
+@pytest.mark.parametrize(("suffix", "codec", "pix_fmt"), WITH_ALPHA)
+def test_alpha_that_is_nowhere_is_none(tmp_path: Path, suffix: str, codec: str, pix_fmt: str) -> None:
+    options = {"codec": codec, "pix_fmt": pix_fmt, "source": "rgba", "options": {}}
+    path = media.encode(tmp_path / f"unused.{suffix}", layers(lambda k: 0), **options)
+    for most in (None, 1):
+        read = video.read(path, max_frames=most)
+        assert np.abs(read.array.astype(int) - media.moving_square(8)[:most]).max() <= 3
+        assert any("taken for none" in line for line in read.warnings)
+    # a fade from nothing: colours that are not to be seen yet stay black, however many frames are asked for
+    path = media.encode(tmp_path / f"fade.{suffix}", layers(lambda k: 50 * max(0, k - 3)), **options)
+    for most in (None, 1):
+        read = video.read(path, max_frames=most)
+        assert not read.array[:4].any()
+        assert any("over black" in line for line in read.warnings)
+    with VideoReader(path) as reader:  # from later on, too
+        first = next(reader.frames(start=0.2))
+        last = list(reader.frames())[-1]
+    expected = media.moving_square(8)[7].astype(float) * 200 / 255
+    assert np.abs(last - expected).max() <= 3 and first.max() <= 200
+
+
+def test_raw_avi_has_no_alpha(tmp_path: Path) -> None:
+    """Its fourth byte is unused, whatever a program leaves there."""
+    for alpha in (lambda k: 0, lambda k: 77, lambda k: 30 * k):
+        raw = {"codec": "rawvideo", "pix_fmt": "bgra", "source": "rgba", "options": {}}
+        path = media.encode(tmp_path / "a.avi", layers(alpha), **raw)
+        read = video.read(path)
+        assert np.array_equal(read.array, media.moving_square(8)) and not read.warnings
+
+
+def test_opaque_video_with_an_alpha_channel_says_nothing(tmp_path: Path) -> None:
+    png = {"codec": "png", "pix_fmt": "rgba", "source": "rgba", "options": {}}
+    path = media.encode(tmp_path / "a.mov", layers(lambda k: 255), **png)
+    read = video.read(path)
+    assert np.array_equal(read.array, media.moving_square(8)) and not read.warnings
+
+
+def test_alpha_beside_the_stream_is_said(tmp_path: Path) -> None:
+    path = media.encode(tmp_path / "a.webm", media.moving_square(2), codec="libvpx-vp9", options={"crf": "10"})
+    assert not video.read(path).warnings
+    options = {"codec": "libvpx-vp9", "pix_fmt": "yuva420p", "source": "rgba", "options": {"auto-alt-ref": "0"}}
+    path = media.encode(tmp_path / "b.webm", layers(lambda k: 0), **options)
+    read = video.read(path)
+    assert read.array.mean() > 50 and any("transparency is not read" in line for line in read.warnings)
