@@ -17,7 +17,9 @@ def add(commands: Any) -> None:
         help="measure a stored video against its original",
         description="Measure a stored video against its original: bytes of the file, frames it decodes to.",
     )
-    p.add_argument("original", type=Path, metavar="ORIGINAL", help="the video that was encoded")
+    p.add_argument(
+        "original", type=Path, metavar="ORIGINAL", help="the video, or the folder of images, that was encoded"
+    )
     p.add_argument("input", type=Path, metavar="IN.linr")
     add_shared(p, "--json", "--prior", "--device")
     p.set_defaults(run=_run)

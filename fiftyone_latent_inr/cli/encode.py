@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import InputError
 from ..files import check_target
+from ..video.images import find_images
 from . import types as arg
 from .options import PRESETS, add_shared
 from .output import figures, say
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 def add(commands: Any) -> None:
     """Adds the command."""
     p = commands.add_parser("encode", help="fit a video and store it", description="Fit a video and store it.")
-    p.add_argument("input", type=Path, metavar="IN", help="a video file")
+    p.add_argument("input", type=Path, metavar="IN", help="a video file, or a folder of numbered images")
     p.add_argument("output", type=Path, metavar="OUT.linr", help="the file to write")
     named = f"{', '.join(PRESETS[:-1])} (default: balanced); or {PRESETS[-1]}: the paper's network"
     p.add_argument("--preset", default="balanced", help=named)
@@ -30,6 +32,7 @@ def add(commands: Any) -> None:
     rate.add_argument("--bpp", type=arg.positive, metavar="R", help="aim at this many bits per pixel of the file")
     p.add_argument("--size", type=arg.size, metavar="HxW", help="resize by area averaging first, e.g. 180x320")
     p.add_argument("--frames", type=arg.count, metavar="N", help="take the first N frames")
+    p.add_argument("--fps", type=arg.positive, metavar="F", help="frames a second of a folder of images (default: 25)")
     add_shared(p, "--teacher")
     p.add_argument(
         "--prior",
@@ -49,6 +52,8 @@ def add(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> None:
     # Before a fit of minutes begins: can its result be stored?
     check_target(args.output, args.input)
+    if args.fps is not None and find_images(args.input) is None:
+        raise InputError(f"--fps is for a folder of images; {args.input} is a file, which knows its own rate")
     from ..encoding.checkpoint import discard, has_checkpoint
 
     parts = args.output.with_name(f"{args.output.name}.parts")
@@ -81,6 +86,7 @@ def _fit_file(args: argparse.Namespace, parts: Path) -> LatentVideo:
         residual=args.residual,
         size=args.size,
         max_frames=args.frames,
+        fps=args.fps,
         device=args.device,
         seed=args.seed,
         progress=not args.quiet,

@@ -19,7 +19,9 @@ _WHAT = (
 def add(commands: Any) -> None:
     """Adds the command."""
     p = commands.add_parser("pretrain", help="train what many videos share (about half an hour)", description=_WHAT)
-    p.add_argument("sources", type=Path, nargs="+", metavar="SOURCES", help="videos, or folders of them")
+    p.add_argument(
+        "sources", type=Path, nargs="+", metavar="SOURCES", help="videos, folders of them, or folders of images"
+    )
     p.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to store the prior in")
     p.add_argument("--preset", default="fast", help="preset of the fits to initialise from it (default: fast)")
     p.add_argument(

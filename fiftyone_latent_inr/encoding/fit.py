@@ -47,7 +47,7 @@ def fit(  # noqa: PLR0913
     device: str | None = None,
     seed: int = 0,
     progress: bool | ProgressCallback = True,
-    fps: float = 30.0,
+    fps: float | None = None,
     metadata: Mapping[str, Any] | None = None,
     residual: bool = False,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -58,7 +58,7 @@ def fit(  # noqa: PLR0913
     (NIRVANA, arXiv 2212.14593). Of a file, no more than a group is ever in memory.
 
     Args:
-        source: path of a video, or its frames, uint8 (T, H, W, 3) RGB.
+        source: path of a video, or of a folder of numbered images, or its frames, uint8 (T, H, W, 3) RGB.
         preset: `fast`, `balanced` or `best`; `paper` is the network of the Latent-INR paper, to compare with.
         config: settings to use instead of the preset's.
         quality: 0 to 100; 50 is the preset as it is, ten more halve the weight of the bytes.
@@ -74,7 +74,7 @@ def fit(  # noqa: PLR0913
         device: torch device; by default the GPU where there is one.
         seed: a seed gives the same file, on the same kind of CPU.
         progress: a bar on standard error, a callback for `FitProgress` events, or nothing.
-        fps: frames a second of an array; a file knows its own.
+        fps: frames a second of images, by default 25, or of an array, by default 30; a video file knows its own.
         metadata: JSON-able notes to keep in the file.
         residual: store the field's layers as the difference from the prior's: fewer bytes after few steps, but nothing
             can be drawn from the file where the prior is not at hand.
@@ -113,7 +113,7 @@ def fit_rates(  # noqa: PLR0913
     device: str | None = None,
     seed: int = 0,
     progress: bool | ProgressCallback = True,
-    fps: float = 30.0,
+    fps: float | None = None,
     metadata: Mapping[str, Any] | None = None,
     residual: bool = False,
 ) -> list[LatentVideo]:

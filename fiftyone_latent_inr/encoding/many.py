@@ -58,6 +58,7 @@ def fit_many(  # noqa: PLR0913
     seed: int = 0,
     progress: bool | ProgressCallback = True,
     together: int | None = None,
+    fps: float | None = None,
 ) -> list[LatentVideo | InputError]:
     """Fits videos, many at once on a GPU, where one alone leaves most of the card idle.
 
@@ -65,7 +66,7 @@ def fit_many(  # noqa: PLR0913
     and shown to the teacher meanwhile, and finished ones are stored and measured.
 
     Args:
-        sources: paths of videos, or frames, uint8 (T, H, W, 3) RGB; they may be of any size and length.
+        sources: paths of videos or of folders of images, or frames, uint8 (T, H, W, 3) RGB; of any size and length.
         preset: as in `fit`, like all others that are not named here.
         config: settings to use instead of the preset's.
         teacher: what the latents are aligned with.
@@ -78,6 +79,7 @@ def fit_many(  # noqa: PLR0913
             of a video.
         together: groups of frames to fit at once; by default 1 on the CPU, where more gain little, and on a GPU
             as many as its memory holds. It is halved where memory runs out.
+        fps: frames a second of those that are images or arrays.
 
     Returns:
         A video for each source, in their order. Where a source cannot be fitted, the `InputError` that says why is
@@ -100,7 +102,7 @@ def fit_many(  # noqa: PLR0913
         report = stack.enter_context(reporting(progress, began))
         request = FitRequest.settle([settings], report, teacher=teacher, prior=prior, device=device, seed=seed)
         stack.enter_context(one_thread(request.device))
-        run = _Run([partial(Footage, source, size, max_frames) for source in sources], request, together, report)
+        run = _Run([partial(Footage, source, size, max_frames, fps) for source in sources], request, together, report)
         interval = sys.getswitchinterval()
         # a step is hundreds of short calls: threads that work beside it must not keep it waiting at each
         sys.setswitchinterval(_SWITCH)
@@ -110,7 +112,13 @@ def fit_many(  # noqa: PLR0913
             sys.setswitchinterval(interval)
             run.close()
         for place in run.too_long:
-            options: dict[str, Any] = {"size": size, "max_frames": max_frames, "seed": seed, "progress": report}
+            options: dict[str, Any] = {
+                "size": size,
+                "max_frames": max_frames,
+                "seed": seed,
+                "progress": report,
+                "fps": fps,
+            }
             options |= {"teacher": request.teacher, "prior": request.prior or NO_PRIOR, "device": str(request.device)}
             try:
                 run.results[place] = fit(sources[place], config=settings, **options)

@@ -48,7 +48,7 @@ def compare(
     frames are compared.
 
     Args:
-        original: the video that was encoded.
+        original: the video that was encoded, a file or a folder of images.
         stored: the `.linr` file.
         device: torch device to draw on; None takes the best there is.
         prior: that the file is stored as the difference from, see `load`.

@@ -1,4 +1,4 @@
-"""What windows are read from: a video file or frames in memory, each under a name."""
+"""What windows are read from: a video file, images or frames in memory, each under a name."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Reel(Protocol):
 
 
 class FootageReel:
-    """A video file, or frames in memory.
+    """A video file, a folder of images, or frames in memory.
 
     Args:
         source: video, as of a `Footage`.
@@ -57,16 +57,15 @@ class FootageReel:
     def window(self, rng: np.random.Generator) -> Frames:
         """See `Reel`."""
         place, pick = rng.random(), np.random.default_rng(int(rng.integers(2**62)))
-        if not isinstance(self.source, str | os.PathLike):
-            frames = Footage(self.source).source
-            assert isinstance(frames, np.ndarray)
-            self.num_frames = len(frames)
-            start = int(place * (max(0, len(frames) - WINDOW_FRAMES) + 1))
-            return _boxed(iter(frames[start : start + WINDOW_FRAMES]), pick)
-        from ..video.reader import VideoReader  # PyAV is needed for files alone
+        source = Footage(self.source).source
+        if isinstance(source, np.ndarray):
+            self.num_frames = len(source)
+            start = int(place * (max(0, len(source) - WINDOW_FRAMES) + 1))
+            return _boxed(iter(source[start : start + WINDOW_FRAMES]), pick)
+        from ..video.image_reader import open_video  # PyAV is needed for files alone
 
         for begin in (place, 0.0):  # a damaged or wrongly declared end must not cost the whole file
-            with VideoReader(self.source) as reader:
+            with open_video(source) as reader:
                 self.num_frames = reader.declared_frames
                 spare = (reader.declared_duration or 0.0) - WINDOW_FRAMES / reader.declared_fps
                 start_at = max(0.0, begin * spare)

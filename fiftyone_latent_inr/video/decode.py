@@ -16,7 +16,7 @@ import numpy as np
 
 from ..arrays import Frame, Frames
 from ..errors import InputError
-from .reader import VideoReader
+from .image_reader import open_video
 from .timing import Times
 from .writer import write
 
@@ -69,12 +69,12 @@ class Video:
 
 
 def probe(path: str | os.PathLike[str]) -> VideoInfo:
-    """Reads a file's declarations and decodes its first frame.
+    """Reads a file's declarations and decodes its first frame; of a folder of images, counts them.
 
     Raises:
         InputError: the file is missing, empty, damaged from the start, or holds no video.
     """
-    with VideoReader(path) as reader:
+    with open_video(path) as reader:
         first = next(reader.frames(max_frames=1))
         return VideoInfo(
             path=reader.file,
@@ -83,7 +83,7 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
             num_frames=reader.declared_frames,
             fps=reader.declared_fps,
             duration=reader.declared_duration,
-            has_audio=bool(reader.container.streams.audio),
+            has_audio=reader.has_audio,
         )
 
 
@@ -100,7 +100,7 @@ def read(
     many. A frame whose size differs from the first one's is resized to it.
 
     Args:
-        path: any file that FFmpeg reads.
+        path: any file that FFmpeg reads, or a folder of images (see `images.find_images`).
         size: (H, W) to resize each frame to, by exact area averaging; None keeps the stored size.
         max_frames: number of frames, the first ones; None for all.
         max_bytes: memory that the frames may take, else the video is refused; None allows half of the memory that is
@@ -116,7 +116,7 @@ def read(
         (16, 90, 160, 3)
     """
     limit = default_max_bytes() if max_bytes is None else max_bytes
-    with VideoReader(path) as reader:
+    with open_video(path) as reader:
         frames: list[Frame] = []
         for frame in reader.frames(size, max_frames):
             if not frames:
@@ -138,7 +138,7 @@ def iter_frames(
 
     Args and errors are those of `read`; damage ends or thins the stream without a word.
     """
-    with VideoReader(path) as reader:
+    with open_video(path) as reader:
         yield from reader.frames(size, max_frames)
 
 

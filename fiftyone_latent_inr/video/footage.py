@@ -1,69 +1,78 @@
-"""What is fitted: the frames of a file or of an array, read from the start as often as needed, never all at once."""
+"""What is fitted: frames of a file, of images or of an array, read from the start as often as needed, one by one."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
 
 from ..arrays import Frame, Frames, check_frames
 from ..errors import InputError
-from ..files import fingerprint, require_file
+from ..files import require_file
 from ..frames.resize import area_resize
+from .images import ImageSequence, content_of, find_images
 from .timing import Times, check_fps
 
-Source = str | os.PathLike[str] | Frames
+Source = str | os.PathLike[str] | Frames | ImageSequence | Sequence[str | os.PathLike[str]]
+
+_ARRAY_FPS = 30.0  # of frames in memory, where nobody says
 
 
-@dataclass
 class Footage:
     """The frames to fit.
 
-    Attributes:
-        source: path of a video, or its frames, uint8 (T, H, W, 3).
+    Args:
+        source: path of a video or of a folder of images, images in their order, or frames, uint8 (T, H, W, 3).
         size: (H, W) to resize to by area averaging, None for the frames' own.
         max_frames: number of frames, the first ones; None for all.
+        fps: frames a second of an array, by default 30, or of images, by default 25; a file knows its own.
+
+    Attributes:
+        source: a file's path, images, or frames.
         fps: frames a second; of a file known once it has been read.
-        warnings: lines about what was odd, once the file has been read.
+        warnings: lines about what was odd, once it has been read.
         times: (T,) seconds at which each frame of a file is shown, where they are not evenly spaced, once it has been
             read; else None.
 
     Raises:
-        InputError: an array of another type or shape, or a number out of range.
+        InputError: there is no such video, an array is of another type or shape, or a number out of range.
     """
 
-    source: Source
-    size: tuple[int, int] | None = None
-    max_frames: int | None = None
-    fps: float = 30.0
-    warnings: tuple[str, ...] = field(default=(), init=False)
-    times: Times | None = field(default=None, init=False)
-
-    def __post_init__(self) -> None:
-        if self.max_frames is not None and self.max_frames < 1:
-            raise InputError(f"max_frames must be at least 1, not {self.max_frames}")
-        if isinstance(self.source, str | os.PathLike):
-            require_file(self.source, "video")
-            return
-        self.source = np.asarray(self.source)
-        check_frames(self.source)
-        check_fps(self.fps)
-        self.fps = float(self.fps)
+    def __init__(
+        self,
+        source: Source,
+        size: tuple[int, int] | None = None,
+        max_frames: int | None = None,
+        fps: float | None = None,
+    ) -> None:
+        if max_frames is not None and max_frames < 1:
+            raise InputError(f"max_frames must be at least 1, not {max_frames}")
+        if fps is not None:
+            check_fps(fps)
+        self.source = _known(source, None if fps is None else float(fps))
+        self.size, self.max_frames = size, max_frames
+        self.fps = self.source.rate if isinstance(self.source, ImageSequence) else float(fps or _ARRAY_FPS)
+        self.warnings: tuple[str, ...] = ()
+        self.times: Times | None = None
 
     @property
     def name(self) -> str:
         """What it is called in messages."""
-        return str(self.source) if isinstance(self.source, str | os.PathLike) else f"frames {self.source.shape}"
+        if isinstance(self.source, np.ndarray):
+            return f"frames {self.source.shape}"
+        return self.source.name if isinstance(self.source, ImageSequence) else str(self.source)
 
     @property
     def expected(self) -> int | None:
         """How many frames there should be; None where a file does not say."""
-        if not isinstance(self.source, str | os.PathLike):
+        if isinstance(self.source, np.ndarray):
             count: int | None = len(self.source)
+        elif isinstance(self.source, ImageSequence):
+            count = len(self.source.files)
         else:
             from .decode import probe
 
@@ -71,9 +80,9 @@ class Footage:
         return count if count is None or self.max_frames is None else min(count, self.max_frames)
 
     def key(self) -> str:
-        """Twelve hexadecimal digits that change with the content: blocks of a file, an array's frames."""
-        if isinstance(self.source, str | os.PathLike):
-            return fingerprint(self.source)
+        """Twelve hexadecimal digits that change with the content: blocks of files, an array's frames."""
+        if not isinstance(self.source, np.ndarray):
+            return content_of(self.source)
         digest = hashlib.blake2b(str(self.source.shape).encode(), digest_size=6)
         for frame in self.source:
             digest.update(np.ascontiguousarray(frame).data)
@@ -85,7 +94,7 @@ class Footage:
         Raises:
             InputError: the file is not a video, or none of it can be decoded.
         """
-        if isinstance(self.source, str | os.PathLike):
+        if not isinstance(self.source, np.ndarray):
             yield from self._decoded(self.source)
             return
         for frame in self.source[: self.max_frames]:
@@ -111,10 +120,26 @@ class Footage:
             raise InputError(f"{self.name}: changed while being fitted; fit them again")
         return np.stack(run)
 
-    def _decoded(self, path: str | os.PathLike[str]) -> Iterator[Frame]:
-        from .reader import VideoReader  # PyAV is needed for files alone
+    def _decoded(self, source: str | os.PathLike[str] | ImageSequence) -> Iterator[Frame]:
+        from .image_reader import open_video  # PyAV is needed for files alone
 
-        with VideoReader(path) as reader:
+        with open_video(source) as reader:
             yield from reader.frames(self.size, self.max_frames)
             timing = reader.timing
             self.fps, self.times, self.warnings = timing.fps, timing.times, reader.warnings
+
+
+def _known(source: Source, fps: float | None) -> str | os.PathLike[str] | Frames | ImageSequence:
+    """The source, once it is known to be one: a file, images, or frames."""
+    if isinstance(source, ImageSequence):
+        return source if fps is None else replace(source, fps=fps)
+    if isinstance(source, str | os.PathLike):
+        found = find_images(source, fps)
+        if found is None:
+            require_file(source, "video")
+        return found or source
+    if isinstance(source, list | tuple) and source and all(isinstance(one, str | os.PathLike) for one in source):
+        return ImageSequence.of_files(source, fps)
+    frames = np.asarray(source)
+    check_frames(frames)
+    return frames

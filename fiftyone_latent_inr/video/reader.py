@@ -129,6 +129,11 @@ class VideoReader:
             )
 
     @property
+    def has_audio(self) -> bool:
+        """Whether there is sound."""
+        return bool(self.container.streams.audio)
+
+    @property
     def declared_fps(self) -> float:
         """Frames a second, as the file says."""
         return next(iter(self._rates()), DEFAULT_FPS)

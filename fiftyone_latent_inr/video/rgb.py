@@ -18,6 +18,14 @@ from .matrices import UNSPECIFIED, Route, UnconvertibleError, convert, is_yuv, n
 Orientation = tuple[bool, bool, bool]  # transpose, flip the rows, flip the columns; in this order
 
 UPRIGHT: Orientation = (False, False, False)
+# Quarter turns, anticlockwise, in degrees.
+_BY_ANGLE = {
+    0: UPRIGHT,
+    90: (True, True, False),
+    -90: (True, False, True),
+    180: (False, True, True),
+    -180: (False, True, True),
+}
 
 # libswscale's flags by number: which of them PyAV names differs by release.
 SWS_BILINEAR, SWS_BICUBIC = 0x2, 0x4
@@ -139,7 +147,12 @@ def hdr_transfer(frame: av.VideoFrame) -> str | None:
 
 def orientation(frame: av.VideoFrame) -> Orientation | None:
     """How to turn the frame upright, from its display matrix; None for angles other than quarter turns."""
-    side_data = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        side_data = frame.side_data.get("DISPLAYMATRIX")
+    except (
+        ValueError
+    ):  # PyAV does not know a kind of what lies beside it, such as EXIF; the angle it tells all the same
+        return _BY_ANGLE.get(int(frame.rotation))
     if side_data is None:
         return UPRIGHT
     # Row-vector convention: (x, y) is shown at (a x + c y, b x + d y), in 16.16 fixed point.

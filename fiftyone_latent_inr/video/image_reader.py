@@ -1,0 +1,254 @@
+"""One video that is kept as pictures being decoded: an image at a time, in RGB, and what went wrong."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+
+import av
+
+from ..arrays import Frame
+from ..errors import InputError
+from ..files import reason
+from ..frames.resize import area_resize
+from .images import ImageSequence, find_images
+from .reader import VideoReader
+from .rgb import UPRIGHT, Colours, Orientation, turn
+from .timing import Timing
+
+# Decoders by a file's first bytes: its name may say another kind, and nothing is guessed from what a stranger wrote.
+_DECODERS = (
+    (b"\xff\xd8\xff", "mjpeg"),
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"BM", "bmp"),
+    (b"II*\0", "tiff"),
+    (b"MM\0*", "tiff"),
+    (b"RIFF", "webp"),
+    (b"\0\0\0\x0cjP  ", "jpeg2000"),
+    (b"\xff\x4f\xff\x51", "jpeg2000"),
+    (b"qoif", "qoi"),
+    (b"P1", "pbm"),
+    (b"P4", "pbm"),
+    (b"P2", "pgm"),
+    (b"P5", "pgm"),
+    (b"P3", "ppm"),
+    (b"P6", "ppm"),
+    (b"P7", "pam"),
+)
+# More is no frame of a video but a picture made to fill the memory: pixels, as the file declares them, and bytes.
+_MOST_PIXELS, _MOST_BYTES = 1 << 27, 1 << 29
+_ORIENTATION = 0x0112  # EXIF's tag
+# EXIF's values: transpose, flip the rows, flip the columns.
+_TURNS: dict[int, Orientation] = {
+    2: (False, False, True),
+    3: (False, True, True),
+    4: (False, True, False),
+    5: (True, False, False),
+    6: (True, False, True),
+    7: (True, True, True),
+    8: (True, True, False),
+}
+_MOST_NAMED = 3
+
+
+def open_video(source: str | os.PathLike[str] | ImageSequence) -> VideoReader | ImageReader:
+    """Opens a video, be it a file or images; a context manager.
+
+    Args:
+        source: a file, a folder of images, a pattern for some of them (see `find_images`), or a sequence.
+
+    Raises:
+        InputError: it is missing, empty, or no video.
+    """
+    found = source if isinstance(source, ImageSequence) else find_images(source)
+    if found is not None:
+        return ImageReader(found)
+    assert not isinstance(source, ImageSequence)
+    return VideoReader(source)
+
+
+class ImageReader:
+    """Decodes images as frames, one at a time; gives what `VideoReader` gives of a file.
+
+    Attributes:
+        file: the folder, absolute.
+        source_size: (H, W) of the first frame, turned upright; (0, 0) before it is decoded.
+        decoded: frames given so far.
+        has_audio: False.
+    """
+
+    has_audio = False
+
+    def __init__(self, sequence: ImageSequence) -> None:
+        self.file = Path(sequence.name)
+        self.source_size = (0, 0)
+        self.decoded = 0
+        self._sequence = sequence
+        self._lost: dict[str, str] = {}  # names of files, and why
+        self._cut: list[str] = []
+        self._resized = False
+        self._colours = Colours(self.file, self._frames_again)
+
+    def __enter__(self) -> ImageReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass  # no file stays open
+
+    def frames(
+        self, size: tuple[int, int] | None = None, max_frames: int | None = None, start: float = 0.0
+    ) -> Iterator[Frame]:
+        """Decodes from the start, or from a later time; to be called once.
+
+        An image that cannot be read is left out, like a damaged frame of a file.
+
+        Args:
+            size: (H, W) to resize each frame to, None for the size of the first one.
+            max_frames: stop after this many.
+            start: seconds; frames shown before are left out.
+
+        Yields:
+            uint8 (H, W, 3), turned upright.
+
+        Raises:
+            InputError: a size or number below 1, or no image at all could be read.
+        """
+        if max_frames is not None and max_frames < 1:
+            raise InputError(f"the number of frames to take must be at least 1, not {max_frames}")
+        skipped = max(0, math.ceil(start * self.declared_fps - 1e-6))
+        for path in self._sequence.files[skipped:]:
+            try:
+                pixels, is_whole = read_image(path, self._colours)
+            except InputError as error:
+                self._lost[path.name] = str(error)
+                continue
+            if not is_whole:
+                self._cut.append(path.name)
+            if not self.decoded:
+                self.source_size = pixels.shape[0], pixels.shape[1]
+            target = size or self.source_size
+            self._resized |= size is None and pixels.shape[:2] != target
+            yield area_resize(pixels, target)
+            self.decoded += 1
+            if self.decoded == max_frames:
+                return
+        if not self.decoded:
+            first = next(iter(self._lost.values()), "there are no more")
+            raise InputError(f"none of the {len(self._sequence.files)} images of {self.file} can be read: {first}")
+
+    @property
+    def declared_fps(self) -> float:
+        """Frames a second."""
+        return self._sequence.rate
+
+    @property
+    def timing(self) -> Timing:
+        """When the frames given so far are shown: evenly."""
+        return Timing(self.declared_fps, self.decoded / self.declared_fps)
+
+    @property
+    def fps(self) -> float:
+        """Frames a second."""
+        return self._sequence.rate
+
+    @property
+    def declared_frames(self) -> int:
+        """How many images there are."""
+        return len(self._sequence.files)
+
+    @property
+    def declared_duration(self) -> float:
+        """Seconds."""
+        return self.declared_frames / self.declared_fps
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Lines for people on what was not as it should be."""
+        lines = [*self._sequence.warnings, *self._colours.notes]
+        if self._resized:
+            lines.append("frames of another size than the first one's were resized to it")
+        if self._lost:
+            lines.append(f"{len(self._lost)} images could not be read and are left out: {_named(self._lost)}")
+        if self._cut:
+            lines.append(f"{len(self._cut)} images are cut short, what is missing is grey: {_named(self._cut)}")
+        return tuple(lines)
+
+    def _frames_again(self) -> Iterator[av.VideoFrame]:
+        """Every image that can be decoded, from the first."""
+        for path in self._sequence.files:
+            with suppress(InputError):
+                yield _decoded(path, _bytes_of(path))[0]
+
+
+def read_image(path: Path, colours: Colours) -> tuple[Frame, bool]:
+    """Decodes one image, turned upright as its EXIF data say.
+
+    Args:
+        path: an image.
+        colours: of the video that it belongs to.
+
+    Returns:
+        uint8 (H, W, 3), and whether the file reaches to its end.
+
+    Raises:
+        InputError: the file is gone, no image, too large, or damaged.
+    """
+    data = _bytes_of(path)
+    frame, is_whole = _decoded(path, data)
+    return turn(colours.to_rgb(frame), _orientation(data)), is_whole
+
+
+def _decoded(path: Path, data: bytes) -> tuple[av.VideoFrame, bool]:
+    name = next((decoder for magic, decoder in _DECODERS if data.startswith(magic)), None)
+    if name is None and path.suffix.lower() == ".tga":  # begins with anything
+        name = "targa"
+    if name is None:
+        raise InputError(f"cannot read {path}: it is not an image of a kind that is read here")
+    decoder = av.CodecContext.create(name, "r")
+    decoder.thread_count = 1  # threads would keep the image back, and wait for more
+    decoder.options = {"max_pixels": str(_MOST_PIXELS)}
+    try:
+        frame = next(islice((f for packet in (av.Packet(data), None) for f in decoder.decode(packet)), 1), None)
+    except av.error.FFmpegError:
+        frame = None
+    if not isinstance(frame, av.VideoFrame):
+        raise InputError(f"cannot read {path}: it is damaged, or larger than {_MOST_PIXELS:,} pixels")
+    # A JPEG that was cut decodes to grey without a word; no scan holds the mark of its end
+    is_whole = name != "mjpeg" or data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
+    return frame, is_whole and not frame.is_corrupt
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # reading a pipe would wait for its other end
+            raise InputError(f"cannot read {path}: it is not a regular file")
+        if found.st_size > _MOST_BYTES:
+            raise InputError(f"cannot read {path}: {found.st_size:,} bytes are too many for one frame")
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {reason(error)}") from error
+
+
+def _orientation(data: bytes) -> Orientation:
+    """As EXIF says; FFmpeg's matrix cannot be had where PyAV does not know the kind of what lies beside it."""
+    from PIL import Image
+
+    with suppress(Exception):  # whatever Pillow thinks of the file, it is decoded already
+        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "TIFF", "WEBP")) as image:
+            return _TURNS.get(int(image.getexif().get(_ORIENTATION, 1)), UPRIGHT)
+    return UPRIGHT
+
+
+def _named(names: dict[str, str] | list[str]) -> str:
+    more = len(names) - _MOST_NAMED
+    return ", ".join(list(names)[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

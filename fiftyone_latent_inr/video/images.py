@@ -1,0 +1,213 @@
+"""A video that is kept as pictures: which files of a folder are its frames, in which order, at which rate."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from ..errors import InputError
+from ..files import fingerprint, reason
+
+# Those whose levels are those of a screen, one picture a file.
+IMAGE_SUFFIXES = {".bmp", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pam", ".pbm", ".pgm", ".png"}
+IMAGE_SUFFIXES |= {".pnm", ".ppm", ".qoi", ".tga", ".tif", ".tiff", ".webp"}
+DEFAULT_IMAGE_FPS = 25.0  # what FFmpeg takes, too
+
+_NUMBER = re.compile(r"([0-9]+)")
+# What is read of an image to know it again: raw formats keep their size whatever they show.
+_BLOCK, _BLOCKS = 16 * 1024, 4
+_MOST_NAMED = 3  # files in a message
+
+
+@dataclass(frozen=True)
+class ImageSequence:
+    """Image files that are the frames of one video.
+
+    Attributes:
+        name: what it is called in messages: the folder, as a rule.
+        files: one for each frame, in their order.
+        fps: frames a second; None where nobody said, so that 25 is taken and said.
+        notes: lines for people on what was not as it should be.
+    """
+
+    name: str
+    files: tuple[Path, ...]
+    fps: float | None = None
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of_files(cls, files: Sequence[str | os.PathLike[str]], fps: float | None = None) -> ImageSequence:
+        """Images in the order that they are given in.
+
+        Raises:
+            InputError: one is not named like an image, or there is none.
+        """
+        paths = tuple(Path(file) for file in files)
+        if not paths:
+            raise InputError("there are no images in the list")
+        other = next((path for path in paths if path.suffix.lower() not in IMAGE_SUFFIXES), None)
+        if other is not None:
+            raise InputError(
+                f"a list of files is one video of images, and {other} is none; several videos are for fit_many"
+            )
+        return cls(str(paths[0].parent), paths, fps)
+
+    @property
+    def rate(self) -> float:
+        """Frames a second."""
+        return DEFAULT_IMAGE_FPS if self.fps is None else self.fps
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The notes, and that the rate is assumed if it is."""
+        if self.fps is not None:
+            return self.notes
+        assumed = f"images do not say their rate: {DEFAULT_IMAGE_FPS:g} frames a second are assumed (fps says another)"
+        return (*self.notes, assumed)
+
+    def fingerprint(self) -> str:
+        """12 hexadecimal digits that change with the names, their order, sizes and sampled contents.
+
+        Raises:
+            InputError: a file is gone, or cannot be read.
+        """
+        digest = hashlib.blake2b(digest_size=6)
+        for path in self.files:
+            try:
+                size = path.stat().st_size
+                digest.update(f"{path.name}\0{size}\0".encode("utf-8", "surrogateescape"))
+                if path.is_file():
+                    with open(path, "rb") as file:
+                        for k in range(_BLOCKS):
+                            file.seek(max(0, size - _BLOCK) * k // (_BLOCKS - 1))
+                            digest.update(file.read(_BLOCK))
+            except OSError as error:
+                raise InputError(f"cannot read {path}: {reason(error)}") from error
+        return digest.hexdigest()
+
+
+def find_images(path: str | os.PathLike[str], fps: float | None = None) -> ImageSequence | None:
+    """The images that a path names: those of a folder, or those whose names are like a pattern with `*` or `?`.
+
+    Hidden files, other kinds of files and folders in the folder are left out. The order is that of the numbers in the
+    names: `2.png` comes before `10.png`.
+
+    Args:
+        path: a folder, such as `frames`, or a pattern for one of several sequences in it, such as `frames/left_*.png`.
+        fps: frames a second, if they are known.
+
+    Returns:
+        The sequence, or None where the path names neither, but a file or nothing.
+
+    Raises:
+        InputError: there is no image there, or there are several sequences.
+    """
+    try:
+        place = Path(os.path.abspath(os.path.expanduser(os.fsdecode(path))))
+        if place.is_dir():
+            return _sequence(place, place, "*", fps)
+        if set("*?") & set(place.name) and place.parent.is_dir() and not os.path.lexists(place):
+            return _sequence(place, place.parent, place.name, fps)
+    except (TypeError, ValueError):  # no path: said by whoever wants a file
+        pass
+    except OSError as error:
+        raise InputError(f"cannot read {os.fsdecode(path)}: {reason(error)}") from error
+    return None
+
+
+def content_of(source: str | os.PathLike[str] | ImageSequence) -> str:
+    """12 hexadecimal digits that change with the content of a video: a file, or images; see `files.fingerprint`.
+
+    Raises:
+        InputError: it is gone, or cannot be read.
+    """
+    found = source if isinstance(source, ImageSequence) else find_images(source)
+    if found is not None:
+        return found.fingerprint()
+    assert not isinstance(source, ImageSequence)
+    return fingerprint(source)
+
+
+def _sequence(place: Path, folder: Path, pattern: str, fps: float | None) -> ImageSequence:
+    like = re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
+    with os.scandir(folder) as entries:
+        there = [(entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith(".")]
+    names = sorted((n for n, is_dir in there if not is_dir and _is_image(n) and like.fullmatch(n)), key=_natural)
+    if not names:
+        hint = "name one of the folders in it" if any(d for _, d in there) else "give a video, or a folder of images"
+        raise InputError(f"cannot read {place}: there is no image in this folder that could be a frame; {hint}")
+    names, notes = _one_of_several(place, names)
+    return ImageSequence(str(place), tuple(folder / name for name in names), fps, (*notes, *_counting(names)))
+
+
+def _is_image(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+
+
+def _natural(name: str) -> tuple[list[str | int], str]:
+    """Key of an order in which numbers count by their value; texts and numbers alternate in it."""
+    parts = _NUMBER.split(name.casefold())
+    return [int(part) if k % 2 else part for k, part in enumerate(parts)], name
+
+
+def _template(name: str) -> str:
+    """What the names of one sequence have in common."""
+    stem, suffix = os.path.splitext(_NUMBER.sub("#", name.casefold()))
+    return stem + {".jpeg": ".jpg", ".jpe": ".jpg", ".tiff": ".tif"}.get(suffix, suffix)
+
+
+def _one_of_several(place: Path, names: list[str]) -> tuple[list[str], list[str]]:
+    """The names that are one sequence, and lines about the others.
+
+    Raises:
+        InputError: there are several sequences: frames and masks, or left and right.
+    """
+    counts = Counter(map(_template, names))
+    if len(counts) == 1:
+        return names, []
+    (main, count), (_, second) = counts.most_common(2)
+    if second == 1 and 2 * count > len(names) and count > 1:
+        others = [name for name in names if _template(name) != main]
+        return [n for n in names if _template(n) == main], [f"left out, as they are named otherwise: {_named(others)}"]
+    stems = {os.path.splitext(name)[0].casefold() for name in names}
+    if len(stems) == len(names) and 3 * len(counts) > 2 * len(names):
+        return names, ["the images are not numbered alike: they are taken in the order of their names"]
+    found = ", ".join(f"{number} like {like.replace('#', '1')}" for like, number in counts.most_common(_MOST_NAMED))
+    pattern = main.replace("#", "*")
+    raise InputError(
+        f"{place} holds several sequences of images ({found}); name one by a pattern, such as {place / pattern}, or "
+        "give each a folder of its own"
+    )
+
+
+def _counting(names: list[str]) -> list[str]:
+    """Lines about numbers that are missing, or that count in two places."""
+    numbers = [[int(part) for part in _NUMBER.findall(name)] for name in names]
+    if len({len(row) for row in numbers}) != 1:
+        return []
+    columns = [column for column in zip(*numbers, strict=True) if len(set(column)) > 1]
+    if len(columns) == 1:
+        steps = [after - before for before, after in pairwise(columns[0])]
+        step, count = Counter(steps).most_common(1)[0]
+        gaps = [k for k, one in enumerate(steps) if one > step]
+        if gaps and 2 * count > len(steps):  # else they are times, not numbers
+            return [f"numbers are missing after {_named([names[k] for k in gaps])}: frames are taken as evenly spaced"]
+    elif columns:
+        parts: dict[tuple[int, ...], set[int]] = {}
+        for *head, last in zip(*columns, strict=True):
+            parts.setdefault(tuple(head), set()).add(last)
+        first, *others = parts.values()
+        if others and len(first) > 1 and all(one == first for one in others):
+            return [f"the names count in two places ({names[0]} to {names[-1]}): they are taken one after the other"]
+    return []
+
+
+def _named(names: list[str]) -> str:
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
