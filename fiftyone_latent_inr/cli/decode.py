@@ -39,9 +39,13 @@ def _run(args: argparse.Namespace) -> None:
     video = load(args.input, reference_prior(args))
     times = frame_times(video.num_frames, args.frames, args.fps_factor)
     size = scaled_size(video.size, args.scale)
-    fps = video.fps * args.fps_factor
+    shown = video.seconds(times)
+    fps, own = video.fps * args.fps_factor, None
+    if video.times is not None:  # what is drawn of it ends where its last frame does
+        end = float(video.seconds([times[-1] + 1 / args.fps_factor])[0])
+        fps, own = len(times) / (end - shown[0]), shown - shown[0]
     frames = bar(video.iter_render(times, size, args.device, args.motion), len(times), "decode", args.quiet)
     # A part of the video gets its part of the sound
-    for note in write(args.output, frames, fps, audio=args.audio, audio_start=float(times[0]) / video.fps):
+    for note in write(args.output, frames, fps, audio=args.audio, audio_start=float(shown[0]), times=own):
         say(f"{args.audio}: {note}")
     print(f"{args.output}: {len(times)} frames of {size[1]}x{size[0]} at {fps:g} fps")

@@ -71,9 +71,9 @@ class Checkpoint:
                     tuple(np.split(arrays["prints"], ends)),
                     tuple(np.split(arrays["frames"], ends)),
                 )
-                embeddings = arrays.get("embeddings")
+                embeddings, times = arrays.get("embeddings"), arrays.get("times")
             height, width = document["size"]
-            return Scan(plan, (height, width), document["fps"], tuple(document["warnings"]), embeddings)
+            return Scan(plan, (height, width), document["fps"], tuple(document["warnings"]), embeddings, times)
         except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):
             return None
 
@@ -93,6 +93,8 @@ class Checkpoint:
         }
         if scan.embeddings is not None:
             arrays["embeddings"] = scan.embeddings
+        if scan.times is not None:
+            arrays["times"] = scan.times
         with atomic_target(self._folder / _EMBEDDINGS) as temporary, open(temporary, "wb") as handle:
             np.savez(handle, allow_pickle=False, **arrays)
         facts = {"key": self._key, "size": scan.size, "fps": scan.fps, "warnings": scan.warnings}

@@ -95,6 +95,7 @@ class FitRequest:
             "teacher": None if self.teacher is None else self.teacher.name,
             "teacher_id": None if self.teacher is None else self.teacher.id,
             "fps": scan.fps,
+            "times": scan.times,
             "cuts": scan.plan.cuts,
             "prior": self.reference,
         }

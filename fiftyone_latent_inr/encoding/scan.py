@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..fitting import FitConfig
 from ..progress import FitProgress, ProgressCallback, tell
 from ..video.footage import Footage
+from ..video.timing import Times
 from .plan import GroupPlanner, Plan, most_frames
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Scan:
         fps: frames a second.
         warnings: what was odd about the file.
         embeddings: (T, E) of the teacher, float16 where there are several groups, or None.
+        times: (T,) seconds at which each frame is shown, where they are not evenly spaced; else None.
     """
 
     plan: Plan
@@ -38,6 +40,7 @@ class Scan:
     fps: float
     warnings: tuple[str, ...]
     embeddings: npt.NDArray[np.floating[Any]] | None
+    times: Times | None = None
 
 
 def scan(
@@ -95,10 +98,10 @@ def scan(
         if teacher is not None:
             report(FitProgress("embed", 0, 1))
             targets = teacher.embed_frames(frames)
-        return Scan(plan, size, footage.fps, footage.warnings, targets), frames
+        return Scan(plan, size, footage.fps, footage.warnings, targets, footage.times), frames
     ask([*(held or ()), *waiting])
     found = np.concatenate(embeddings) if embeddings else None
-    return Scan(plan, size, footage.fps, footage.warnings, found), None
+    return Scan(plan, size, footage.fps, footage.warnings, found, footage.times), None
 
 
 def _planner(settings: FitConfig, size: tuple[int, int]) -> GroupPlanner:

@@ -22,6 +22,7 @@ from ..model.tensors import SEMANTIC
 from ..priors.reference import PriorReference
 from ..rendering.between import follow, join
 from ..rendering.draw import draw
+from ..video.timing import unpacked_times
 from .stored import Stored
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class LatentVideo:
     Attributes:
         config: the model's configuration; of several groups of frames, the first one's.
         fps: frames a second.
+        times: (T,) seconds at which each frame is shown, from 0 on, where even spacing would be wrong; else None.
         cuts: frames that start a new scene, ascending.
         preset: the preset it was fitted with.
         teacher: name of the teacher its latents are aligned with, or None.
@@ -62,6 +64,7 @@ class LatentVideo:
             measured = {str(k): float(v) for k, v in header["metrics"].items()}
             self.metadata: Mapping[str, Any] = dict(header["metadata"])
             names = [header[key] for key in ("preset", "teacher", "teacher_id")]
+            self.times = unpacked_times(header["times"], stored.num_frames) if "times" in header else None
             self.cuts = _checked_cuts(header.get("cuts", []), stored.num_frames)
         except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise BitstreamError(f"its header is not that of a Latent-INR video: {error}") from error
@@ -158,6 +161,17 @@ class LatentVideo:
         """(E,) float32, the unit-norm mean of the frames' embeddings; None without a teacher."""
         embeddings = self.embeddings
         return None if embeddings is None else unit_norm(embeddings.mean(0))
+
+    def seconds(self, times: Sequence[float] | npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """When instants are shown: (N,) frame indices from 0 to T, fractions allowed, to seconds after the first frame.
+
+        T is when the last frame ends.
+        """
+        instants, count = np.asarray(times, np.float64), self.num_frames
+        if self.times is None:
+            return np.asarray(instants / self.fps)
+        end = max(count / self.fps, self.times[-1] + min(1e-3, 0.5 / self.fps))
+        return np.asarray(np.interp(instants, np.arange(count + 1), np.append(self.times, end)))
 
     def render(
         self,

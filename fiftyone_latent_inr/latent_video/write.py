@@ -10,6 +10,7 @@ from .. import codec
 from ..model import SEMANTIC, LatentINR, ModelConfig
 from ..priors.model_tensors import prior_tensors
 from ..priors.reference import PriorReference
+from ..video.timing import packed_times
 from .sections import StepSizes, check_groups, encode_group, encode_semantic, joined_latents, quantised_semantic
 
 if TYPE_CHECKING:
@@ -90,11 +91,18 @@ def header(
     teacher_id: str | None = None,
     metrics: Mapping[str, float] | None = None,
     metadata: Mapping[str, Any] | None = None,
-    prior: Prior | None = None,
+    **rare: Any,
 ) -> dict[str, Any]:
-    """The JSON header of a `.linr` file without its models' configurations: as the attributes of `LatentVideo`."""
+    """The JSON header of a `.linr` file without its models' configurations: as the attributes of `LatentVideo`.
+
+    What few files have, `prior` (a `Prior`) and `times`, is left out where it is None.
+    """
+    prior, times = rare.pop("prior", None), rare.pop("times", None)
+    if rare:
+        raise TypeError(f"a header does not say {', '.join(rare)}")
     return {
         "fps": fps,
+        **({} if times is None else {"times": packed_times(times, fps)}),
         "preset": preset,
         **({} if prior is None else {"prior": asdict(PriorReference.of(prior))}),
         **({"cuts": [int(cut) for cut in cuts]} if cuts else {}),

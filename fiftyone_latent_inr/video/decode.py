@@ -17,12 +17,14 @@ import numpy as np
 from ..arrays import Frame, Frames
 from ..errors import InputError
 from .image_reader import open_video
+from .reader import VideoReader
 from .timing import Times
 from .writer import write
 
 __all__ = ["Video", "VideoInfo", "iter_frames", "probe", "read", "write"]
 
 _GIB = 1 << 30
+_COUNTED = 1 << 28  # bytes of a file that are read to learn its duration
 
 
 @dataclass(frozen=True)
@@ -76,13 +78,19 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
     """
     with open_video(path) as reader:
         first = next(reader.frames(max_frames=1))
+        count, fps, duration = reader.declared_frames, reader.declared_fps, reader.declared_duration
+        if reader.may_restart and reader.file.stat().st_size <= _COUNTED:
+            # what such a file says of itself goes from its first stamp to its last, whatever its clock did between
+            with VideoReader(reader.file) as packets:
+                duration = packets.schedule(decode=False).span
+            count = max(1, round(duration * fps))
         return VideoInfo(
             path=reader.file,
             height=first.shape[0],
             width=first.shape[1],
-            num_frames=reader.declared_frames,
-            fps=reader.declared_fps,
-            duration=reader.declared_duration,
+            num_frames=count,
+            fps=fps,
+            duration=duration,
             has_audio=reader.has_audio,
         )
 

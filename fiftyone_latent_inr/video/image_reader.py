@@ -82,9 +82,10 @@ class ImageReader:
         source_size: (H, W) of the first frame, turned upright; (0, 0) before it is decoded.
         decoded: frames given so far.
         has_audio: False.
+        may_restart: False; the clock of images has no stamps.
     """
 
-    has_audio = False
+    has_audio = may_restart = False
 
     def __init__(self, sequence: ImageSequence) -> None:
         self.file = Path(sequence.name)

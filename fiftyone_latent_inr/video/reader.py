@@ -134,6 +134,11 @@ class VideoReader:
         return bool(self.container.streams.audio)
 
     @property
+    def may_restart(self) -> bool:
+        """Whether the format's clock may start again or leap."""
+        return bool(self.container.format.flags & TS_DISCONT)
+
+    @property
     def declared_fps(self) -> float:
         """Frames a second, as the file says."""
         return next(iter(self._rates()), DEFAULT_FPS)
@@ -227,7 +232,7 @@ class VideoReader:
     def _packets(self) -> Iterator[Any]:
         """The pictures' packets on one continuous clock."""
         restarts, streams = None, [self.stream]
-        if self.container.format.flags & TS_DISCONT:
+        if self.may_restart:
             restarts = Restarts(self.stream.index)
             streams += [one for one in self.container.streams.audio if one.codec_context is not None]
         packets = self.container.demux(*streams)

@@ -22,6 +22,7 @@ MIN_FPS, MAX_FPS = 1e-4, 1e5  # what MP4 can hold; beyond, a stamp is damaged
 # How far from its time a picture may be shown for pictures to count as evenly spaced: periods, and seconds.
 _MOST_PERIODS, _MOST_SECONDS = 0.5, 0.010
 
+_MOST_RUNS, _MOST_MICROS = 1 << 16, 1 << 53  # of evenly spaced frames that are kept, and of their microseconds
 _CLOCK = 90_000  # ticks a second, where frames have times of their own
 
 
@@ -170,7 +171,9 @@ class Schedule:
         self.base = 1 / rate if times is None else Fraction(1, max(_CLOCK, math.ceil(16 * rate)))
         if times is not None:
             numbers = np.arange(len(times) + 1)
-            seconds = np.append(times, float(len(times) / rate))
+            last = float(times[-1] - times[0]) / max(len(times) - 1, 1) or float(1 / rate)
+            end = float(len(times) / rate)
+            seconds = np.append(times, end if end > times[-1] else times[-1] + last)
             ticks = np.rint(seconds / float(self.base)).astype(np.int64)
             self._ticks = np.maximum.accumulate(ticks - numbers) + numbers  # each at least a tick after the last
 
@@ -179,11 +182,12 @@ class Schedule:
         return self._tick(number), self._tick(number + 1)
 
     def _tick(self, number: int) -> int:
-        over = number - len(self._ticks) + 1 if len(self._ticks) else number
-        if over <= 0:
+        last = len(self._ticks) - 1
+        if last < 0:
+            return number
+        if number <= last:
             return int(self._ticks[number])
-        before = int(self._ticks[-1]) if len(self._ticks) else 0
-        return before + round(over / self.rate / self.base)
+        return int(self._ticks[last]) + round((number - last) / self.rate / self.base)
 
 
 def check_fps(fps: float | Fraction) -> None:
@@ -193,7 +197,7 @@ def check_fps(fps: float | Fraction) -> None:
         InputError: it is no number, or out of range.
     """
     if not (math.isfinite(fps) and MIN_FPS <= fps <= MAX_FPS):
-        raise InputError(f"fps must be a number from {MIN_FPS:g} to {MAX_FPS:,.0f} frames a second, not {fps}")
+        raise InputError(f"fps, the frame rate, must be a number from {MIN_FPS:g} to {MAX_FPS:,.0f}, not {fps}")
 
 
 def checked_times(times: Any, count: int) -> Times:
@@ -206,6 +210,53 @@ def checked_times(times: Any, count: int) -> Times:
     if seconds.shape != (count,) or not np.isfinite(seconds).all() or (np.diff(seconds) <= 0).any():
         raise ValueError(f"times must be {count} ascending numbers of seconds")
     return np.asarray(seconds - seconds[0])
+
+
+def packed_times(times: Times, fps: float) -> list[int]:
+    """Times in few whole numbers: of each run of evenly spaced frames how many more there are, and microseconds.
+
+    Exact to a millisecond and a twentieth of a frame; of a video whose frames are all at odds, `_MOST_RUNS` runs tell
+    as much as they can.
+
+    Args:
+        times: (T,) seconds, ascending from 0.
+        fps: frames a second, on average.
+    """
+    micros = np.rint(times * 1e6).astype(np.int64)
+    micros = np.maximum.accumulate(micros - np.arange(len(times))) + np.arange(len(times))  # ascending, once rounded
+    allowed = min(1000.0, 5e4 / fps)
+    while True:
+        knots = _knots(micros.tolist(), allowed)
+        if len(knots) <= _MOST_RUNS:
+            break
+        allowed *= 4
+    return np.stack([np.diff(knots), np.diff(micros[knots])], 1).ravel().tolist()
+
+
+def unpacked_times(numbers: Any, num_frames: int) -> Times:
+    """The inverse of `packed_times`: (T,) seconds.
+
+    Raises:
+        ValueError: the numbers are not those of so many frames.
+    """
+    whole = isinstance(numbers, list) and all(type(n) is int and 0 < n <= _MOST_MICROS for n in numbers)
+    if not whole or len(numbers) % 2 or sum(numbers[::2]) != num_frames - 1 or sum(numbers[1::2]) > _MOST_MICROS:
+        raise ValueError("times are not those of its frames")
+    knots = np.cumsum([0, *numbers[::2]]), np.cumsum([0, *numbers[1::2]])
+    return np.asarray(np.interp(np.arange(num_frames), *knots) / 1e6)
+
+
+def _knots(micros: list[int], allowed: float) -> list[int]:
+    """Indices between which straight lines are never further off than that; the first and the last among them."""
+    knots, start, low, high = [0], 0, -math.inf, math.inf
+    for k in range(1, len(micros)):
+        steps, rise = k - start, micros[k] - micros[start]
+        if not low <= rise / steps <= high:
+            start = k - 1
+            knots.append(start)
+            steps, rise, low, high = 1, micros[k] - micros[start], -math.inf, math.inf
+        low, high = max(low, (rise - allowed) / steps), min(high, (rise + allowed) / steps)
+    return [*knots, len(micros) - 1]
 
 
 def _agree(count: int, span: float, rate: float, tick: float) -> bool:

@@ -9,6 +9,8 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...errors import InputError, LatentINRError
 from ...files import fingerprint, writable_folder
 from ...latent_video.video import LatentVideo, load
@@ -136,9 +138,13 @@ class DrawJob(Job):
 
     def _draw(self, item: DrawItem) -> None:
         video = load(item.stored)
-        rate = video.fps * self.drawing.factor
+        rate, times = video.fps * self.drawing.factor, None
+        if video.times is not None:
+            drawn, held = self.drawing.times(video.num_frames)
+            times = video.seconds(np.arange(len(drawn) + held) / self.drawing.factor)
+        frames, crf = self._frames(video), self.drawing.crf
         try:
-            notes = write(item.path, self._frames(video), rate, crf=self.drawing.crf, audio=item.sound)
+            notes = write(item.path, frames, rate, crf=crf, audio=item.sound, times=times)
         except InputError as error:
             if isinstance(error.__cause__, OSError):  # a disk that is full, a folder that is gone
                 raise FatalError(InputError(f"{error}; what was drawn before is kept")) from error
