@@ -14,7 +14,8 @@ from .media_fields import drawn_fields
 
 ORIGINAL = "original"
 GROUP, SOURCE_ID = "group", "source_id"
-_MARK = "grouped_by_latent_inr"
+# In the grouped dataset's `info`: its source's name, for people and for those made before ids were kept; and its id
+_MARK, _MARK_ID = "grouped_by_latent_inr", "grouped_by_latent_inr_id"
 
 _OWN = ("id", "created_at", "last_modified_at")
 
@@ -47,15 +48,16 @@ def to_grouped_dataset(
         slices: slice -> field with the paths of what goes into the group beside the original; by default
             every field that `reconstruct`, `super_resolve` and `interpolate` have written.
         embeddings_field: field of the fit, after which those fields are named.
-        overwrite: whether to make the dataset anew, if it was made by this function.
+        overwrite: whether to make the dataset anew, if it was made by this function, of the same source.
         persistent: whether to keep it when FiftyOne's database shuts down.
 
     Returns:
         the grouped dataset.
 
     Raises:
-        InputError: the collection cannot be used, nothing was drawn of it, a slice or field does not exist, or
-            another dataset has this name.
+        InputError: the collection cannot be used, nothing was drawn of it, a slice or field does not exist, the name
+            cannot name a dataset, or another dataset has it, be it one that was made in the same way of another source
+            (a clone, or a dataset that had the source's name before).
     """
     source = dataset_of(samples, "to_grouped_dataset")
     chosen = _slices(source, slices, FieldNames.of(embeddings_field))
@@ -99,21 +101,44 @@ def _dataset(name: str, source: fo.Dataset) -> fo.Dataset:
     if fo.dataset_exists(name):
         grouped = fo.load_dataset(name)
         _check_ours(grouped, source)
+        _mark(grouped, source)  # with the name of today, and the id where it was made before ids were kept
         return grouped
-    grouped = fo.Dataset(name)
-    grouped.info[_MARK] = source.name
+    try:
+        grouped = fo.Dataset(name)
+    except ValueError as error:  # a name without letters, or too close to another's
+        raise InputError(f"name={name!r} cannot name a dataset: {error}") from error
     grouped.add_group_field(GROUP, default=ORIGINAL)
     grouped.add_sample_field(SOURCE_ID, fo.StringField)
-    grouped.save()
+    _mark(grouped, source)
     return grouped
 
 
+def _mark(grouped: fo.Dataset, source: fo.Dataset) -> None:
+    """Notes whose videos these are."""
+    mark = {_MARK: source.name, _MARK_ID: _id(source)}
+    if mark.items() - grouped.info.items():
+        grouped.info.update(mark)
+        grouped.save()
+
+
 def _check_ours(dataset: fo.Dataset, source: fo.Dataset) -> None:
-    if dataset.info.get(_MARK) != source.name:
+    made_of, known = dataset.info.get(_MARK), dataset.info.get(_MARK_ID)
+    if made_of is None or (known is None and made_of != source.name):
         raise InputError(
             f"FiftyOne has a dataset {dataset.name!r} that was not made of {source.name!r} by to_grouped_dataset; "
             "choose another name"
         )
+    if known is not None and known != _id(source):
+        which = "a dataset that had that name before" if made_of == source.name else f"dataset {made_of!r}"
+        raise InputError(
+            f"dataset {dataset.name!r} was made by to_grouped_dataset of {which}, not of this {source.name!r}; choose "
+            f"another name, or delete it: fiftyone.delete_dataset({dataset.name!r})"
+        )
+
+
+def _id(dataset: fo.Dataset) -> str:
+    """What stays the same while a dataset is renamed, and no other dataset has; FiftyOne gives no public access."""
+    return str(dataset._doc.id)
 
 
 def _add(grouped: fo.Dataset, samples: SampleCollection, source: fo.Dataset, slices: dict[str, str]) -> None:

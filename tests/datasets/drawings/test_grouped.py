@@ -99,6 +99,63 @@ def test_a_slice_of_a_grouped_dataset_is_a_source(drawn):
             fo.delete_dataset(NAME + "-2")
 
 
+def test_both_may_be_renamed(drawn, make_dataset):
+    first = to_grouped_dataset(drawn.limit(1), NAME)
+    drawn.name = f"{NAME}-source"
+    assert to_grouped_dataset(drawn, NAME) is first and first.count() == 2
+    first.name = f"{NAME}-other"
+    try:
+        assert to_grouped_dataset(drawn, f"{NAME}-other").count() == 2 and not fo.dataset_exists(NAME)
+        assert first.info["grouped_by_latent_inr"] == f"{NAME}-source"
+        again = to_grouped_dataset(drawn, f"{NAME}-other", overwrite=True)
+        assert again.count() == 2 and first.deleted
+    finally:
+        fo.delete_datasets(f"{NAME}-*")
+
+
+def test_another_source_is_told_apart(drawn, make_dataset):
+    """A clone has its source's sample ids; a dataset made anew has its name."""
+    grouped = to_grouped_dataset(drawn, NAME)
+    clone = drawn.clone(f"{NAME}-clone")
+    try:
+        for overwrite in (False, True):
+            with pytest.raises(InputError, match=rf"was made .* of dataset '{drawn.name}', not of this '{clone.name}'"):
+                to_grouped_dataset(clone, NAME, overwrite=overwrite)
+        name = drawn.name
+        drawn.delete()
+        clone.name = name
+        for overwrite in (False, True):
+            with pytest.raises(InputError, match="had that name before"):
+                to_grouped_dataset(clone, NAME, overwrite=overwrite)
+        assert grouped.count() == 2 and len(grouped.select_group_slices(media_type="video")) == 5
+    finally:
+        clone.delete()
+
+
+def test_a_clone_of_the_grouped_dataset_is_extended_too(drawn):
+    to_grouped_dataset(drawn.limit(1), NAME).clone(f"{NAME}-clone")
+    try:
+        assert to_grouped_dataset(drawn, f"{NAME}-clone").count() == 2 and fo.load_dataset(NAME).count() == 1
+    finally:
+        fo.delete_dataset(f"{NAME}-clone")
+
+
+def test_one_of_an_earlier_version_is_known_by_name(drawn):
+    """Then it learns the id."""
+    grouped = to_grouped_dataset(drawn.limit(1), NAME)
+    del grouped.info["grouped_by_latent_inr_id"]
+    grouped.save()
+    assert to_grouped_dataset(drawn, NAME).count() == 2
+    drawn.name = f"{NAME}-source"
+    assert to_grouped_dataset(drawn, NAME).count() == 2
+
+
+@pytest.mark.parametrize("name", ["", "...", 5])
+def test_names_that_no_dataset_can_have(drawn, name):
+    with pytest.raises(InputError, match="cannot name a dataset"):
+        to_grouped_dataset(drawn, name)
+
+
 def test_nothing_drawn_and_names_that_are_taken(fitted_dataset, make_dataset):
     with pytest.raises(InputError, match="nothing is drawn of dataset"):
         to_grouped_dataset(fitted_dataset, NAME)
