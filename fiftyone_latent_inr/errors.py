@@ -21,3 +21,7 @@ class PriorUnavailableError(InputError):
 
 class BitstreamError(LatentINRError, ValueError):
     """A `.linr` file that is damaged, foreign, or written by a newer version."""
+
+
+class NewerFileError(BitstreamError):
+    """A `.linr` file that a later release of this package has written: it is to be kept, and this package updated."""

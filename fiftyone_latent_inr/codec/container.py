@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from ..errors import BitstreamError
+from ..errors import BitstreamError, NewerFileError
 from .byte_source import Source
 from .version import OLDEST, VERSION
 
@@ -187,7 +187,7 @@ def parse(source: Source) -> tuple[dict[str, Any], list[Entry]]:
             f"the file is in format version {version}, which is no longer read: encode the video again"
         )
     if needs > VERSION:
-        raise BitstreamError(
+        raise NewerFileError(
             f"the file needs a reader of format version {needs}, this release reads up to {VERSION}: "
             "update fiftyone_latent_inr"
         )

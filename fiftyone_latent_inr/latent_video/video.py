@@ -310,7 +310,7 @@ def from_bytes(data: bytes, prior: Prior | None = None) -> LatentVideo:
 def _naming(source: codec.Source, error: BitstreamError) -> BitstreamError:
     """The error with the file's name before it, once."""
     text = str(error)
-    return BitstreamError(text if not source.name or text.startswith(source.name) else f"{source.name}: {text}")
+    return type(error)(text if not source.name or text.startswith(source.name) else f"{source.name}: {text}")
 
 
 def _checked_cuts(cuts: Any, num_frames: int) -> tuple[int, ...]:

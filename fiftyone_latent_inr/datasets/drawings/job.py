@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import InputError, LatentINRError
+from ...errors import BitstreamError, InputError, LatentINRError, NewerFileError
 from ...files import fingerprint, writable_folder
 from ...latent_video.video import LatentVideo, load
 from ...progress import FitProgress
@@ -19,6 +19,7 @@ from ...video.reader import is_whole
 from ...video.writer import Frame, write
 from ..job import FatalError, Item, Job, Result
 from ..samples import Target
+from ..stored_files import check_swapped
 from .cost import Workload, estimate, seconds_per_pixel
 from .drawing import Drawing
 from .media_fields import ensure_media_field
@@ -76,6 +77,9 @@ class DrawJob(Job):
         assert target.stored is not None
         try:
             video, content = load(target.stored), fingerprint(target.stored)
+            check_swapped(target.stored, video)
+        except NewerFileError as error:
+            raise InputError(str(error)) from error
         except LatentINRError as error:
             raise InputError(f"{error}; fit this sample again") from error
         sound, gone, note = self._sound(target, video)
@@ -149,6 +153,8 @@ class DrawJob(Job):
             if isinstance(error.__cause__, OSError):  # a disk that is full, a folder that is gone
                 raise FatalError(InputError(f"{error}; what was drawn before is kept")) from error
             raise
+        except BitstreamError as error:  # damage behind the header
+            raise InputError(f"{error}; fit this sample again") from error
         name = Path(item.target.filepath).name
         for line in filter(None, [item.note, *(f"{name}: {note}" for note in notes)]):
             self.reporter.note(line)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...encoding.checkpoint import discard
-from ...errors import BitstreamError, InputError
+from ...errors import BitstreamError, InputError, NewerFileError
 from ...files import fingerprint
 from ...progress import FitProgress
 from ..fields import FieldNames, ensure_fields, store, with_embedding
@@ -17,6 +17,7 @@ from ..file_names import file_name, is_current
 from ..job import FatalError, Item, Job, Result
 from ..samples import Target
 from ..search import index
+from ..stored_files import read_fitted, undrawn
 from .settings import Settings
 from .teacher_space import clear_space
 
@@ -60,17 +61,34 @@ class FitJob(Job):
             index.drop_index(self.dataset, self.brain_key)
             clear_space(self.dataset, self.names)
         self._embedded = set(with_embedding(self.dataset, self.names))
+        self._undrawn = undrawn(self.dataset, self.names.embedding)
 
     def _examine(self, target: Target) -> FitItem | None:
         found = fingerprint(target.filepath)
         current = is_current(target.stored, found, self.settings.digest)
         complete = self.teacher is None or target.sample_id in self._embedded
-        return None if current and complete and not self.overwrite else FitItem(target, found)
+        if not current or not complete or self.overwrite or not self._is_good(target, found):
+            return FitItem(target, found)
+        return None
+
+    def _is_good(self, target: Target, source: str) -> bool:
+        """Whether the sample's file can be used; all of it is looked at where drawing has failed."""
+        assert target.stored is not None
+        thorough = target.sample_id in self._undrawn
+        try:
+            read_fitted(target.stored, source, self.settings.digest, thorough=thorough)
+        except NewerFileError as error:
+            raise InputError(f"{error}, or fit this sample again with overwrite=True") from error
+        except (BitstreamError, InputError):  # said when it is fitted
+            return False
+        return True
 
     def _make(self, item: FitItem) -> Result:
         target = item.target
         path = self.folder / file_name(target.filepath, item.fingerprint, self.settings.digest)
-        video = self._adopt(target, path)
+        if path.is_dir():
+            raise InputError(f"{path}: it is a folder, where the fitted file is to be written; remove it")
+        video = self._adopt(item, path)
         adopted = video is not None
         if video is None:
             # groups of a long video that are finished: a run that is stopped goes on with them
@@ -84,23 +102,26 @@ class FitJob(Job):
         psnr = video.metrics.get("psnr")
         return Result(str(path), adopted, {"psnr": psnr}, "" if psnr is None else f"{psnr:.1f} dB")
 
-    def _adopt(self, target: Target, path: Path) -> Any:
+    def _adopt(self, item: FitItem, path: Path) -> Any:
         """Loads the finished file, if it is there: at the path to be, or where the sample says."""
-        from ...latent_video.video import load
-
+        target = item.target
         candidates = [str(path)] if not self.overwrite or str(path) in self._written else []
         if not self.overwrite and target.stored and Path(target.stored).name == path.name:
             candidates.append(target.stored)
-        for candidate in candidates:
-            if os.path.isfile(candidate):
-                try:
-                    video = load(candidate)
-                    video.check()
-                    if candidate != str(path):
-                        self._save(video, path)
-                    return video
-                except (BitstreamError, InputError) as error:
-                    self.reporter.note(f"{candidate}: fitted again, as it cannot be read: {error}", logging.WARNING)
+        thorough = target.sample_id in self._undrawn
+        for candidate in dict.fromkeys(candidates):
+            if not os.path.exists(candidate):
+                continue
+            try:
+                video = read_fitted(candidate, item.fingerprint, self.settings.digest, thorough=thorough)
+                video.check()
+                if candidate != str(path):
+                    self._save(video, path)
+                return video
+            except NewerFileError as error:
+                raise InputError(f"{error}, or fit this sample again with overwrite=True") from error
+            except (BitstreamError, InputError) as error:
+                self.reporter.note(f"{candidate}: fitted again, as it cannot be used: {error}", logging.WARNING)
         return None
 
     def _fit(self, target: Target, source: str, parts: Path) -> Any:
