@@ -11,7 +11,6 @@ from ..errors import BitstreamError, InputError
 from . import runs
 from .drawings.drawing import SUFFIX
 
-
 # The end of such a file's name: fingerprint of the video, digest of the settings
 _NAMED = re.compile(r"-([0-9a-f]{12})-[0-9a-f]{10}\.linr")
 
