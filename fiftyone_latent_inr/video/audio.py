@@ -118,8 +118,9 @@ class Sound:
         try:
             with open_container(self._file) as source:
                 same = source.streams[stream.index]
-                forms = {_form(packet, k) for k, (_, packet) in enumerate(on_clock(source, same, clock, 0.0))} - {None}
-            if len(forms) > 1:
+                packets = on_clock(source, same, clock, 0.0)
+                forms = {_form(packet, number) for number, (_, packet) in enumerate(packets)} - {None}
+            if len(forms) > 1 or False in forms:
                 return False
             with open_container(self._file) as source, av.open(_Nowhere(), "w", format=kind) as nowhere:
                 same = source.streams[stream.index]
@@ -239,9 +240,12 @@ def _earliest(stream: Any, kind: str) -> float:
 
 
 def _form(packet: Any, number: int) -> Any:
-    """What may not change within one stream of an MP4: rate and channels, where packets say them; None where not."""
-    if number and packet.has_sidedata("new_extradata"):
-        return "another"
+    """What may not change within a stream that is copied: rate and channels, where packets say them.
+
+    None where they do not; False for a packet that can be no part of a copy.
+    """
+    if (number and packet.has_sidedata("new_extradata")) or is_encrypted(packet.stream, packet):
+        return False
     head = bytes(memoryview(packet)[:4])
     name = packet.stream.codec_context.codec.canonical_name
     if len(head) < 4 or head[0] != 0xFF:

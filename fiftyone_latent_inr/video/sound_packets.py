@@ -11,8 +11,7 @@ import av.stream
 
 from .clock import FileClock
 
-# Of a stream that is encrypted the container says so, and under which codec it was stored before.
-_ENCRYPTED = {"enca", "drms", "encv", "drmi"}
+_ENCRYPTED = {"enca", "drms"}  # what MP4 calls sounds that are protected by a key
 
 # Packets whose stamp is off by more than this, while the next one goes on as before, have a wrong stamp.
 _OFF = 1.0
@@ -34,9 +33,14 @@ def sounds(container: Any) -> list[Any]:
     )
 
 
-def is_encrypted(stream: Any) -> bool:
-    """Whether a stream is protected by a key that nobody has given."""
-    return str(stream.codec_context.codec_tag) in _ENCRYPTED
+def is_encrypted(stream: Any, packet: Any = None) -> bool:
+    """Whether a stream, or its packet, is protected by a key that nobody has given."""
+    if packet is not None and packet.has_sidedata("encryption_info"):
+        return True
+    try:
+        return str(stream.codec_context.codec_tag) in _ENCRYPTED
+    except UnicodeDecodeError:  # of formats that number their codecs
+        return False
 
 
 def on_clock(

@@ -21,7 +21,7 @@ import numpy as np
 from .clock import file_clock
 from .opening import open_container
 from .sound_mix import Line, audio_frame
-from .sound_packets import on_clock
+from .sound_packets import is_encrypted, on_clock
 
 AAC_FRAME = 1024  # samples in a packet
 _AAC_RATES = {96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000}
@@ -232,7 +232,7 @@ def _records(file: Path, index: int, start: float, notes: list[str]) -> Iterator
                 yield from _coded(encoder, audio_frame(piece, line.rate, position))
                 position += AAC_FRAME
     if line is None:
-        return
+        raise SoundLostError("; ".join(notes) or "it is empty")
     rest = np.concatenate([buffered, *line.end()], axis=1)
     for first in range(0, rest.shape[1], AAC_FRAME):
         piece = rest[:, first : first + AAC_FRAME]
@@ -274,6 +274,8 @@ def _frames(file: Path, index: int, start: float, notes: list[str]) -> Iterator[
         stream = container.streams[index]
         for seconds, packet in on_clock(container, stream, clock, clock.first + start, notes):
             yield None, None
+            if is_encrypted(stream, packet):
+                raise SoundLostError("it is encrypted")
             stamp = packet.pts if packet.pts is not None else packet.dts
             shift = None if stamp is None else seconds - float(stamp * packet.time_base)
             try:
@@ -284,7 +286,7 @@ def _frames(file: Path, index: int, start: float, notes: list[str]) -> Iterator[
             for frame in frames:
                 known = frame.pts is not None and shift is not None
                 yield frame, float(frame.pts * frame.time_base) + shift if known else None  # type: ignore[operator]
-        with suppress(av.error.FFmpegError):
+        with suppress(av.error.FFmpegError, EOFError):
             for frame in stream.codec_context.decode(None):
                 yield frame, None
     if damaged:
