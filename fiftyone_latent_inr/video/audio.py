@@ -23,6 +23,9 @@ from .sound_process import AAC_FRAME, SoundLostError, SoundProcess, bit_rate
 _COPIED = {"mp4": {"aac", "mp3", "opus", "flac"}, "mov": {"aac", "mp3"}}
 _COPIED["matroska"] = _COPIED["mp4"] | {"vorbis"}
 
+# Where Opus says what its channels are, and which answers players know: stereo, and surround in Vorbis' order
+_OPUS_FAMILY, _OPUS_PLAYED = 18, (b"", b"\0", b"\1")
+
 _TRIED = 64  # packets that are written into nothing before any goes into the file
 _COARSE = Fraction(1, 1000)  # seconds; stamps of coarser units are not moved in these units
 
@@ -98,7 +101,7 @@ class Sound:
         clock = file_clock(self._file) if found else FileClock()
         origin = clock.first + self._start
         for place, stream in enumerate(found):
-            if stream.codec_context.codec.canonical_name in _COPIED[kind] and self._copies(stream, kind, clock):
+            if self._copies(stream, kind, clock):
                 packets = on_clock(self._container, stream, clock, origin, self.notes)
                 self._pieces = _moved(packets, output.add_stream_from_template(stream), _earliest(stream, kind))
                 return
@@ -114,7 +117,12 @@ class Sound:
             return
 
     def _copies(self, stream: Any, kind: str, clock: FileClock) -> bool:
-        """Whether a sound can be copied as it is: of one form throughout, and of one that the container takes."""
+        """Whether a sound can be copied as it is: of one form that container and players take, throughout."""
+        codec = stream.codec_context
+        if codec.codec.canonical_name not in _COPIED[kind]:
+            return False
+        if codec.codec.canonical_name == "opus" and (codec.extradata or b"")[_OPUS_FAMILY:][:1] not in _OPUS_PLAYED:
+            return False
         try:
             with open_container(self._file) as source:
                 same = source.streams[stream.index]

@@ -269,7 +269,7 @@ def _frames(file: Path, index: int, start: float, notes: list[str]) -> Iterator[
     """Decoded frames with their time; None for each packet read, as a sign of life."""
     clock = file_clock(file)
     yield None, None
-    damaged = 0
+    damaged = decoded = 0
     with open_container(file) as container:
         stream = container.streams[index]
         for seconds, packet in on_clock(container, stream, clock, clock.first + start, notes):
@@ -283,11 +283,14 @@ def _frames(file: Path, index: int, start: float, notes: list[str]) -> Iterator[
             except av.error.FFmpegError:
                 damaged += 1
                 continue
+            decoded += len(frames)
             for frame in frames:
                 known = frame.pts is not None and shift is not None
                 yield frame, float(frame.pts * frame.time_base) + shift if known else None  # type: ignore[operator]
         with suppress(av.error.FFmpegError, EOFError):
             for frame in stream.codec_context.decode(None):
                 yield frame, None
+    if damaged and not decoded:
+        raise SoundLostError(f"none of its {damaged} pieces could be")
     if damaged:
         notes.append(f"{damaged} pieces of its sound are damaged and were left out")
