@@ -22,6 +22,7 @@ TS_DISCONT = 0x0200  # FFmpeg's AVFMTTS_DISCONT: the format's clock may start ag
 # Seconds. FFmpeg's own program takes stamps for another clock's that fall by the first, or leap by the second.
 _FALL, _LEAP = 0.1, 10.0
 _LEAP_PERIODS = 8  # pictures that are far apart leap by themselves
+_UNSTAMPED = 8  # pictures after which a stamp is no longer looked for
 _AHEAD = 64  # runs of the pictures that are compared with one of the sound
 _NEAR = 1.0  # seconds that a stream's stamps may lie outside of what the first pass saw
 
@@ -166,7 +167,10 @@ def _first_picture(container: Any, stream: Any) -> float:
         with suppress(av.error.FFmpegError):
             for frame in packet.decode():
                 times.add(frame)
-                return _begin([stream]) if times.first is None else times.first
+                if times.first is not None:
+                    return times.first
+                if len(times) == _UNSTAMPED:
+                    return _begin([stream])
     return _begin([stream])
 
 

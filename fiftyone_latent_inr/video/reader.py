@@ -23,6 +23,7 @@ from .rgb import UPRIGHT, Colours, hdr_transfer, orientation, turn
 from .timing import DEFAULT_FPS, MAX_FPS, MIN_FPS, PictureTimes, Times, Timing
 
 _TAG_DURATION = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+_FROM_ZERO = {"matroska,webm", "flv", "nut"}
 _MOST_ABOVE_GUESS = 4
 _JOIN = 3  # packets; a recording that is joined to another at a key frame damages one of the last before it
 
@@ -148,7 +149,7 @@ class VideoReader:
         """Seconds, as the stream or the container says."""
         own = self._own_duration()
         if own is None and self.container.duration and not self._untimed:
-            return float(self.container.duration / av.time_base)
+            return self._from_start(self.container.duration / av.time_base)
         return own
 
     @property
@@ -196,7 +197,7 @@ class VideoReader:
             found = [guessed, average, stream.base_rate]
         else:
             found = [average, guessed, stream.base_rate]
-        return [float(rate) for rate in found if rate and MIN_FPS <= rate <= MAX_FPS]
+        return [float(rate) for rate in found if rate and MIN_FPS <= float(rate) <= MAX_FPS]
 
     def _own_duration(self) -> float | None:
         """Seconds of the pictures, as far as the file tells them apart from what else it holds."""
@@ -207,10 +208,16 @@ class VideoReader:
         tag = _TAG_DURATION.fullmatch(self.stream.metadata.get("DURATION", ""))  # Matroska's
         if tag:
             hours, minutes, seconds = (float(number) for number in tag.groups())
-            return 3600 * hours + 60 * minutes + seconds or None
+            return self._from_start(3600 * hours + 60 * minutes + seconds)
         if self.container.duration and len(self.container.streams) == 1:
-            return float(self.container.duration / av.time_base)
+            return self._from_start(self.container.duration / av.time_base)
         return None
+
+    def _from_start(self, duration: float) -> float | None:
+        """Seconds from the first picture on, of a duration that some formats count from 0."""
+        start = float((self.stream.start_time or 0) * (self.stream.time_base or 0))
+        counted = self.container.format.name in _FROM_ZERO and start > 0
+        return max(duration - start, 0.0) or None if counted else duration or None
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         """Every frame that decodes, in order of presentation; what does not is counted and left out."""
@@ -278,7 +285,7 @@ class VideoReader:
         Args:
             decode: whether to count what decodes; else what the file says that it holds.
         """
-        for one in self._decode() if decode else self._packets():
+        for one in self._decode() if decode else (packet for packet in self._packets() if packet.size):
             self._times.add(one)
             self.decoded += 1
         return self.timing
@@ -321,9 +328,9 @@ class VideoReader:
             if self._failed_packets:
                 return f"{self.decoded} frames could be decoded, at least {self._failed_packets} could not"
             return f"{self.decoded} frames could be decoded"
-        if self._complete and not self.stream.frames and not self._untimed:
+        if self._complete and not self.stream.frames and not self._untimed and not self.may_restart:
             # Matroska counts no frames but knows when they end
-            end, duration = self._times.end, self._own_duration()
+            end, duration = self._times.end - (self._times.first or 0.0), self._own_duration()
             if end and duration and end < 0.9 * duration and (duration - end) * self.declared_fps >= 2:
                 return f"{self.decoded} frames could be decoded, {end:.2f} of {duration:.2f} seconds"
         return None

@@ -56,7 +56,7 @@ class PictureTimes:
         self._pts, self._best = array("d"), array("d")  # nan where there is none
         self._last = [-math.inf, -math.inf]
         self._faults = [0, 0]
-        self._delay: int | None = None
+        self._moved: dict[int, int] = {}
         self._length = 0.0  # of the picture given last, as far as the file says
         self._end = -math.inf
 
@@ -65,8 +65,11 @@ class PictureTimes:
 
     @property
     def first(self) -> float | None:
-        """When the first picture is shown, seconds; None where its stamp does not tell."""
-        return None if not self._best or math.isnan(self._best[0]) else self._best[0]
+        """When the first picture is shown, seconds; None where no stamp tells."""
+        for number, stamp in enumerate(self._best):
+            if not math.isnan(stamp):
+                return stamp - number * self._length  # those before it have none, as where stamps were negative
+        return None
 
     @property
     def end(self) -> float:
@@ -79,11 +82,11 @@ class PictureTimes:
 
         Args:
             packet: of the pictures' stream.
-            reordered: whether stamps of presentation are but those of decoding with a constant delay (as in AVI, which
-                has none of its own).
+            reordered: whether stamps of presentation are made up from those of decoding, with a delay, as in AVI, which
+                has none of its own: pictures then have the times of the packets that they come from, in order.
         """
-        if self._delay is None and packet.pts is not None and packet.dts is not None:
-            self._delay = packet.pts - packet.dts if reordered else 0
+        if reordered and packet.pts is not None and packet.dts is not None:
+            self._moved[packet.pts] = packet.dts
 
     def repeat(self, packet: Any) -> None:
         """Takes a packet that means the last picture again: it is shown for longer."""
@@ -96,15 +99,15 @@ class PictureTimes:
         Its stamp is chosen as FFmpeg's own program does: that of presentation, of decoding where those are worse.
         """
         base = frame.time_base or 0
-        stamps = [stamp for stamp in (frame.pts, frame.dts)]
+        stamps = self._moved.pop(frame.pts, frame.pts), frame.dts
         for k, stamp in enumerate(stamps):
             if stamp is not None:
                 self._faults[k] += stamp <= self._last[k]
                 self._last[k] = stamp
         pts, dts = stamps
         best = pts if dts is None or (pts is not None and self._faults[0] <= self._faults[1]) else dts
-        self._pts.append(math.nan if pts is None or not base else float((pts - (self._delay or 0)) * base))
-        self._best.append(math.nan if best is None or not base else float((best - (self._delay or 0)) * base))
+        self._pts.append(math.nan if pts is None or not base else float(pts * base))
+        self._best.append(math.nan if best is None or not base else float(best * base))
         self._length = float((getattr(frame, "duration", 0) or 0) * base)
 
     def timing(self, declared: Sequence[float] = (), tick: float = 0.0) -> Timing:
@@ -118,12 +121,16 @@ class PictureTimes:
         count, fallback = len(self._best), declared[0] if declared else DEFAULT_FPS
         times, shared = self._spread()
         if times is None:
-            if not declared and 1 / MAX_FPS <= self._length <= 1 / MIN_FPS:
-                fallback = 1 / self._length  # of the one picture
+            if (
+                count == 1
+                and 1 / MAX_FPS <= self._length <= 1 / MIN_FPS
+                and not any(_agree(1, self._length, one, tick) for one in declared)
+            ):
+                fallback = 1 / self._length
             return Timing(fallback, count / fallback)
         gaps = np.diff(times)
         # Containers without durations give the last picture one tick, or none; what shares a stamp has none of its own
-        known = self._length >= gaps.min() / 2 and not shared
+        known = self._length >= 0.75 * gaps.min() and not shared
         last = self._length if known else float(gaps.mean())
         span = max(float(times[-1] - times[0]) + last, self._end - float(times[0]))
         rate = next((one for one in declared if _agree(count, span, one, tick)), count / span)
@@ -143,7 +150,9 @@ class PictureTimes:
         if not np.isnan(pts).any() and len(np.unique(pts)) == len(pts):
             return np.sort(pts), False  # whatever the order: each picture has a time of its own
         before = np.maximum.accumulate(np.where(known, np.arange(len(stamps)), -1))
-        stamps = np.sort(stamps[np.where(before < 0, np.argmax(known), before)])
+        leading = int(np.argmax(known))  # pictures without a stamp before the first that has one
+        begin = stamps[leading] - self._length * np.arange(leading, 0, -1)
+        stamps = np.sort(np.concatenate([begin, stamps[before[leading:]]]))
         own, counts = np.unique(stamps, return_counts=True)
         if len(own) < 2:
             return None, False
@@ -196,7 +205,7 @@ def check_fps(fps: float | Fraction) -> None:
     Raises:
         InputError: it is no number, or out of range.
     """
-    if not (math.isfinite(fps) and MIN_FPS <= fps <= MAX_FPS):
+    if not (math.isfinite(fps) and MIN_FPS <= float(fps) <= MAX_FPS):
         raise InputError(f"fps, the frame rate, must be a number from {MIN_FPS:g} to {MAX_FPS:,.0f}, not {fps}")
 
 
