@@ -6,11 +6,15 @@ import errno
 import hashlib
 import json
 import os
+import re
 import secrets
+import stat
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from .errors import InputError
 
@@ -25,6 +29,7 @@ _REASONS = {
     errno.ENOTDIR: "a part of the path is a file, not a folder",
     errno.EISDIR: "it is a folder, not a file; name a file in it",
     errno.ENAMETOOLONG: "the name is too long",
+    errno.ELOOP: "its links lead back to themselves; give the file itself",
     errno.EIO: "the disk reported a read or write error; check the disk",
 }
 
@@ -32,11 +37,77 @@ _REASONS = {
 _BLOCK = 64 * 1024
 _BLOCKS = 16
 
+# Bytes that a name in a folder may take, on nearly all file systems.
+MAX_NAME = 255
+_JOINER = "\u200d"  # makes one picture of several emoji
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
+_KINDS = (
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
 
 def reason(error: OSError) -> str:
     """What an operating system error means and what to do, in half a sentence."""
     known = _REASONS.get(error.errno or 0)
     return known or (error.strerror or str(error) or type(error).__name__).lower()
+
+
+def shortened(name: str, most: int) -> str:
+    """As much of the beginning of a name as takes `most` bytes of UTF-8, which is what file systems count.
+
+    A name that fits is left as it is. No character is cut in two, and accents and joiners stay with what they follow.
+    """
+    length = size = 0
+    while length < len(name) and size + _bytes_of(name[length]) <= most:
+        size += _bytes_of(name[length])
+        length += 1
+    while 0 < length < len(name) and (_continues(name[length]) or name[length - 1] == _JOINER):
+        length -= 1
+    return name[:length]
+
+
+def _bytes_of(character: str) -> int:
+    # a byte that is no text stands in a name as half of a surrogate pair
+    return 1 if "\ud800" <= character <= "\udfff" else len(character.encode())
+
+
+def _continues(character: str) -> bool:
+    return character == _JOINER or unicodedata.category(character) in ("Mn", "Mc", "Me")
+
+
+def as_path(path: str | os.PathLike[str], what: str) -> Path:
+    """The path that is meant, absolute, with `~` and `file://` as people write them.
+
+    Args:
+        path: a path; links are not followed, so that messages and records show the name that was given.
+        what: kind of file for the message, such as `video`.
+
+    Raises:
+        InputError: it is no path, or the address of something that is no file of this machine.
+    """
+    try:
+        text = os.fsdecode(path)
+    except TypeError as error:
+        raise InputError(f"a {what} is named by a path, not by {type(path).__name__}") from error
+    if "\0" in text or not text:
+        raise InputError(f"cannot use {text!r}: the name is not a valid path of a {what}")
+    scheme = None if os.path.lexists(text) else _SCHEME.match(text)
+    if scheme and scheme[1].lower() != "file":
+        address = text.replace(":/", "://", 1) if "://" not in text else text  # a `Path` lost one of the strokes
+        raise InputError(f"cannot use {address}: it is an address, not a file of this machine; download it first")
+    if scheme:
+        text = unquote(re.sub(r"^//(localhost)?(?=/)", "", text[scheme.end() - 1 :]), errors="surrogateescape")
+    if text == "-" and not os.path.lexists(text):
+        raise InputError("cannot use -, standard input or output: it cannot be gone back in; name a file")
+    return Path(os.path.abspath(os.path.expanduser(text)))
+
+
+def kind_of(mode: int) -> str | None:
+    """What something is that is neither a file nor a folder, from its mode; else None."""
+    return next((kind for known, kind in _KINDS if known(mode)), None)
 
 
 @contextmanager
@@ -66,9 +137,17 @@ def atomic_target(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def _checked_target(path: str | os.PathLike[str]) -> Path:
-    target = Path(path)
-    if target.is_dir():
+    target = as_path(path, "file to write")
+    try:
+        mode = os.stat(target).st_mode if target.exists() else 0
+        with suppress(FileNotFoundError):
+            os.lstat(target)  # a name that is too long is known before there is something to write
+    except OSError as error:
+        raise InputError(f"cannot write {target}: {reason(error)}") from error
+    if stat.S_ISDIR(mode):
         raise InputError(f"cannot write {target}: it is a folder, not a file; name a file in it")
+    if kind := kind_of(mode):  # it would be replaced by a file
+        raise InputError(f"cannot write {target}: it is {kind}, not a file; choose another name")
     if not target.parent.is_dir():
         raise InputError(f"cannot write {target}: the folder {target.parent} does not exist; create it first")
     return target
@@ -85,6 +164,8 @@ def check_target(path: str | os.PathLike[str], source: str | os.PathLike[str]) -
         InputError: the folder is missing or not writable, `path` is a folder, or it is the source itself.
     """
     target = _checked_target(path)
+    with suppress(InputError):  # of the source it is said when it is read
+        source = as_path(source, "file")
     if target.exists() and os.path.exists(source) and target.samefile(source):
         raise InputError(f"{target} is the input itself; give another output")
     try:
@@ -109,7 +190,7 @@ def writable_folder(path: str | os.PathLike[str]) -> Path:
     Raises:
         InputError: it cannot be created or written.
     """
-    folder = Path(path).expanduser().absolute()
+    folder = as_path(path, "folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _try_writing(folder)
@@ -128,28 +209,23 @@ def require_file(path: str | os.PathLike[str], what: str) -> Path:
     Raises:
         InputError: it is missing, a folder, empty, not a regular file, or may not be read.
     """
+    file = as_path(path, what)
     try:
-        # Not resolve(): messages and records should show the name that was given, links included.
-        file = Path(os.path.abspath(os.path.expanduser(os.fspath(path))))
-    except TypeError as error:
-        raise InputError(f"a {what} is named by a path, not by {type(path).__name__}") from error
-    try:
-        if file.is_dir():
+        found = file.stat()  # before it is opened: opening a pipe waits for its other end
+        if stat.S_ISDIR(found.st_mode):
             raise InputError(f"cannot read {file}: it is a folder, not a {what} file")
-        size = file.stat().st_size
-        if not file.is_file():
-            raise InputError(f"cannot read {file}: it is not a regular file")
+        if kind := kind_of(found.st_mode):
+            raise InputError(
+                f"cannot read {file}: it is {kind}, not a regular file; save what it gives in a file first"
+            )
         with open(file, "rb"):
             pass
     except FileNotFoundError as error:
-        raise InputError(f"cannot read {file}: there is no such file; check the spelling") from error
+        pattern = " (patterns are not expanded here)" if set("*?[") & set(file.name) else ""
+        raise InputError(f"cannot read {file}: there is no such file; check the spelling{pattern}") from error
     except OSError as error:
         raise InputError(f"cannot read {file}: {reason(error)}") from error
-    except InputError:
-        raise
-    except ValueError as error:  # a NUL byte in the name
-        raise InputError(f"cannot read {file!r}: the name is not a valid path") from error
-    if size == 0:
+    if found.st_size == 0:
         raise InputError(f"cannot read {file}: the file is empty (0 bytes); copy or record it again")
     return file
 
@@ -167,22 +243,21 @@ def fingerprint(path: str | os.PathLike[str]) -> str:
         12 hexadecimal digits.
 
     Raises:
-        InputError: the file is missing, is a directory, or cannot be read.
+        InputError: the file is missing, empty, no regular file, or cannot be read.
     """
+    file = require_file(path, "video")
     try:
-        size = os.path.getsize(path)
+        size = file.stat().st_size
         digest = hashlib.blake2b(str(size).encode(), digest_size=6)
-        with open(path, "rb") as file:
+        with open(file, "rb") as handle:
             if size <= _BLOCK * _BLOCKS:
-                digest.update(file.read())
+                digest.update(handle.read(size))
             else:
                 for k in range(_BLOCKS):
-                    file.seek((size - _BLOCK) * k // (_BLOCKS - 1))
-                    digest.update(file.read(_BLOCK))
-    except FileNotFoundError:
-        raise InputError(f"{path}: the file is gone") from None
+                    handle.seek((size - _BLOCK) * k // (_BLOCKS - 1))
+                    digest.update(handle.read(_BLOCK))
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise InputError(f"cannot read {file}: {reason(error)}") from error
     return digest.hexdigest()
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
+import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from fiftyone_latent_inr.errors import InputError
-from fiftyone_latent_inr.files import atomic_target, require_file, writable_folder
+from fiftyone_latent_inr.files import atomic_target, check_target, fingerprint, require_file, shortened, writable_folder
 
 
 def test_replaces_in_one_step(tmp_path: Path) -> None:
@@ -106,3 +110,118 @@ def test_a_writable_folder_is_made_and_left_empty(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match="cannot be written"):
         writable_folder(tmp_path / "file")
+
+
+# --- what is no file
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> dict[str, Path]:
+    """Things of a file system that are no regular files."""
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(os.path.relpath(tmp_path / "socket.mp4"))
+    (tmp_path / "link.mp4").symlink_to(tmp_path / "pipe.mp4")
+    (tmp_path / "loop.mp4").symlink_to(tmp_path / "loop.mp4")
+    names = ("pipe.mp4", "socket.mp4", "link.mp4", "loop.mp4")
+    return {**{name: tmp_path / name for name in names}, "zero": Path("/dev/zero")}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("pipe.mp4", "a named pipe"),
+        ("socket.mp4", "a socket"),
+        ("link.mp4", "a named pipe"),
+        ("loop.mp4", "links lead back"),
+        ("zero", "a device"),
+    ],
+)
+@pytest.mark.parametrize("look", [fingerprint, partial(require_file, what="video")])
+def test_what_is_no_file_is_refused_before_it_is_opened(
+    odd: dict[str, Path], name: str, words: str, look: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(*arguments: object, **options: object) -> None:
+        raise AssertionError("it would wait for ever")
+
+    monkeypatch.setattr("builtins.open", opened)
+    with pytest.raises(InputError, match=words):
+        look(odd[name])
+
+
+@pytest.mark.parametrize("name", ["pipe.mp4", "link.mp4", "zero"])
+def test_what_is_no_file_is_not_replaced_by_one(odd: dict[str, Path], name: str, tmp_path: Path) -> None:
+    before = os.stat(odd[name]).st_mode
+    with pytest.raises(InputError, match="not a file"), atomic_target(odd[name]) as temporary:
+        temporary.write_bytes(b"x")
+    with pytest.raises(InputError, match="not a file"):
+        check_target(odd[name], tmp_path)
+    assert os.stat(odd[name]).st_mode == before
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("https://example.org/x.mp4", "https://example.org/x.mp4: it is an address"),
+        (Path("s3://bucket/x.mp4"), "s3://bucket/x.mp4: it is an address"),
+        ("rtsp://camera:554/1", "an address"),
+        ("-", "standard input"),
+        ("clips/*.mp4", "patterns are not expanded"),
+        ("", "not a valid path"),
+        ("a\0b", "not a valid path"),
+        ("file:///no/such/clip.mp4", "/no/such/clip.mp4: there is no such file"),
+    ],
+)
+def test_other_ways_to_name_something_are_known(name: str | Path, words: str) -> None:
+    for look in (fingerprint, partial(require_file, what="video")):
+        with pytest.raises(InputError, match=re.escape(words)):
+            look(name)
+
+
+@pytest.mark.parametrize("name", ["a b.mp4", "%41.mp4", "a?b#c.mp4", "caf\udce9.mp4", "-", "http:/x"])
+def test_any_name_of_a_file_that_is_there_is_taken(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(b"x")
+    url = "file://" + quote(os.fsencode(file))
+    assert require_file(name, "video") == require_file(url, "video") == require_file(os.fsencode(name), "video") == file
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert require_file(f"~/{name}", "video") == file
+    assert fingerprint(url) == fingerprint(file)
+
+
+def test_a_target_with_a_name_that_is_too_long_is_refused_at_once(tmp_path: Path) -> None:
+    check_target(tmp_path / ("a" * 255), tmp_path)
+    with pytest.raises(InputError, match="too long"):
+        check_target(tmp_path / ("a" * 256), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- names that are made of others
+
+
+@pytest.mark.parametrize(
+    ("name", "most", "wanted"),
+    [
+        ("clip", 4, "clip"),
+        ("clip", 3, "cli"),
+        ("動画像", 8, "動画"),
+        ("動画像", 9, "動画像"),
+        ("e\u0301e\u0301", 5, "e\u0301"),  # an accent goes with its letter
+        ("a\U0001f468\u200d\U0001f469", 9, "a"),  # two people are one picture
+        ("a\udce9b", 2, "a\udce9"),  # a byte that is no text is one byte
+        ("abc", 0, ""),
+    ],
+)
+def test_names_are_cut_by_bytes_between_characters(name: str, most: int, wanted: str) -> None:
+    assert shortened(name, most) == wanted
+
+
+def test_errors_are_one_line_whatever_the_name(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        require_file(tmp_path / "a\nb\x1b[2J\u202e\udce9 é動.mp4", "video")
+    text = str(caught.value)
+    assert r"a\nb\x1b[2J\u202e\udce9 é動.mp4" in text
+    text.encode()
+    assert text.isprintable()

@@ -9,7 +9,7 @@ from typing import Any
 from ..files import check_target
 from . import types as arg
 from .options import add_shared, reference_prior
-from .output import bar, say
+from .output import bar, say, show
 
 
 def add(commands: Any) -> None:
@@ -48,4 +48,4 @@ def _run(args: argparse.Namespace) -> None:
     # A part of the video gets its part of the sound
     for note in write(args.output, frames, fps, audio=args.audio, audio_start=float(shown[0]), times=own):
         say(f"{args.audio}: {note}")
-    print(f"{args.output}: {len(times)} frames of {size[1]}x{size[0]} at {fps:g} fps")
+    show(f"{args.output}: {len(times)} frames of {size[1]}x{size[0]} at {fps:g} fps")

@@ -12,7 +12,7 @@ from ..files import check_target
 from ..video.images import find_images
 from . import types as arg
 from .options import PRESETS, add_shared
-from .output import figures, say
+from .output import figures, say, show
 
 if TYPE_CHECKING:
     from ..latent_video.video import LatentVideo
@@ -54,9 +54,9 @@ def _run(args: argparse.Namespace) -> None:
     check_target(args.output, args.input)
     if args.fps is not None and find_images(args.input) is None:
         raise InputError(f"--fps is for a folder of images; {args.input} is a file, which knows its own rate")
-    from ..encoding.checkpoint import discard, has_checkpoint
+    from ..encoding.checkpoint import discard, has_checkpoint, parts_of
 
-    parts = args.output.with_name(f"{args.output.name}.parts")
+    parts = parts_of(args.output)
     try:
         video = _fit_file(args, parts)
     except KeyboardInterrupt:
@@ -67,7 +67,7 @@ def _run(args: argparse.Namespace) -> None:
     video.save(args.output)
     discard(parts)
     m = video.metrics
-    print(
+    show(
         f"{args.output}: {args.output.stat().st_size:,} bytes, {video.num_frames} frames of "
         f"{video.size[1]}x{video.size[0]}, {figures(m)}, {m.get('seconds', 0):.1f} s"
     )

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..files import require_file
 from .options import add_shared
 from .output import report
 
@@ -22,10 +23,11 @@ def _run(args: argparse.Namespace) -> None:
     from ..latent_video.video import load
 
     video = load(args.input)
+    file = require_file(args.input, "latent video (.linr)")
     height, width = video.size
     facts: dict[str, Any] = {
         "file": str(args.input),
-        "bytes": args.input.stat().st_size,
+        "bytes": file.stat().st_size,
         "num_frames": video.num_frames,
         "num_groups": video.num_groups,
         "fps": video.fps,

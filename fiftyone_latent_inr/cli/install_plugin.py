@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..version import __version__
-from .output import quiet_fiftyone
+from .output import quiet_fiftyone, show
 
 
 def add(commands: Any) -> None:
@@ -29,5 +29,5 @@ def _run(args: argparse.Namespace) -> None:
 
     done = install_plugin(args.plugins_dir)
     zoo = register_zoo_source()
-    print(f"plugin {done.action}: {done.folder} (version {__version__}); restart a running App to see it")
-    print(f"zoo models latent-inr/...: {zoo}")
+    show(f"plugin {done.action}: {done.folder} (version {__version__}); restart a running App to see it")
+    show(f"zoo models latent-inr/...: {zoo}")

@@ -12,22 +12,22 @@ what it needs when it runs, so that `latent-inr --help` loads neither torch nor 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from ..errors import LatentINRError
+from ..errors import LatentINRError, one_line
+from ..files import reason
 from ..version import __version__
 from . import compare, decode, demo, encode, info, install_plugin, pretrain, search
-from .output import PROG, say
+from .output import PROG, drop_stdout, open_streams, say
 
 
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, and where help is."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{PROG}: error: {message} (see `{self.prog} --help`)\n")
+        self.exit(2, f"{PROG}: error: {one_line(message)} (see `{self.prog} --help`)\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,30 +39,42 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0, 2 for bad input, 130 when interrupted.
     """
+    open_streams()
     args = build_parser().parse_args(argv)
     try:
         args.run(args)
-        sys.stdout.flush()
-        return 0
     except LatentINRError as error:
         return _fail(str(error))
     except BrokenPipeError:
-        # The reader went away (`latent-inr info x.linr | head -1`); Python would complain again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_stdout()  # the reader went away (`latent-inr info x.linr | head -1`)
         return 0
     except OSError as error:
         if error.filename is None and error.errno is None:
             raise
         name = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{name}{error.strerror or error}")
+        return _fail(f"{name}{reason(error)}")
     except KeyboardInterrupt:
         print(file=sys.stderr)
         say("interrupted; nothing half-written was left behind")
         return 130
+    return _finish()
+
+
+def _finish() -> int:
+    """Writes out what stdout holds."""
+    try:
+        sys.stdout.flush()
+        return 0
+    except BrokenPipeError:
+        drop_stdout()
+        return 0
+    except OSError as error:
+        drop_stdout()
+        return _fail(f"standard output: {reason(error)}")
 
 
 def _fail(message: str) -> int:
-    say(f"error: {' '.join(message.split())}")
+    say(f"error: {message}")
     return 2
 
 

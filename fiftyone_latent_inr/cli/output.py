@@ -1,4 +1,4 @@
-"""What commands write: results to stdout, as lines or JSON; notes and the bar to stderr."""
+"""What commands write: results to stdout, as lines or JSON; notes and the bar to stderr; to any terminal, or none."""
 
 from __future__ import annotations
 
@@ -6,14 +6,44 @@ import json
 import math
 import os
 import sys
+from contextlib import suppress
 from typing import Any
+
+from ..errors import one_line
 
 PROG = "latent-inr"
 
 
+def open_streams() -> None:
+    """Makes stdout and stderr take any text, whatever the terminal's encoding, and makes up for closed ones.
+
+    A name may hold bytes that are no text, and a terminal may know few characters: both are escaped.
+    """
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:  # closed (`>&-`): the next file that is opened would take its number
+            if os.open(os.devnull, os.O_RDWR) < number:  # standard input was closed as well
+                os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def drop_stdout() -> None:
+    """Throws away what stdout still holds and cannot take, of which Python would complain again at exit."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def say(message: str) -> None:
-    """Prints a note to stderr, under the program's name."""
-    print(f"{PROG}: {message}", file=sys.stderr)
+    """Prints a note to stderr, under the program's name, on one line."""
+    with suppress(OSError):  # stderr may be full or gone, too
+        print(f"{PROG}: {one_line(message)}", file=sys.stderr)
+
+
+def show(line: str) -> None:
+    """Prints a line of the result to stdout."""
+    print(one_line(line))
 
 
 def quiet_fiftyone() -> None:
@@ -37,14 +67,24 @@ def figures(metrics: Any) -> str:
 def report(facts: dict[str, Any], as_json: bool) -> None:
     """Prints facts, a line each or as one JSON object."""
     if as_json:
-        print(json.dumps(_plain(facts), indent=2, ensure_ascii=False, allow_nan=False))
+        print(_json(_plain(facts)))
         return
     for name, value in facts.items():
         if isinstance(value, dict):
             text = ", ".join(f"{key}={_short(item)}" for key, item in value.items())
         else:
             text = "-" if value is None else _short(value)
-        print(f"{name:>15}  {text}")
+        show(f"{name:>15}  {text}")
+
+
+def _json(facts: Any) -> str:
+    """JSON, escaped in its own way where stdout cannot take a character."""
+    text = json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(facts, indent=2, allow_nan=False)
+    return text
 
 
 def _short(value: Any) -> str:

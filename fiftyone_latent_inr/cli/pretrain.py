@@ -9,6 +9,7 @@ from typing import Any
 
 from . import types as arg
 from .options import add_shared
+from .output import show
 
 _WHAT = (
     "Train hypernetwork, field and encoders over many videos; `encode --prior DIR` then initialises from them. "
@@ -60,4 +61,4 @@ def _run(args: argparse.Namespace) -> None:
     parts = [f"prior {prior.id}", f"{trained} videos"]
     parts += [f"{skipped} left out"] if skipped else []
     parts += [f"{psnr:.2f} dB on videos held out, without a fit"] if psnr is not None else []
-    print(f"{args.out}: {', '.join(parts)}")
+    show(f"{args.out}: {', '.join(parts)}")

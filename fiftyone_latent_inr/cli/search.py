@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from . import types as arg
-from .output import quiet_fiftyone
+from .output import quiet_fiftyone, show
 
 
 def add(commands: Any) -> None:
@@ -25,4 +25,4 @@ def _run(args: argparse.Namespace) -> None:
     from ..datasets.search.search import search
 
     for rank, hit in enumerate(search(args.dataset, args.text, k=args.k), 1):
-        print(f"{rank:3d}  {hit.similarity:6.3f}  {hit.filepath}")
+        show(f"{rank:3d}  {hit.similarity:6.3f}  {hit.filepath}")

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import fiftyone as fo
 
+from ..encoding.checkpoint import PARTS
+from ..errors import InputError
+from ..files import MAX_NAME, shortened, writable_folder
 from .fields import FIT_NAME
 
 SUFFIX = ".linr"
@@ -23,10 +26,28 @@ def default_folder() -> Path:
     return Path(fo.config.default_dataset_dir) / FIT_NAME
 
 
+def output_folder(path: str | os.PathLike[str]) -> Path:
+    """The folder, made where it is missing, of files whose paths are to be kept in a dataset.
+
+    Raises:
+        InputError: it cannot be created or written, or its name is no text, which a dataset cannot hold.
+    """
+    folder = writable_folder(path)
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"output directory {folder}: its name is not UTF-8, and FiftyOne's database holds no other text; rename it"
+        ) from error
+    return folder
+
+
 def file_name(source: str, fingerprint: str, settings: str) -> str:
     """Names the `.linr` file of a source, its fingerprint and its settings' digest."""
     stem = re.sub(r"[^\w.-]+", "_", Path(source).stem).strip("._") or "video"
-    return f"{stem[:80]}-{fingerprint}-{settings}{SUFFIX}"
+    end = f"-{fingerprint}-{settings}{SUFFIX}"
+    # 80 characters may take four times as many bytes; a folder of its finished groups is named after the file
+    return shortened(stem[:80], MAX_NAME - len(os.fsencode(end + PARTS))) + end
 
 
 def is_current(stored: str | None, fingerprint: str, settings: str) -> bool:

@@ -19,10 +19,12 @@ import numpy.typing as npt
 
 from .. import codec
 from ..errors import BitstreamError, InputError
-from ..files import atomic_target, writable_folder
+from ..files import MAX_NAME, atomic_target, digest_of, shortened, writable_folder
 from .plan import Plan, Span
 from .scan import Scan
 
+# How the folder of a file's finished groups is called after the file.
+PARTS = ".parts"
 _SCAN, _EMBEDDINGS = "plan.json", "arrays.npz"
 
 
@@ -140,6 +142,16 @@ class Checkpoint:
             return document if document["key"] == self._key else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+
+def parts_of(path: str | os.PathLike[str]) -> Path:
+    """The folder for the finished groups of a file to be: `OUT.linr.parts`, of a name as long as it may be a part."""
+    file = Path(os.fsdecode(path))
+    name = file.name + PARTS
+    if len(os.fsencode(name)) > MAX_NAME:
+        end = f"-{digest_of(file.name)}{PARTS}"  # names of one beginning are told apart
+        name = shortened(file.name, MAX_NAME - len(end)) + end
+    return file.with_name(name)
 
 
 def discard(folder: str | os.PathLike[str]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
+from ..files import require_file
 from ..frames import metrics
 from ..latent_video.video import load
 from ..model import LatentINR
@@ -66,8 +67,8 @@ def compare(
     """
     from ..video.decode import iter_frames, probe  # PyAV is needed for files alone
 
-    num_bytes = os.path.getsize(stored) if os.path.isfile(stored) else 0
     video = load(stored, prior)
+    num_bytes = require_file(stored, "latent video (.linr)").stat().st_size
     psnrs: list[float] = []
     similarities: list[float] = []
     source = probe(original)

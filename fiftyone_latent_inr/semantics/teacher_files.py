@@ -175,6 +175,8 @@ def _from_tag(arch: str, tag: str) -> Source | None:
 def _from_directory(directory: Path, name: str | None) -> Source:
     path = directory / _CONFIG
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise ValueError("it is not a regular file")
         if path.stat().st_size > _MAX_CONFIG_BYTES:
             raise ValueError("it is far too large")
         raw = path.read_bytes()

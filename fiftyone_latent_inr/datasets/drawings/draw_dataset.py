@@ -11,10 +11,11 @@ from fiftyone.core.collections import SampleCollection
 
 from ...devices import pick_device
 from ...errors import InputError
-from ...files import digest_of, writable_folder
+from ...files import digest_of
 from ...video.writer import DEFAULT_CRF
 from .. import runs
 from ..fields import FIT_NAME, FieldNames, all_videos
+from ..file_names import output_folder
 from ..job import Failure
 from ..progress import Reporter
 from ..samples import dataset_of, list_targets
@@ -191,7 +192,7 @@ def draw_dataset(
         reporter=reporter,
         field=media_field,
         drawing=drawing,
-        folder=None if output_dir is None else writable_folder(output_dir),
+        folder=None if output_dir is None else output_folder(output_dir),
         device=device,
         overwrite=overwrite,
         drawn=drawn,

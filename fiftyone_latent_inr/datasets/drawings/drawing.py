@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import InputError
-from ...files import digest_of
+from ...files import MAX_NAME, digest_of, shortened
 from ...rendering.timeline import play_times, scaled_size
 from ...video.writer import DEFAULT_CRF
 
@@ -73,7 +73,8 @@ class Drawing:
             sound: whether there is sound to take along.
         """
         digest = digest_of({**asdict(self), "audio": sound, "content": content, "recipe": _RECIPE})
-        return f"{Path(stored).stem[:160]}-{self.suffix}-{digest}.mp4"
+        end = f"-{self.suffix}-{digest}.mp4"
+        return shortened(Path(stored).stem[:160], MAX_NAME - len(end)) + end
 
     def size(self, fitted: tuple[int, int]) -> tuple[int, int]:
         """(H, W) to draw; odd sides are padded to even ones when they are written."""

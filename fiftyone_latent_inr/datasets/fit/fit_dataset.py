@@ -12,10 +12,9 @@ from fiftyone.core.collections import SampleCollection
 
 from ...encoding.choose_prior import NO_PRIOR
 from ...errors import InputError
-from ...files import writable_folder
 from .. import runs
 from ..fields import FIT_NAME, FieldNames, check_fields
-from ..file_names import default_folder
+from ..file_names import default_folder, output_folder
 from ..job import Failure
 from ..progress import Reporter
 from ..samples import dataset_of, list_targets
@@ -122,7 +121,7 @@ def fit_dataset(  # noqa: PLR0913
     record = runs.read_config(dataset, names.embedding)
     _check_options(fit_options)
     Settings.check(preset, fit_options)
-    folder = writable_folder(default_folder() / str(dataset.slug) if output_dir is None else output_dir)
+    folder = output_folder(default_folder() / str(dataset.slug) if output_dir is None else output_dir)
     teacher = load_teacher(teacher, fit_options.get("device"))
     loaded = _load_prior(prior, preset, teacher, fit_options)
     settings = Settings.of(preset, teacher, loaded, fit_options)

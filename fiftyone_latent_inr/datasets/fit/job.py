@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...encoding.checkpoint import discard
+from ...encoding.checkpoint import discard, parts_of
 from ...errors import BitstreamError, InputError, NewerFileError
 from ...files import fingerprint
 from ...progress import FitProgress
@@ -92,7 +92,7 @@ class FitJob(Job):
         adopted = video is not None
         if video is None:
             # groups of a long video that are finished: a run that is stopped goes on with them
-            parts = path.with_name(f"{path.name}.parts")
+            parts = parts_of(path)
             video = self._fit(target, item.fingerprint, parts)
             self._save(video, path)
             discard(parts)
