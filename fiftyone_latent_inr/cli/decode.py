@@ -46,6 +46,7 @@ def _run(args: argparse.Namespace) -> None:
         fps, own = len(times) / (end - shown[0]), shown - shown[0]
     frames = bar(video.iter_render(times, size, args.device, args.motion), len(times), "decode", args.quiet)
     # A part of the video gets its part of the sound
-    for note in write(args.output, frames, fps, audio=args.audio, audio_start=float(shown[0]), times=own):
+    sound: dict[str, Any] = {"audio": args.audio, "audio_start": float(shown[0])}
+    for note in write(args.output, frames, fps, pixel_aspect=video.pixel_aspect, times=own, **sound):
         say(f"{args.audio}: {note}")
     show(f"{args.output}: {len(times)} frames of {size[1]}x{size[0]} at {fps:g} fps")

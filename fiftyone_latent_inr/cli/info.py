@@ -20,6 +20,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
+    from ..frames.aspect import ratio
     from ..latent_video.video import load
 
     video = load(args.input)
@@ -33,6 +34,7 @@ def _run(args: argparse.Namespace) -> None:
         "fps": video.fps,
         "height": height,
         "width": width,
+        **({} if video.pixel_aspect == 1 else {"pixel_aspect": ratio(video.pixel_aspect)}),
         "cuts": list(video.cuts),
         "preset": video.preset,
         "num_parameters": video.num_parameters,

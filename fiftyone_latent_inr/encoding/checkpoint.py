@@ -20,6 +20,7 @@ import numpy.typing as npt
 from .. import codec
 from ..errors import BitstreamError, InputError
 from ..files import MAX_NAME, atomic_target, digest_of, shortened, writable_folder
+from ..frames.aspect import from_header, to_header
 from .plan import Plan, Span
 from .scan import Scan
 
@@ -75,7 +76,8 @@ class Checkpoint:
                 )
                 embeddings, times = arrays.get("embeddings"), arrays.get("times")
             height, width = document["size"]
-            return Scan(plan, (height, width), document["fps"], tuple(document["warnings"]), embeddings, times)
+            facts = document["fps"], tuple(document["warnings"]), embeddings, times, from_header(document)
+            return Scan(plan, (height, width), *facts)
         except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):
             return None
 
@@ -100,6 +102,7 @@ class Checkpoint:
         with atomic_target(self._folder / _EMBEDDINGS) as temporary, open(temporary, "wb") as handle:
             np.savez(handle, allow_pickle=False, **arrays)
         facts = {"key": self._key, "size": scan.size, "fps": scan.fps, "warnings": scan.warnings}
+        facts |= to_header(scan.pixel_aspect)
         with atomic_target(self._folder / _SCAN) as temporary:
             temporary.write_text(json.dumps({**facts, **scan.plan.to_json()}), encoding="utf-8")
 

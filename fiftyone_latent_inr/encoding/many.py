@@ -151,7 +151,8 @@ def _open(request: FitRequest, footage: Callable[[], Footage]) -> VideoFit:
         raise InputError(f"{source.name}: its frames are of several sizes; choose one (size=)")
     whole = np.stack(frames)
     found, _ = scan(Footage(whole, fps=source.fps), request.config, request.teacher, silent)
-    return VideoFit(request, replace(found, warnings=source.warnings, times=source.times), frames=whole, began=began)
+    found = replace(found, warnings=source.warnings, times=source.times, pixel_aspect=source.pixel_aspect)
+    return VideoFit(request, found, frames=whole, began=began)
 
 
 @dataclass

@@ -96,6 +96,7 @@ class FitRequest:
             "teacher_id": None if self.teacher is None else self.teacher.id,
             "fps": scan.fps,
             "times": scan.times,
+            "pixel_aspect": scan.pixel_aspect,
             "cuts": scan.plan.cuts,
             "prior": self.reference,
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from ..fitting import FitConfig
+from ..frames.aspect import SQUARE
 from ..progress import FitProgress, ProgressCallback, tell
 from ..video.footage import Footage
 from ..video.timing import Times
@@ -33,6 +35,7 @@ class Scan:
         warnings: what was odd about the file.
         embeddings: (T, E) of the teacher, float16 where there are several groups, or None.
         times: (T,) seconds at which each frame is shown, where they are not evenly spaced; else None.
+        pixel_aspect: width over height of a pixel of its frames.
     """
 
     plan: Plan
@@ -41,6 +44,7 @@ class Scan:
     warnings: tuple[str, ...]
     embeddings: npt.NDArray[np.floating[Any]] | None
     times: Times | None = None
+    pixel_aspect: Fraction = SQUARE
 
 
 def scan(
@@ -98,10 +102,10 @@ def scan(
         if teacher is not None:
             report(FitProgress("embed", 0, 1))
             targets = teacher.embed_frames(frames)
-        return Scan(plan, size, footage.fps, footage.warnings, targets, footage.times), frames
+        return Scan(plan, size, footage.fps, footage.warnings, targets, footage.times, footage.pixel_aspect), frames
     ask([*(held or ()), *waiting])
     found = np.concatenate(embeddings) if embeddings else None
-    return Scan(plan, size, footage.fps, footage.warnings, found, footage.times), None
+    return Scan(plan, size, footage.fps, footage.warnings, found, footage.times, footage.pixel_aspect), None
 
 
 def _planner(settings: FitConfig, size: tuple[int, int]) -> GroupPlanner:

@@ -17,6 +17,7 @@ from ..arrays import FloatArray, Frame, unit_norm
 from ..devices import pick_device
 from ..errors import BitstreamError, InputError
 from ..files import atomic_target
+from ..frames.aspect import from_header
 from ..model import LatentINR
 from ..model.tensors import SEMANTIC
 from ..priors.reference import PriorReference
@@ -42,6 +43,7 @@ class LatentVideo:
         config: the model's configuration; of several groups of frames, the first one's.
         fps: frames a second.
         times: (T,) seconds at which each frame is shown, from 0 on, where even spacing would be wrong; else None.
+        pixel_aspect: width over height of a pixel, a `Fraction`; 1 for square ones.
         cuts: frames that start a new scene, ascending.
         preset: the preset it was fitted with.
         teacher: name of the teacher its latents are aligned with, or None.
@@ -61,6 +63,7 @@ class LatentVideo:
         header = stored.header
         try:
             self.fps = float(header["fps"])
+            self.pixel_aspect = from_header(header)
             measured = {str(k): float(v) for k, v in header["metrics"].items()}
             self.metadata: Mapping[str, Any] = dict(header["metadata"])
             names = [header[key] for key in ("preset", "teacher", "teacher_id")]

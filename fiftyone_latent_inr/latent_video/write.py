@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from .. import codec
+from ..frames.aspect import SQUARE, to_header
 from ..model import SEMANTIC, LatentINR, ModelConfig
 from ..priors.model_tensors import prior_tensors
 from ..priors.reference import PriorReference
@@ -86,6 +88,7 @@ def header(
     *,
     fps: float,
     preset: str,
+    pixel_aspect: Fraction = SQUARE,
     cuts: Sequence[int] = (),
     teacher: str | None = None,
     teacher_id: str | None = None,
@@ -104,6 +107,7 @@ def header(
         "fps": fps,
         **({} if times is None else {"times": packed_times(times, fps)}),
         "preset": preset,
+        **to_header(pixel_aspect),
         **({} if prior is None else {"prior": asdict(PriorReference.of(prior))}),
         **({"cuts": [int(cut) for cut in cuts]} if cuts else {}),
         "teacher": teacher,

@@ -2,7 +2,8 @@
 
 Frames are uint8 RGB (H, W, 3) as a player would show them: the stream's colour matrix and range honoured,
 turned upright, transparency laid over black. They are resized one by one while decoding, so that a full-size
-video is never held. Pixels are taken as stored: no sample aspect ratio is applied, nothing is deinterlaced.
+video is never held. Pixels are taken as stored: those that are not square stay so, and their shape is told;
+nothing is deinterlaced; a crop that the container asks for (Matroska, MP4) is not done, one of the stream is.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from ..arrays import Frame, Frames
 from ..errors import InputError
+from ..frames.aspect import SQUARE
 from .image_reader import open_video
 from .reader import VideoReader
 from .timing import Times
@@ -39,6 +42,7 @@ class VideoInfo:
         fps: average frames a second.
         duration: seconds of its pictures, None where unknown.
         has_audio: True if there is sound.
+        pixel_aspect: width over height of a pixel once turned upright; 1 for square ones.
     """
 
     path: Path
@@ -48,6 +52,7 @@ class VideoInfo:
     fps: float
     duration: float | None
     has_audio: bool
+    pixel_aspect: Fraction = SQUARE
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,8 @@ class Video:
         source_size: (H, W) before resizing, turned upright.
         times: (T,) seconds at which each frame is shown, ascending from 0, where even spacing would be wrong, as of a
             variable frame rate or where frames are lost; else None.
+        pixel_aspect: width over height of a pixel of `array`; 1 for square ones. Those of a video resized to another
+            shape are such that it is shown in the shape it had.
     """
 
     array: Frames
@@ -68,6 +75,7 @@ class Video:
     warnings: tuple[str, ...]
     source_size: tuple[int, int]
     times: Times | None = None
+    pixel_aspect: Fraction = SQUARE
 
 
 def probe(path: str | os.PathLike[str]) -> VideoInfo:
@@ -92,6 +100,7 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
             fps=fps,
             duration=duration,
             has_audio=reader.has_audio,
+            pixel_aspect=reader.pixel_aspect,
         )
 
 
@@ -136,7 +145,7 @@ def read(
         for index in range(len(frames) - 1, -1, -1):  # frees each frame once copied: the video is held once
             array[index] = frames.pop()
         timing = reader.timing
-        return Video(array, timing.fps, reader.warnings, reader.source_size, timing.times)
+        return Video(array, timing.fps, reader.warnings, reader.source_size, timing.times, reader.pixel_aspect)
 
 
 def iter_frames(

@@ -13,6 +13,7 @@ import numpy as np
 from ..arrays import Frame, Frames, check_frames
 from ..errors import InputError
 from ..files import require_file
+from ..frames.aspect import SQUARE
 from ..frames.resize import area_resize
 from .images import ImageSequence, content_of, find_images
 from .timing import Times, check_fps
@@ -37,6 +38,7 @@ class Footage:
         warnings: lines about what was odd, once it has been read.
         times: (T,) seconds at which each frame of a file is shown, where they are not evenly spaced, once it has been
             read; else None.
+        pixel_aspect: width over height of a pixel of the frames, once they have been read; 1 of an array.
 
     Raises:
         InputError: there is no such video, an array is of another type or shape, or a number out of range.
@@ -58,6 +60,7 @@ class Footage:
         self.fps = self.source.rate if isinstance(self.source, ImageSequence) else float(fps or _ARRAY_FPS)
         self.warnings: tuple[str, ...] = ()
         self.times: Times | None = None
+        self.pixel_aspect = SQUARE
 
     @property
     def name(self) -> str:
@@ -127,6 +130,7 @@ class Footage:
             yield from reader.frames(self.size, self.max_frames)
             timing = reader.timing
             self.fps, self.times, self.warnings = timing.fps, timing.times, reader.warnings
+            self.pixel_aspect = reader.pixel_aspect
 
 
 def _known(source: Source, fps: float | None) -> str | os.PathLike[str] | Frames | ImageSequence:

@@ -17,6 +17,7 @@ import av
 from ..arrays import Frame
 from ..errors import InputError
 from ..files import reason
+from ..frames.aspect import SQUARE
 from ..frames.resize import area_resize
 from .images import ImageSequence, find_images
 from .reader import VideoReader
@@ -83,9 +84,11 @@ class ImageReader:
         decoded: frames given so far.
         has_audio: False.
         may_restart: False; the clock of images has no stamps.
+        pixel_aspect: 1; what images say of resolution is meant for paper.
     """
 
     has_audio = may_restart = False
+    pixel_aspect = SQUARE
 
     def __init__(self, sequence: ImageSequence) -> None:
         self.file = Path(sequence.name)

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,6 +17,7 @@ import av
 from ..arrays import Frame
 from ..errors import InputError
 from ..files import require_file
+from ..frames.aspect import SQUARE, as_pixel_aspect, ratio, resized
 from ..frames.resize import area_resize
 from .clock import TS_DISCONT, Restarts
 from .opening import is_pictures, main_pictures, open_container, reason_of, top_level_boxes, untimed
@@ -34,6 +36,7 @@ class VideoReader:
     Attributes:
         file: the file, absolute.
         source_size: (H, W) of the first frame, turned upright; (0, 0) before it is decoded.
+        pixel_aspect: width over height of a pixel of the frames given; 1 before the first one.
         decoded: frames given so far.
     """
 
@@ -45,6 +48,7 @@ class VideoReader:
         """
         self.file = require_file(path, "video")
         self.source_size = (0, 0)
+        self.pixel_aspect = SQUARE
         self.decoded = 0
         self._times = PictureTimes()
         self._failed_packets = 0
@@ -109,8 +113,11 @@ class VideoReader:
             target = size
             if not self.decoded:
                 self._first(frame, transposed=how[0])
+                self.pixel_aspect = self._pixel_aspect(how[0], size)
             elif size is None:
                 target = self.source_size
+            if self._coded_aspect() != self._first_aspect:
+                self._notes["the shape of its pixels changes on the way: that of the first frame is kept"] = None
             if target is not None and how[0]:
                 target = (target[1], target[0])
             pixels = self._colours.to_rgb(frame)
@@ -309,6 +316,25 @@ class VideoReader:
         transfer = hdr_transfer(frame)
         if transfer:
             self._notes[f"high dynamic range ({transfer}): its levels are used as they are, not tone mapped"] = None
+
+        self._first_aspect = self._coded_aspect()
+        if frame.interlaced_frame:
+            self._notes["interlaced: each frame shows two instants, line by line, and is taken as it is"] = None
+
+    def _coded_aspect(self) -> Fraction:
+        """Width over height of a pixel as the decoder says now."""
+        said: Fraction | None = self.stream.codec_context.sample_aspect_ratio
+        return said or SQUARE
+
+    def _pixel_aspect(self, transposed: bool, size: tuple[int, int] | None) -> Fraction:
+        """The same of the frames given: turned, and resized to a size."""
+        stored = self.stream.sample_aspect_ratio or self._first_aspect  # what the container says goes first
+        try:
+            aspect = as_pixel_aspect(1 / stored if transposed else stored)
+        except ValueError:
+            self._notes[f"pixels of {ratio(stored)} are taken for square ones"] = None
+            return SQUARE
+        return resized(aspect, self.source_size, size or self.source_size)
 
     def _orientation(self, frame: av.VideoFrame) -> tuple[bool, bool, bool]:
         how = orientation(frame)

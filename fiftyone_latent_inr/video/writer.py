@@ -17,6 +17,7 @@ from av.video.reformatter import VideoReformatter
 from ..arrays import Frame, check_frames
 from ..errors import InputError
 from ..files import atomic_target, reason
+from ..frames.aspect import SQUARE, as_pixel_aspect
 from .audio import Sound, open_sound
 from .reader import own_times
 from .rgb import SWS_ACCURATE_RND, SWS_BICUBIC, SWS_FULL_CHR_H_INP
@@ -43,6 +44,7 @@ def write(
     audio: str | os.PathLike[str] | None = None,
     audio_start: float = 0.0,
     times: Sequence[float] | npt.NDArray[Any] | None = None,
+    pixel_aspect: Fraction = SQUARE,
 ) -> tuple[str, ...]:
     """Writes a video: H.264, yuv420p, limited-range BT.601 and tagged so, playable while it loads.
 
@@ -62,24 +64,29 @@ def write(
         times: seconds at which each frame is shown, ascending, one for each frame, in place of even spacing; the last
             one is then shown until `len(times) / fps` after the first. None takes those of `audio`, where that is a
             video whose own pictures are not evenly spaced, of this rate, and no `audio_start` is given.
+        pixel_aspect: width over height of a pixel, 1:10 to 10:1: players stretch the pictures so.
 
     Returns:
         lines for people on what was not as it should be with the sound; mostly none.
 
     Raises:
-        InputError: another extension, no frames, frames of another type or of several sizes, a rate or quality out
-            of range, a folder that is missing, read-only or full, or no such file to take the sound from.
+        InputError: another extension, no frames, frames of another type or of several sizes, a rate, quality
+            or pixel aspect out of range, a folder that is missing, read-only or full, or no such file to take the
+            sound from.
 
     Example:
         >>> write("grey.mp4", np.full((5, 32, 32, 3), 127, np.uint8), fps=25)  # doctest: +SKIP
     """
     target = Path(path)
-    kind = _FORMATS.get(target.suffix.lower())
-    if kind is None:
+    if target.suffix.lower() not in _FORMATS:
         raise InputError(f"cannot write {target}: name it .mp4 (or {', '.join(list(_FORMATS)[1:])})")
     rate = _as_fraction(fps)
     if not 0 <= crf <= 51:
         raise InputError(f"the quality of H.264 (crf) goes from 0, the best, to 51, not {crf}")
+    try:
+        aspect = as_pixel_aspect(pixel_aspect)
+    except ValueError as error:
+        raise InputError(f"cannot write {target}: {error}") from error
     iterator = iter(frames)
     first = next(iterator, None)
     if first is None:
@@ -97,7 +104,7 @@ def write(
     schedule = Schedule(rate, times)
     with open_sound(audio, audio_start) as sound, atomic_target(target) as temporary:
         try:
-            _encode(temporary, kind, frames, first.shape, schedule, crf, target, sound)
+            _encode(temporary, aspect, frames, first.shape, schedule, crf, target, sound)
         except av.error.FFmpegError as error:
             text = reason(error) if isinstance(error, OSError) else str(error)
             raise InputError(f"cannot write {target}: {text}") from error
@@ -106,7 +113,7 @@ def write(
 
 def _encode(
     temporary: Path,
-    kind: str,
+    pixel_aspect: Fraction,
     frames: Iterable[Frame],
     shape: tuple[int, ...],
     schedule: Schedule,
@@ -114,6 +121,7 @@ def _encode(
     target: Path,
     sound: Sound | None,
 ) -> None:
+    kind = _FORMATS[target.suffix.lower()]
     options = {"movflags": "+faststart"} if kind in ("mp4", "mov") else {}
     reformatter = VideoReformatter()
     with av.open(str(temporary.absolute()), "w", format=kind, options=options) as container:
@@ -124,6 +132,8 @@ def _encode(
         context.time_base = schedule.base
         context.colorspace, context.color_range = _MATRIX_SMPTE170M, _LIMITED
         context.color_primaries, context.color_trc = _PRIMARIES_BT709, _TRANSFER_BT709
+        if pixel_aspect != SQUARE:  # none is said of square ones
+            context.sample_aspect_ratio = pixel_aspect
         if sound:
             sound.attach(container, kind)
         for index, frame in enumerate(frames):

@@ -41,7 +41,7 @@ def info(redirected: str, *arguments: object, encoding: str = "utf-8:strict") ->
 
 @pytest.fixture(params=ENCODINGS)
 def terminal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[], tuple[str, str]]:
-    """stdout and stderr of a terminal of this encoding, which refuses what it cannot show; gives what was written."""
+    """Streams of a terminal of this encoding, which refuses what it cannot show; gives what was written."""
     streams = [io.TextIOWrapper(io.BytesIO(), encoding=request.param, errors="strict") for _ in range(2)]
     monkeypatch.setattr(sys, "stdout", streams[0])
     monkeypatch.setattr(sys, "stderr", streams[1])

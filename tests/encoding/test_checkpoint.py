@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +52,10 @@ def test_a_scan_comes_back(embeddings: bool, tmp_path: Path) -> None:
             np.testing.assert_array_equal(one, other)
             assert one.dtype == other.dtype
     assert (found.size, found.fps, found.warnings) == (given.size, given.fps, given.warnings)
+    assert found.pixel_aspect == 1
+    Checkpoint(tmp_path, KEY).keep_scan(replace(given, pixel_aspect=Fraction(64, 45)))
+    found = Checkpoint(tmp_path, KEY).scan()
+    assert found is not None and found.pixel_aspect == Fraction(64, 45)
     if given.embeddings is None:
         assert found.embeddings is None
     else:

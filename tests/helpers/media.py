@@ -90,7 +90,7 @@ def encode(  # noqa: PLR0913 - all that a file can differ in
     source: str = "rgb24",
     options: dict[str, str] | None = None,
     times: Sequence[int] | None = None,
-    tags: dict[str, int] | None = None,
+    tags: dict[str, Any] | None = None,
     convert: dict[str, Any] | None = None,
 ) -> Path:
     """Encodes frames with PyAV directly, not through the package.
@@ -104,7 +104,7 @@ def encode(  # noqa: PLR0913 - all that a file can differ in
         source: the pixel format of `frames`.
         options: of the encoder.
         times: when each frame is shown, in ticks, for variable frame rates.
-        tags: attributes of the encoder such as `colorspace`, `color_range`.
+        tags: attributes of the encoder such as `colorspace`, `color_range`, `sample_aspect_ratio`.
         convert: arguments of the conversion from `source` to `pix_fmt`.
     """
     default = {"crf": "4"} if codec == "libx264" else {}
@@ -122,7 +122,8 @@ def encode(  # noqa: PLR0913 - all that a file can differ in
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(array), format=source)
             frame = frame.reformat(format=pix_fmt, **(convert or {}))
             for name, value in (tags or {}).items():
-                setattr(frame, name, value)
+                if hasattr(frame, name):
+                    setattr(frame, name, value)
             frame.pts = index if times is None else times[index]
             frame.time_base = 1 / rate
             container.mux(stream.encode(frame))
@@ -130,9 +131,9 @@ def encode(  # noqa: PLR0913 - all that a file can differ in
     return path
 
 
-def rotated(path: Path, frames: np.ndarray, clockwise: int) -> Path:
+def rotated(path: Path, frames: np.ndarray, clockwise: int, tags: dict[str, Any] | None = None) -> Path:
     """An MP4 whose track header asks the player to turn it clockwise by 90, 180 or 270 degrees."""
-    encode(path, frames)
+    encode(path, frames, tags=tags)
     data = bytearray(path.read_bytes())
     start = data.index(b"tkhd") + 4
     assert data[start] == 0, "a version 0 track header"

@@ -7,6 +7,7 @@ import pickle
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,9 @@ def _without(key: str) -> Callable[[dict[str, Any]], None]:
         *(_without(key) for key in ("models", "fps", "metrics", "metadata", "preset", "teacher")),
         lambda h: h.update(fps=-1),
         lambda h: h.update(fps="fast"),
+        lambda h: h.update(pixel_aspect=[4, 0]),
+        lambda h: h.update(pixel_aspect=[1, 1000]),
+        lambda h: h.update(pixel_aspect="4:3"),
         lambda h: h.update(fps=10**400),
         lambda h: h.update(teacher=["small"]),
         lambda h: h.update(metrics={"psnr": "high"}),
@@ -327,6 +331,13 @@ def test_older_files_are_refused_with_advice(tmp_path: Path) -> None:
     (tmp_path / "old.linr").write_bytes(b"LINR\x01\x00\x00\x00" + bytes(40))
     with pytest.raises(linr.BitstreamError, match=r"old\.linr.*version 1.*encode the video again"):
         linr.load(tmp_path / "old.linr")
+
+
+def test_pixels_that_are_not_square(video: linr.LatentVideo) -> None:
+    assert video.pixel_aspect == 1
+    facts: dict[str, Any] = {"bits": 8, "fps": 25.0, "preset": "fast", "metadata": {"note": "ü"}}
+    assert to_bytes(networks(), pixel_aspect=Fraction(1), **facts) == video.data
+    assert from_bytes(to_bytes(networks(), pixel_aspect=Fraction(64, 45), **facts)).pixel_aspect == Fraction(64, 45)
 
 
 @pytest.mark.parametrize("cuts", [[0], [6], [3, 3], [4, 2], [1.5], [True], "3", {"3": 1}])

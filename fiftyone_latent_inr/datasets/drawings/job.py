@@ -146,9 +146,9 @@ class DrawJob(Job):
         if video.times is not None:
             drawn, held = self.drawing.times(video.num_frames)
             times = video.seconds(np.arange(len(drawn) + held) / self.drawing.factor)
-        frames, crf = self._frames(video), self.drawing.crf
         try:
-            notes = write(item.path, frames, rate, crf=crf, audio=item.sound, times=times)
+            options: dict[str, Any] = {"crf": self.drawing.crf, "times": times, "pixel_aspect": video.pixel_aspect}
+            notes = write(item.path, self._frames(video), rate, audio=item.sound, **options)
         except InputError as error:
             if isinstance(error.__cause__, OSError):  # a disk that is full, a folder that is gone
                 raise FatalError(InputError(f"{error}; what was drawn before is kept")) from error

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from fractions import Fraction
 from pathlib import Path
 
 import fiftyone as fo
@@ -9,7 +10,7 @@ import media
 import numpy as np
 import pytest
 
-from fiftyone_latent_inr import InputError, interpolate, load, reconstruct, super_resolve, video
+from fiftyone_latent_inr import InputError, codec, interpolate, load, reconstruct, super_resolve, video
 from fiftyone_latent_inr.datasets import runs
 from fiftyone_latent_inr.datasets.drawings import job as draw_job
 from fiftyone_latent_inr.frames.metrics import psnr
@@ -59,6 +60,18 @@ def test_sizes_rates_durations_and_sound(fitted_dataset, call, options, field, s
     codec, click, end = media.heard(Path(path))
     assert codec == "aac" and click == pytest.approx(0.5, abs=0.005) and end <= 0.83
     assert fitted_dataset.count(field) == 1 and field in fitted_dataset.app_config.media_fields
+
+
+def test_pixels_that_are_not_square_are_drawn_so(fitted_dataset):
+    view = fitted_dataset.limit(1)
+    path = Path(view.first().latent_inr_path)
+    source = codec.MemorySource(path.read_bytes())
+    header, entries = codec.parse(source)
+    parts = [codec.Section(e.kind, e.count, e.model, codec.read_section(source, e), e.parent) for e in entries]
+    path.write_bytes(codec.assemble({**header, "pixel_aspect": [4, 3]}, parts))
+    for call in (reconstruct, super_resolve, interpolate):
+        drawn = view.first()[call(view, **QUIET).media_field]
+        assert video.probe(drawn).pixel_aspect == Fraction(4, 3)
 
 
 def test_which_frame_is_which(fitted_dataset):
