@@ -37,9 +37,11 @@ def text(params: Mapping[str, Any], name: str) -> str | None:
 
 
 def target(ctx: Any) -> Any:
-    """The collection that was chosen; of a grouped dataset, its videos."""
+    """The collection that was chosen; of a grouped dataset, its videos. Groups that a view makes stay as they are."""
     samples = ctx.target_view()
-    return samples.select_group_slices(media_type="video") if samples.media_type == "group" else samples
+    if samples.media_type != "group" or samples._is_dynamic_groups:
+        return samples
+    return samples.select_group_slices(media_type="video")
 
 
 def add_preset(inputs: Any, default: str, description: str) -> None:

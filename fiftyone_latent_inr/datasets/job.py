@@ -8,7 +8,6 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, ClassVar
 
 import fiftyone as fo
@@ -195,7 +194,7 @@ class Job(ABC):
         self.outcomes[target.sample_id] = runs.outcome(
             status, target.filepath, self.digest, path=made.path, seconds=round(seconds, 2), **made.facts
         )
-        line = " ".join(filter(None, [f"{Path(target.filepath).name}: {status}", made.score]))
+        line = " ".join(filter(None, [f"{target.name}: {status}", made.score]))
         self.reporter.done(None if made.adopted else seconds, line)
 
     def _fail(self, target: Target, error: Exception) -> None:

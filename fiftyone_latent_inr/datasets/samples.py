@@ -3,22 +3,47 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
 from ..errors import InputError
+from ..video.images import ImageSequence
 from .fields import FieldNames, all_videos
+
+_HOW_TO_GROUP = (
+    "where they are frames of videos, fit them in groups, fit_dataset(dataset.group_by(VIDEO, order_by=FRAME)), by the "
+    "fields that say which video an image is of, and which frame of it"
+)
 
 
 @dataclass(frozen=True)
 class Target:
-    """One video sample: its id, its file, and the `.linr` path that it already has, if any."""
+    """One video: a sample, or the first one of a group of images.
+
+    Attributes:
+        sample_id: id of the sample.
+        filepath: its file.
+        stored: the `.linr` path that it already has, if any.
+        images: the group's images in its order, or None.
+    """
 
     sample_id: str
     filepath: str
     stored: str | None
+    images: ImageSequence | None = None
+
+    @property
+    def source(self) -> str | ImageSequence:
+        """What is fitted."""
+        return self.filepath if self.images is None else self.images
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages and notes: no place, since files are passed on to strangers."""
+        return Path(self.filepath).name if self.images is None else self.images.name
 
 
 def dataset_of(samples: Any, caller: str = "fit_dataset") -> fo.Dataset:
@@ -39,8 +64,9 @@ def dataset_of(samples: Any, caller: str = "fit_dataset") -> fo.Dataset:
         )
     dataset: fo.Dataset = samples._root_dataset  # the very object, so that its caches are the ones refreshed
     _refuse_generated(samples, caller)
-    if samples.media_type == "group" and dataset.media_type != "group":
-        raise InputError(f"this view of dataset {dataset.name!r} is grouped; give the videos themselves, ungrouped")
+    if is_grouped_on_the_fly(samples):
+        _check_groups(samples, dataset, caller)
+        return dataset
     if samples.media_type == "group":
         slices = [name for name, kind in dataset.group_media_types.items() if kind == "video"]
         if not slices:
@@ -53,8 +79,50 @@ def dataset_of(samples: Any, caller: str = "fit_dataset") -> fo.Dataset:
     if samples.media_type is None or len(samples) == 0:
         raise InputError(f"there are no samples in this view of dataset {dataset.name!r}; nothing to do")
     if samples.media_type != "video":
-        raise InputError(f"dataset {dataset.name!r} holds media of type {samples.media_type!r}; Latent-INR fits videos")
+        raise InputError(
+            f"dataset {dataset.name!r} holds media of type {samples.media_type!r}; Latent-INR fits videos"
+            + (f": {_HOW_TO_GROUP}" if samples.media_type == "image" else "")
+        )
     return dataset
+
+
+def is_grouped_on_the_fly(samples: SampleCollection) -> bool:
+    """Whether a collection is a view of dynamic groups (`group_by`), of which each is one item."""
+    return bool(getattr(samples, "_is_dynamic_groups", False))
+
+
+def _check_groups(samples: SampleCollection, dataset: fo.Dataset, caller: str) -> None:
+    """Refuses dynamic groups other than those of images, and images where only videos can be used."""
+    if dataset.media_type == "group":
+        raise InputError(
+            f"this view groups slices of the grouped dataset {dataset.name!r}; group a flat dataset of one of them: "
+            f"dataset.select_group_slices({dataset.default_group_slice!r}).clone()"
+        )
+    if dataset.media_type == "video":
+        raise InputError(
+            f"this view groups the videos of dataset {dataset.name!r}; give the videos themselves, not the groups: "
+            f"{caller}(dataset), or a view before its group_by"
+        )
+    if dataset.media_type != "image":
+        raise InputError(f"dataset {dataset.name!r} holds media of type {dataset.media_type!r}; Latent-INR fits videos")
+    if caller == "pretrain":
+        raise InputError(
+            f"this view groups the images of dataset {dataset.name!r}; to pretrain on them, name the folders that they "
+            "are in: pretrain([folder, ...])"
+        )
+    if caller != "fit_dataset":
+        raise InputError(
+            f"dataset {dataset.name!r} holds images, beside which no video can be shown; draw what was fitted of the "
+            "groups into a dataset of videos: see Videos that are pictures, docs/python.md"
+        )
+    if len(samples) == 0:
+        raise InputError(f"there are no samples in this view of dataset {dataset.name!r}; nothing to do")
+    field = _group_field(samples)
+    if field is not None and len(samples.exists(field, False)):  # they would be one video
+        raise InputError(
+            f"some images of this view of dataset {dataset.name!r} are of no video, as their {field!r} is empty; leave "
+            f"them out: dataset.exists({field!r}).group_by({field!r}, ...)"
+        )
 
 
 def _refuse_generated(samples: SampleCollection, caller: str) -> None:
@@ -68,11 +136,31 @@ def _refuse_generated(samples: SampleCollection, caller: str) -> None:
 
 
 def list_targets(samples: SampleCollection, dataset: fo.Dataset, names: FieldNames) -> list[Target]:
-    """Lists the samples of a collection, in its order, reading nothing but ids and paths."""
-    ids, files = samples.values(["id", "filepath"])
+    """Lists the videos of a collection, in its order, reading nothing but ids and paths."""
     if names.path in dataset.get_field_schema():
         # Read from the dataset: a view that selects other fields would hide the path
         known = dict(zip(*all_videos(dataset).values(["id", names.path]), strict=True))
     else:
         known = {}
-    return [Target(i, f, known.get(i)) for i, f in zip(ids, files, strict=True)]
+    if not is_grouped_on_the_fly(samples):
+        return [Target(i, f, known.get(i)) for i, f in zip(*samples.values(["id", "filepath"]), strict=True)]
+    targets = []
+    for group in samples.iter_dynamic_groups():
+        ids, files = group.values(["id", "filepath"])
+        images = ImageSequence(_group_name(samples, group), tuple(map(Path, files)))
+        targets.append(Target(ids[0], files[0], known.get(ids[0]), images))
+    return targets
+
+
+def _group_field(samples: SampleCollection) -> str | None:
+    """The field that dynamic groups are made by; None where it is several, or an expression."""
+    stage = next(stage for stage in samples._all_stages if isinstance(stage, fo.GroupBy))
+    field = stage.field_or_expr
+    return field if isinstance(field, str) and samples.has_field(field) else None
+
+
+def _group_name(samples: SampleCollection, group: SampleCollection) -> str:
+    """The value that a group's images share; else the folder of its first one."""
+    field = _group_field(samples)
+    value = None if field is None else group.values(field)[0]
+    return str(value) if isinstance(value, str | int) else Path(group.values("filepath")[0]).parent.name

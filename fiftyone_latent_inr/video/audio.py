@@ -15,6 +15,7 @@ import av
 
 from ..files import require_file
 from .clock import FileClock, file_clock
+from .images import find_images
 from .opening import open_container
 from .sound_packets import is_encrypted, length_of, on_clock, sounds
 from .sound_process import AAC_FRAME, SoundLostError, SoundProcess, bit_rate
@@ -192,7 +193,7 @@ class _Nowhere(io.RawIOBase):
 
 @contextmanager
 def open_sound(path: str | os.PathLike[str] | None, start: float = 0.0) -> Iterator[Sound | None]:
-    """Opens a file for its sound: None where it has none at all, or where no path is given.
+    """Opens a file for its sound: None where it has none at all, or no path or a folder of images is given.
 
     Args:
         path: a video, or sound alone.
@@ -201,7 +202,7 @@ def open_sound(path: str | os.PathLike[str] | None, start: float = 0.0) -> Itera
     Raises:
         InputError: the file is missing, empty, or no media file.
     """
-    if path is None:
+    if path is None or find_images(path) is not None:  # pictures have none
         yield None
         return
     file = require_file(path, "video")

@@ -20,6 +20,7 @@ from ..arrays import Frame, Frames
 from ..errors import InputError
 from ..frames.aspect import SQUARE
 from .image_reader import open_video
+from .images import ImageSequence
 from .reader import VideoReader
 from .timing import Times
 from .writer import write
@@ -78,7 +79,7 @@ class Video:
     pixel_aspect: Fraction = SQUARE
 
 
-def probe(path: str | os.PathLike[str]) -> VideoInfo:
+def probe(path: str | os.PathLike[str] | ImageSequence) -> VideoInfo:
     """Reads a file's declarations and decodes its first frame; of a folder of images, counts them.
 
     Raises:

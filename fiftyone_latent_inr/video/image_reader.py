@@ -226,9 +226,7 @@ def _decoded(path: Path, data: bytes) -> tuple[av.VideoFrame, bool]:
         frame = None
     if not isinstance(frame, av.VideoFrame):
         raise InputError(f"cannot read {path}: it is damaged, or larger than {_MOST_PIXELS:,} pixels")
-    # A JPEG that was cut decodes to grey without a word; no scan holds the mark of its end
-    is_whole = name != "mjpeg" or data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
-    return frame, is_whole and not frame.is_corrupt
+    return frame, not frame.is_corrupt and (name != "mjpeg" or _has_end(data))
 
 
 def _bytes_of(path: Path) -> bytes:
@@ -241,6 +239,15 @@ def _bytes_of(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {path}: {reason(error)}") from error
+
+
+def _has_end(data: bytes) -> bool:
+    """Whether a JPEG's picture reaches to the mark of its end: one that was cut decodes to grey without a word."""
+    at = 2
+    while data[at : at + 1] == b"\xff" and data[at + 1 : at + 2] != b"\xda":  # what lies before may hold a thumbnail
+        filled = data[at + 1 : at + 2] == b"\xff"
+        at += 1 if filled else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return data.find(b"\xff\xd9", at) >= 0
 
 
 def _orientation(data: bytes) -> Orientation:

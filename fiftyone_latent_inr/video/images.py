@@ -20,6 +20,7 @@ IMAGE_SUFFIXES |= {".pnm", ".ppm", ".qoi", ".tga", ".tif", ".tiff", ".webp"}
 DEFAULT_IMAGE_FPS = 25.0  # what FFmpeg takes, too
 
 _NUMBER = re.compile(r"([0-9]+)")
+_WILD = re.compile(r"[*?]|%\d*d")  # what makes a name a pattern, as for a shell and as for FFmpeg
 # What is read of an image to know it again: raw formats keep their size whatever they show.
 _BLOCK, _BLOCKS = 16 * 1024, 4
 _MOST_NAMED = 3  # files in a message
@@ -93,13 +94,14 @@ class ImageSequence:
 
 
 def find_images(path: str | os.PathLike[str], fps: float | None = None) -> ImageSequence | None:
-    """The images that a path names: those of a folder, or those whose names are like a pattern with `*` or `?`.
+    """The images that a path names: those of a folder, or those whose names are like a pattern.
 
     Hidden files, other kinds of files and folders in the folder are left out. The order is that of the numbers in the
     names: `2.png` comes before `10.png`.
 
     Args:
-        path: a folder, such as `frames`, or a pattern for one of several sequences in it, such as `frames/left_*.png`.
+        path: a folder, such as `frames`, or a pattern for one of several sequences in it: `frames/left_%d.png`, where
+            `%d` stands for a number, `*` for anything and `?` for one character.
         fps: frames a second, if they are known.
 
     Returns:
@@ -109,13 +111,16 @@ def find_images(path: str | os.PathLike[str], fps: float | None = None) -> Image
         InputError: there is no image there, or there are several sequences.
     """
     try:
-        place = Path(os.path.abspath(os.path.expanduser(os.fsdecode(path))))
-        if place.is_dir():
-            return _sequence(place, place, "*", fps)
-        if set("*?") & set(place.name) and place.parent.is_dir() and not os.path.lexists(place):
-            return _sequence(place, place.parent, place.name, fps)
+        text = os.fsdecode(path)
+        place = Path(os.path.abspath(os.path.expanduser(text)))
+        is_folder, is_there = place.is_dir(), os.path.lexists(place)
     except (TypeError, ValueError):  # no path: said by whoever wants a file
-        pass
+        return None
+    try:
+        if is_folder and text:
+            return _sequence(place, place, "*", fps)
+        if _WILD.search(place.name) and place.parent.is_dir() and not is_there:
+            return _sequence(place, place.parent, place.name, fps)
     except OSError as error:
         raise InputError(f"cannot read {os.fsdecode(path)}: {reason(error)}") from error
     return None
@@ -135,14 +140,15 @@ def content_of(source: str | os.PathLike[str] | ImageSequence) -> str:
 
 
 def _sequence(place: Path, folder: Path, pattern: str, fps: float | None) -> ImageSequence:
-    like = re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
+    regex = re.sub(r"%\d*d", "[0-9]+", re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."))
+    like = re.compile(regex, re.DOTALL | re.IGNORECASE)
     with os.scandir(folder) as entries:
         there = [(entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith(".")]
     names = sorted((n for n, is_dir in there if not is_dir and _is_image(n) and like.fullmatch(n)), key=_natural)
     if not names:
         hint = "name one of the folders in it" if any(d for _, d in there) else "give a video, or a folder of images"
         raise InputError(f"cannot read {place}: there is no image in this folder that could be a frame; {hint}")
-    names, notes = _one_of_several(place, names)
+    names, notes = _one_of_several(place, folder, names)
     return ImageSequence(str(place), tuple(folder / name for name in names), fps, (*notes, *_counting(names)))
 
 
@@ -162,7 +168,7 @@ def _template(name: str) -> str:
     return stem + {".jpeg": ".jpg", ".jpe": ".jpg", ".tiff": ".tif"}.get(suffix, suffix)
 
 
-def _one_of_several(place: Path, names: list[str]) -> tuple[list[str], list[str]]:
+def _one_of_several(place: Path, folder: Path, names: list[str]) -> tuple[list[str], list[str]]:
     """The names that are one sequence, and lines about the others.
 
     Raises:
@@ -179,9 +185,10 @@ def _one_of_several(place: Path, names: list[str]) -> tuple[list[str], list[str]
     if len(stems) == len(names) and 3 * len(counts) > 2 * len(names):
         return names, ["the images are not numbered alike: they are taken in the order of their names"]
     found = ", ".join(f"{number} like {like.replace('#', '1')}" for like, number in counts.most_common(_MOST_NAMED))
-    pattern = main.replace("#", "*")
+    example = _NUMBER.sub("%d", next(name for name in names if _template(name) == main))
+    example = example if "%d" in example else f"*{os.path.splitext(example)[1]}"
     raise InputError(
-        f"{place} holds several sequences of images ({found}); name one by a pattern, such as {place / pattern}, or "
+        f"{place} holds several sequences of images ({found}); name one by a pattern, such as {folder / example}, or "
         "give each a folder of its own"
     )
 

@@ -15,6 +15,7 @@ from ...errors import BitstreamError, InputError, LatentINRError, NewerFileError
 from ...files import fingerprint, writable_folder
 from ...latent_video.video import LatentVideo, load
 from ...progress import FitProgress
+from ...video.images import content_of, find_images
 from ...video.reader import is_whole
 from ...video.writer import Frame, write
 from ..job import FatalError, Item, Job, Result
@@ -102,12 +103,13 @@ class DrawJob(Job):
             return None, False, ""
         name = Path(target.filepath).name
         try:
-            found = fingerprint(target.filepath)
+            found = content_of(target.filepath)
         except InputError as error:
             return None, True, f"{name}: drawn without sound, as the original cannot be read: {error}"
         if video.metadata.get("fingerprint") not in (None, found):
             return None, False, f"{name}: drawn as it was fitted, without sound: it has changed since; fit it again"
-        return target.filepath, False, ""
+        silent = find_images(target.filepath) is not None
+        return None if silent else target.filepath, False, ""
 
     def _check(self, folder: Path) -> None:
         """Finds out before the first video, and once a folder, whether it can be written."""

@@ -86,7 +86,8 @@ def fit_dataset(  # noqa: PLR0913
         >>> dataset.sort_by_similarity("a red circle", k=5)  # doctest: +SKIP
 
     Args:
-        samples: a dataset or any view of videos.
+        samples: a dataset or any view of videos; or a view of images that are frames, grouped by video:
+            `images.group_by("video", order_by="frame")`. What is fitted of a group is stored on its first sample.
         preset: name of the settings: `fast`, `balanced`, `best` or `paper`.
         teacher: model whose space the embeddings are in: `small`, `ARCH/PRETRAINED` of OpenCLIP, a directory, or a
             `Teacher`; `"default"` is `semantics.teachers.DEFAULT_TEACHER`. None fits without alignment: no embeddings
@@ -104,7 +105,8 @@ def fit_dataset(  # noqa: PLR0913
             from 0 to 1 and labels such as "video 3/20 · 31.2 dB · 4 min left".
         backend: similarity backend; None keeps that of the index, or takes sklearn for a new one.
         backend_options: keyword arguments of the backend.
-        **fit_options: further arguments of `fit`: `config`, `size`, `max_frames`, `device`, `seed`, `residual`.
+        **fit_options: further arguments of `fit`: `config`, `size`, `max_frames`, `device`, `seed`, `residual`, `fps`
+            (of images; files know their own).
 
     Returns:
         what became of the samples.
@@ -160,7 +162,7 @@ def fit_dataset(  # noqa: PLR0913
 def _check_options(options: dict[str, Any]) -> None:
     from ...encoding.fit import fit
 
-    taken = {"source", "preset", "teacher", "prior", "progress", "fps", "metadata", "checkpoint"}
+    taken = {"source", "preset", "teacher", "prior", "progress", "metadata", "checkpoint"}
     known = [name for name in inspect.signature(fit).parameters if name not in taken]
     unknown = sorted(set(options) - set(known))
     if unknown:

@@ -10,8 +10,8 @@ from typing import Any
 
 from ...encoding.checkpoint import discard, parts_of
 from ...errors import BitstreamError, InputError, NewerFileError
-from ...files import fingerprint
 from ...progress import FitProgress
+from ...video.images import content_of
 from ..fields import FieldNames, ensure_fields, store, with_embedding
 from ..file_names import file_name, is_current
 from ..job import FatalError, Item, Job, Result
@@ -64,7 +64,7 @@ class FitJob(Job):
         self._undrawn = undrawn(self.dataset, self.names.embedding)
 
     def _examine(self, target: Target) -> FitItem | None:
-        found = fingerprint(target.filepath)
+        found = content_of(target.source)
         current = is_current(target.stored, found, self.settings.digest)
         complete = self.teacher is None or target.sample_id in self._embedded
         if not current or not complete or self.overwrite or not self._is_good(target, found):
@@ -85,7 +85,7 @@ class FitJob(Job):
 
     def _make(self, item: FitItem) -> Result:
         target = item.target
-        path = self.folder / file_name(target.filepath, item.fingerprint, self.settings.digest)
+        path = self.folder / file_name(target.name, item.fingerprint, self.settings.digest)
         if path.is_dir():
             raise InputError(f"{path}: it is a folder, where the fitted file is to be written; remove it")
         video = self._adopt(item, path)
@@ -130,13 +130,11 @@ class FitJob(Job):
         def listen(event: FitProgress) -> None:
             if event.message and event.message not in self._said:
                 self._said.add(event.message)
-                self.reporter.note(f"{Path(target.filepath).name}: {event.message}")
+                self.reporter.note(f"{target.name}: {event.message}")
             self.reporter.event(event)
 
-        # The name, not the place: files are passed on to strangers
-        name = Path(target.filepath).name
-        notes = {"source": name, "fingerprint": source, "settings": self.settings.digest}
-        return fit(target.filepath, progress=listen, metadata=notes, checkpoint=parts, **self.fit_arguments)
+        notes = {"source": target.name, "fingerprint": source, "settings": self.settings.digest}
+        return fit(target.source, progress=listen, metadata=notes, checkpoint=parts, **self.fit_arguments)
 
     def _save(self, video: Any, path: Path) -> None:
         try:

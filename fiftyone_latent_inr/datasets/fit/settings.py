@@ -31,7 +31,8 @@ class Settings:
             preset: name of the preset.
             teacher: loaded teacher, or None.
             prior: loaded prior, or None.
-            options: arguments of `fit`: `config`, `quality`, `bpp`, `size`, `max_frames`, `device`, `seed`, `residual`.
+            options: arguments of `fit`: `config`, `quality`, `bpp`, `size`, `max_frames`, `device`, `seed`, `residual`,
+                `fps`.
         """
         size = options.get("size")
         record = {
@@ -48,7 +49,9 @@ class Settings:
             "size": None if size is None else [int(side) for side in size],
             "max_frames": options.get("max_frames"),
             "seed": options.get("seed", 0),
-            **({"residual": True} if options.get("residual") else {}),  # left out, it changes no digest of before
+            # left out, they change no digest of before
+            **({"residual": True} if options.get("residual") else {}),
+            **({} if options.get("fps") is None else {"fps": options["fps"]}),
         }
         deciding = {name: value for name, value in record.items() if name not in _SAID_BY_OTHERS}
         return cls(digest_of(deciding), {**record, "device": _text(options.get("device"))})

@@ -16,11 +16,12 @@ import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
 from ...errors import InputError
-from ...files import digest_of, fingerprint, writable_folder
+from ...files import digest_of, writable_folder
 from ...pretraining.pretrain import pretrain
 from ...pretraining.trainer import PretrainConfig
 from ...priors.prior import Prior, load_prior
 from ...progress import FitProgress
+from ...video.images import content_of
 from .. import runs
 from ..fields import FIT_NAME
 from ..job import free_memory
@@ -151,7 +152,7 @@ class PretrainRun:
         self.started = time.monotonic()
         decide = {**self.settings, "config": self.settings["config"].digest()}
         decide["teacher"] = getattr(self.settings["teacher"], "id", None)
-        prints = sorted(fingerprint(path) for path in set(self.videos.values()))
+        prints = sorted(content_of(path) for path in set(self.videos.values()))
         self.digest = digest_of([decide, prints])
 
     def finished(self) -> Prior | None:
@@ -249,7 +250,7 @@ def _videos(samples: SampleCollection) -> tuple[dict[str, str], dict[str, tuple[
     there: dict[str, str] = {}
     gone: dict[str, tuple[str, str]] = {}
     for sample_id, path in zip(*samples.values(["id", "filepath"]), strict=True):
-        if os.path.isfile(path):
+        if os.path.exists(path):
             there[sample_id] = path
         else:
             gone[sample_id] = (path, f"{path}: the file is gone")

@@ -1,0 +1,211 @@
+"""Which files of a folder are a video's frames: order, sequences, numbers that are missing, what is known again."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fiftyone_latent_inr import InputError
+from fiftyone_latent_inr.files import fingerprint
+from fiftyone_latent_inr.video.images import ImageSequence, content_of, find_images
+
+
+def folder(place: Path, *names: str) -> Path:
+    """A folder of files that hold their names, made in no order."""
+    place.mkdir(exist_ok=True)
+    for name in random.Random(0).sample(names, len(names)):
+        (place / name).write_text(name)
+    return place
+
+
+def found(path: str | Path, fps: float | None = None) -> ImageSequence:
+    sequence = find_images(path, fps)
+    assert sequence is not None
+    return sequence
+
+
+def names(path: str | Path) -> list[str]:
+    return [file.name for file in found(path).files]
+
+
+@pytest.mark.parametrize(
+    "ordered",
+    [
+        ["1.png", "2.png", "10.png", "100.png"],
+        ["0.jpg", "1.jpg", "2.jpg"],
+        ["00000.jpg", "00001.jpg", "00002.JPG", "00003.jpeg"],
+        ["frame_0008.png", "frame_0009.png", "frame_10.png"],
+        ["img_9.PNG", "IMG_10.png", "img_11.png"],
+        ["1305031102.175304.png", "1305031102.211214.png", "1305031103.000011.png"],
+        ["cam-2024-01-02__CAM__1532402927612460.jpg", "cam-2024-01-02__CAM__1532402928112460.jpg"],
+        ["only.webp"],
+        ["é1.png", "é2.png"],
+        ["%03d 1.png", "%03d 2.png"],
+    ],
+)
+def test_numbers_count_by_their_value(tmp_path: Path, ordered: list[str]) -> None:
+    assert names(folder(tmp_path / "frames", *ordered)) == ordered
+    assert found(tmp_path / "frames").notes == ()
+
+
+def test_what_is_no_image_is_left_out(tmp_path: Path) -> None:
+    place = folder(tmp_path / "frames", "1.png", "2.png", ".DS_Store", "Thumbs.db", "._1.png", ".hidden.png", "1.json")
+    (place / "3.png").mkdir()
+    (place / "more").mkdir()
+    folder(place / "more", "4.png")
+    assert names(place) == ["1.png", "2.png"] and found(place).notes == ()
+
+
+def test_links_count_even_where_they_lead_nowhere(tmp_path: Path) -> None:
+    """One that leads nowhere is a frame that is missing, which the reader says."""
+    place = folder(tmp_path / "frames", "1.png")
+    (place / "2.png").symlink_to(place / "1.png")
+    (place / "3.png").symlink_to(place / "nowhere.png")
+    assert names(place) == ["1.png", "2.png", "3.png"]
+    (tmp_path / "link").symlink_to(place)
+    assert names(tmp_path / "link") == ["1.png", "2.png", "3.png"] and found(tmp_path / "link").name.endswith("link")
+
+
+@pytest.mark.parametrize("words", [["no image", "a video, or a folder"], ["no image", "name one of the folders in it"]])
+def test_folders_without_images(tmp_path: Path, words: list[str]) -> None:
+    place = folder(tmp_path / "frames", "a.txt", "b.mp4")
+    if "folders" in words[1]:
+        folder(place / "one", "1.png")
+    with pytest.raises(InputError) as error:
+        find_images(place)
+    assert all(word in str(error.value) for word in [str(place), *words]) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("there", "pattern", "chosen"),
+    [
+        (["left_1.png", "left_2.png", "right_1.png", "right_2.png"], "left_*.png", 2),
+        (["flow_x_1.jpg", "flow_x_2.jpg", "flow_y_1.jpg", "flow_y_2.jpg", "img_1.jpg", "img_2.jpg"], "img_?.jpg", 2),
+        (["1.jpg", "2.jpg", "1.png", "2.png"], "*.jpg", 2),
+        (["1.jpg", "2.jpg", "1_mask.png", "2_mask.png"], "?.jpg", 2),
+        (["1.png", "10.png", "1_mask.png", "10_mask.png"], "%d.png", 2),
+        (["0001.png", "0002.png", "0001_mask.png", "0002_mask.png"], "%04d.png", 2),
+        (["a.jpg", "a.png"], "*.png", 1),
+        (["0[1].png", "0[2].png", "1[1].jpg", "1[2].jpg"], "0[*].png", 2),
+    ],
+)
+def test_several_sequences_are_refused_and_one_is_named(
+    tmp_path: Path, there: list[str], pattern: str, chosen: int
+) -> None:
+    place = folder(tmp_path / "frames", *there)
+    with pytest.raises(InputError, match="several sequences of images") as error:
+        find_images(place)
+    assert str(place) in str(error.value) and "\n" not in str(error.value)
+    assert len(names(place / pattern)) == chosen
+    with pytest.raises(InputError, match="no image"):
+        find_images(place / "nothing*.png")
+
+
+@pytest.mark.parametrize("like", ["left_{}.png right_{}.png", "{}.png {}_mask.png", "{}.jpg {}.png", "A{}.JPG b{}.jpg"])
+def test_the_pattern_that_is_proposed_works(tmp_path: Path, like: str) -> None:
+    kinds = like.split()
+    place = folder(tmp_path / "frames", *(kind.format(k) for kind in kinds for k in (9, 10, 11)))
+    with pytest.raises(InputError) as error:
+        find_images(place)
+    proposed = str(error.value).split("such as ")[1].split(", or")[0]
+    assert names(proposed) in [[kind.format(k) for k in (9, 10, 11)] for kind in kinds]
+
+
+def test_a_stray_image_is_left_out_and_said(tmp_path: Path) -> None:
+    place = folder(tmp_path / "frames", "1.png", "2.png", "3.png", "cover.jpg", "thumb.png")
+    assert names(place) == ["1.png", "2.png", "3.png"]
+    assert found(place).notes == ("left out, as they are named otherwise: cover.jpg, thumb.png",)
+
+
+def test_names_without_numbers(tmp_path: Path) -> None:
+    place = folder(tmp_path / "frames", "b.png", "c.png", "a.png")
+    assert names(place) == ["a.png", "b.png", "c.png"] and "order of their names" in found(place).notes[0]
+
+
+def test_missing_numbers_are_said(tmp_path: Path) -> None:
+    place = folder(tmp_path / "frames", *(f"{k}.png" for k in (1, 2, 3, 7, 8, 9, 12)))
+    (note,) = found(place).notes
+    assert "missing after 3.png, 9.png:" in note and "evenly spaced" in note
+    assert found(folder(tmp_path / "tenths", *(f"{k}.png" for k in range(0, 100, 10)))).notes == ()
+    assert found(folder(tmp_path / "times", *(f"{k}.png" for k in (3, 14, 159, 2653, 58979)))).notes == ()
+
+
+def test_names_that_count_in_two_places(tmp_path: Path) -> None:
+    place = folder(tmp_path / "frames", *(f"cam{c}_{k}.png" for c in (1, 2) for k in range(3)))
+    assert names(place)[2:4] == ["cam1_2.png", "cam2_0.png"]
+    (note,) = found(place).notes
+    assert "two places (cam1_0.png to cam2_2.png)" in note
+
+
+def test_what_is_no_folder_is_nobodys_business_here(tmp_path: Path) -> None:
+    place = folder(tmp_path, "1.png", "a*.png")
+    for path in (place / "1.png", place / "none", place / "a*.png", "\0", "", place / "none" / "*.png"):
+        assert find_images(path) is None
+    for odd in (None, 5, object()):
+        assert find_images(odd) is None  # type: ignore[arg-type]
+
+
+def test_paths_of_all_kinds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder(tmp_path / "frames", "1.png")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for path in ("frames", "frames/", "./frames", "~/frames", Path("frames"), os.fsencode("frames")):
+        assert found(path).name == str(tmp_path / "frames")  # type: ignore[arg-type]
+
+
+def test_the_rate_is_given_or_assumed_and_said(tmp_path: Path) -> None:
+    place = folder(tmp_path / "frames", "1.png", "2.png")
+    assert found(place).rate == 25.0 and "25 frames a second are assumed" in found(place).warnings[-1]
+    assert found(place, 12.5).rate == 12.5 and found(place, 12.5).warnings == ()
+
+
+def test_lists_of_files() -> None:
+    sequence = ImageSequence.of_files(["x/b.png", Path("x/a.jpg")])
+    assert [file.name for file in sequence.files] == ["b.png", "a.jpg"] and sequence.name == "x"
+    with pytest.raises(InputError, match=r"b\.mp4.*fit_many"):
+        ImageSequence.of_files(["a.mp4", "b.mp4"][::-1])
+    with pytest.raises(InputError, match="no images"):
+        ImageSequence.of_files([])
+
+
+def test_content(tmp_path: Path) -> None:
+    place = tmp_path / "frames"
+    place.mkdir()
+    large = bytes(range(256)) * 4096  # a megabyte: only parts of it are read
+    for k in range(3):
+        (place / f"{k}.ppm").write_bytes(large)
+    before = content_of(place)
+    assert len(before) == 12 and before == content_of(found(place)) == content_of(found(place, 10.0))
+    shutil.copytree(place, tmp_path / "copy")
+    (place / "notes.txt").write_text("of no account")
+    os.utime(place / "1.ppm", (0, 0))
+    assert content_of(place) == content_of(tmp_path / "copy") == before
+    seen = {before}
+    for at in (0, len(large) - 1):  # of a raw format the size stays
+        (place / "1.ppm").write_bytes(large[:at] + b"!" + large[at + 1 :])
+        seen.add(content_of(place))
+    (place / "1.ppm").write_bytes(large)
+    assert content_of(place) == before
+    (place / "1.ppm").rename(place / "3.ppm")
+    seen.add(content_of(place))
+    (place / "3.ppm").unlink()
+    seen.add(content_of(place))
+    assert len(seen) == 5
+    assert content_of(place / "0.ppm") == fingerprint(place / "0.ppm")
+    gone = found(place)
+    (place / "0.ppm").unlink()
+    with pytest.raises(InputError, match=r"0\.ppm"):
+        content_of(gone)
+
+
+def test_thousands_of_images_are_quickly_listed(tmp_path: Path) -> None:
+    """Also where two numbers vary, as in time stamps: comparing each with each would take minutes."""
+    place = tmp_path / "frames"
+    place.mkdir()
+    for k in range(5000):
+        (place / f"{1305031102 + k // 3}.{(k * 175304) % 1000000:06d}.png").touch()
+    assert len(names(place)) == 5000
