@@ -11,6 +11,7 @@ import numpy as np
 
 from ..arrays import unit_norm
 from ..errors import InputError
+from .writing import MOST_BYTES, document_bytes
 
 # Names fields, index, runs and folder unless it is told otherwise; it stands in users' datasets, and never changes.
 FIT_NAME = "latent_inr"
@@ -24,7 +25,8 @@ class FieldNames:
 
     Attributes:
         embedding: one unit-norm vector (E,) a sample, in the teacher's space.
-        frames: the frames' embeddings, (T, E) float16.
+        frames: the frames' embeddings, (T, E) float16; None where a sample would become too large for the database.
+            Readers take them from the file then: `load(path).embeddings`.
         path: the `.linr` file.
         psnr: PSNR of what the file decodes to, mean over frames, dB.
         ms_ssim: MS-SSIM of it, mean over frames, 0 to 1.
@@ -81,7 +83,7 @@ def check_fields(dataset: fo.Dataset, names: FieldNames) -> None:
     schema = dataset.get_field_schema()
     for name, wanted in names.types().items():
         field = schema.get(name)
-        if field is not None and not isinstance(field, wanted):
+        if field is not None and type(field) is not wanted:
             raise InputError(
                 f"dataset {dataset.name!r} already has a field {name!r} of type {type(field).__name__}, where a "
                 f"{wanted.__name__} is to be written; pass another embeddings_field, or rename the field: "
@@ -97,7 +99,7 @@ def ensure_fields(dataset: fo.Dataset, names: FieldNames) -> None:
             dataset.add_sample_field(name, kind)
 
 
-def store(dataset: fo.Dataset, sample_id: str, names: FieldNames, video: Any, path: str) -> None:
+def store(dataset: fo.Dataset, sample_id: str, names: FieldNames, video: Any, path: str) -> bool:
     """Writes one fitted video's fields and saves the sample at once.
 
     Args:
@@ -106,6 +108,10 @@ def store(dataset: fo.Dataset, sample_id: str, names: FieldNames, video: Any, pa
         names: names of the fields.
         video: the `LatentVideo`.
         path: path of its file.
+
+    Returns:
+        whether all of it found room; if not, the frames' embeddings are left to the file. A part of them would be
+        worse than none, as readers could not tell which frames they are of.
     """
     sample = dataset[sample_id]
     embedding, frames = video.embedding, video.embeddings
@@ -115,7 +121,11 @@ def store(dataset: fo.Dataset, sample_id: str, names: FieldNames, video: Any, pa
     sample[names.psnr] = _number(video.metrics.get("psnr"))
     sample[names.ms_ssim] = _number(video.metrics.get("ms_ssim"))
     sample[names.bpp] = _number(video.metrics.get("bpp"))
+    fits = frames is None or document_bytes(sample) <= MOST_BYTES
+    if not fits:
+        sample[names.frames] = None
     sample.save()
+    return fits
 
 
 def _number(value: Any) -> float | None:

@@ -16,6 +16,7 @@ from ..errors import InputError, LatentINRError
 from . import runs
 from .progress import Reporter
 from .samples import Target
+from .words import brief
 
 logger = logging.getLogger(__name__)
 
@@ -110,6 +111,8 @@ class Job(ABC):
         status = "failed"
         try:
             work = self._plan(targets)
+            if work:
+                self._try_writing(work[0].target)
             self._record("running")
             self._announce(work)
             self.reporter.begin(len(work))
@@ -139,6 +142,13 @@ class Job(ABC):
 
         Raises:
             LatentINRError: it cannot be done.
+        """
+
+    def _try_writing(self, target: Target) -> None:  # noqa: B027 (a hook)
+        """Finds out on the first sample that is to be done whether results can be stored.
+
+        Raises:
+            InputError: they cannot.
         """
 
     def _announce(self, work: list[Any]) -> None:  # noqa: B027 (a hook)
@@ -199,7 +209,7 @@ class Job(ABC):
 
     def _fail(self, target: Target, error: Exception) -> None:
         known = isinstance(error, LatentINRError)
-        reason = str(error) if known else f"{type(error).__name__}: {error}"
+        reason = brief(error) if known else brief(f"{type(error).__name__}: {error}")
         failure = Failure(target.sample_id, target.filepath, reason)
         self.tally.failed.append(failure)
         self.outcomes[target.sample_id] = runs.outcome("failed", target.filepath, self.digest, reason=reason)
@@ -213,11 +223,21 @@ class Job(ABC):
         """Records the run and concludes it, however the loop ended."""
         self.tally.seconds = time.monotonic() - self.started
         try:
-            self._record(status)
+            self._record_end(status)
             self._conclude(status)
         finally:
             self.reporter.close()
             free_memory()
+
+    def _record_end(self, status: str) -> None:
+        """What the database forbids must not hide why the run has ended."""
+        try:
+            self._record(status)
+        except Exception as error:
+            line = f"the record of the run {self.key!r} could not be written: {brief(error)}"
+            if status == "done":
+                raise InputError(f"{line}; what was {self.VERB} is stored") from error
+            self.reporter.note(line, logging.WARNING)
 
     def _record(self, status: str) -> None:
         tally = self.tally

@@ -1,8 +1,10 @@
-"""Numbers in words: videos, durations, sizes of files, and what became of a job's samples."""
+"""Numbers in words: videos, durations, sizes of files, what became of a job's samples; errors in a line."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sized
+
+_LONGEST = 400
 
 
 def video_count(count: int) -> str:
@@ -32,3 +34,9 @@ def outcomes(samples: Mapping[str, Sized]) -> str:
     """`12 fitted, 3 up to date`: the first in any case, of the others those that there are."""
     parts = [f"{len(of_them)} {what}" for what, of_them in samples.items()]
     return ", ".join([parts[0], *(part for part in parts[1:] if not part.startswith("0 "))])
+
+
+def brief(error: BaseException | str) -> str:
+    """An error in one line of at most 400 characters: databases and decoders may answer with a page."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."

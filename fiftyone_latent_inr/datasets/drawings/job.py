@@ -9,6 +9,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
+import fiftyone as fo
 import numpy as np
 
 from ...errors import BitstreamError, InputError, LatentINRError, NewerFileError
@@ -18,9 +19,11 @@ from ...progress import FitProgress
 from ...video.images import content_of, find_images
 from ...video.reader import is_whole
 from ...video.writer import Frame, write
+from ..fields import all_videos
 from ..job import FatalError, Item, Job, Result
 from ..samples import Target
 from ..stored_files import check_swapped
+from ..writing import try_fields
 from .cost import Workload, estimate, seconds_per_pixel
 from .drawing import Drawing
 from .media_fields import ensure_media_field
@@ -119,6 +122,9 @@ class DrawJob(Job):
             self._writable.add(writable_folder(folder))
         except InputError as error:
             raise InputError(f"{error}; pass another output_dir") from error
+
+    def _try_writing(self, target: Target) -> None:
+        try_fields(all_videos(self.dataset).select(target.sample_id), {self.field: fo.StringField})
 
     def _announce(self, work: list[DrawItem]) -> None:
         todo = [item for item in work if self.overwrite or not is_whole(item.path)]

@@ -15,7 +15,7 @@ def check_media_field(dataset: fo.Dataset, field: str) -> None:
         InputError: names the field and its type.
     """
     found = dataset.get_field_schema().get(field)
-    if found is not None and not isinstance(found, fo.StringField):
+    if found is not None and type(found) is not fo.StringField:
         raise InputError(
             f"dataset {dataset.name!r} already has a field {field!r} of type {type(found).__name__}, where paths "
             f"of videos are to be written; rename it: dataset.rename_sample_field({field!r}, ...)"

@@ -21,7 +21,7 @@ from ..samples import dataset_of, list_targets
 from ..search import index
 from ..teachers import DEFAULT_TEACHER
 from ..teachers import load as load_teacher
-from ..words import duration, outcomes
+from ..words import duration, outcomes, video_count
 from .job import FitJob
 from .settings import Settings
 from .teacher_space import check_space
@@ -36,6 +36,8 @@ class FitSummary:
         adopted: ids of those whose finished file was on disk already (after a crash, or the same video twice).
         skipped: ids of those that were up to date.
         failed: samples that could not be fitted, with the reasons.
+        without_frames: ids of fitted ones that are too long for MongoDB to hold the embeddings of all their frames,
+            which are in their files alone.
         brain_key: key of the index that covers them, or None (no teacher, or nothing to index).
         output_dir: folder of the `.linr` files.
         seconds: wall seconds of the whole run.
@@ -48,10 +50,16 @@ class FitSummary:
     brain_key: str | None = None
     output_dir: str = ""
     seconds: float = 0.0
+    without_frames: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         samples = {"fitted": self.fitted, "taken up from disk": self.adopted, "up to date": self.skipped}
         text = f"{outcomes({**samples, 'failed': self.failed})} in {duration(self.seconds)}"
+        if self.without_frames:
+            text += (
+                f"\n  {video_count(len(self.without_frames))} too long for the database to hold the embeddings of all "
+            )
+            text += "frames, which are in the files: fiftyone_latent_inr.load(path).embeddings"
         return text + "".join(f"\n  failed: {failure}" for failure in self.failed)
 
 
@@ -154,7 +162,7 @@ def fit_dataset(  # noqa: PLR0913
     )
     tally = job.run(targets)
     outcome = tally.made, tally.adopted, tally.skipped, tally.failed
-    summary = FitSummary(*outcome, brain_key if job.indexed else None, str(folder), tally.seconds)
+    summary = FitSummary(*outcome, brain_key if job.indexed else None, str(folder), tally.seconds, job.too_long)
     reporter.note(f"{dataset.name}: {summary}")
     return summary
 

@@ -12,16 +12,15 @@ from ...encoding.checkpoint import discard, parts_of
 from ...errors import BitstreamError, InputError, NewerFileError
 from ...progress import FitProgress
 from ...video.images import content_of
-from ..fields import FieldNames, ensure_fields, store, with_embedding
+from ..fields import FieldNames, all_videos, ensure_fields, store, with_embedding
 from ..file_names import file_name, is_current
 from ..job import FatalError, Item, Job, Result
 from ..samples import Target
 from ..search import index
 from ..stored_files import read_fitted, undrawn
+from ..writing import check_room, try_fields
 from .settings import Settings
 from .teacher_space import clear_space
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,7 @@ class FitJob(Job):
         self.indexed = False
         self._written: set[str] = set()
         self._said: set[str] = set()
+        self.too_long: list[str] = []
         if self.clear_first:
             index.drop_index(self.dataset, self.brain_key)
             clear_space(self.dataset, self.names)
@@ -83,8 +83,12 @@ class FitJob(Job):
             return False
         return True
 
+    def _try_writing(self, target: Target) -> None:
+        try_fields(all_videos(self.dataset).select(target.sample_id), self.names.types())
+
     def _make(self, item: FitItem) -> Result:
         target = item.target
+        check_room(self.dataset, target.sample_id, self.names.frames)
         path = self.folder / file_name(target.name, item.fingerprint, self.settings.digest)
         if path.is_dir():
             raise InputError(f"{path}: it is a folder, where the fitted file is to be written; remove it")
@@ -97,10 +101,12 @@ class FitJob(Job):
             self._save(video, path)
             discard(parts)
         ensure_fields(self.dataset, self.names)
-        store(self.dataset, target.sample_id, self.names, video, str(path))
+        facts = {"psnr": video.metrics.get("psnr")}
+        if not store(self.dataset, target.sample_id, self.names, video, str(path)):
+            self.too_long.append(target.sample_id)
+            facts["note"] = f"{self.names.frames} is left empty: too long for the database; see the .linr file"
         self._written.add(str(path))
-        psnr = video.metrics.get("psnr")
-        return Result(str(path), adopted, {"psnr": psnr}, "" if psnr is None else f"{psnr:.1f} dB")
+        return Result(str(path), adopted, facts, "" if facts["psnr"] is None else f"{facts['psnr']:.1f} dB")
 
     def _adopt(self, item: FitItem, path: Path) -> Any:
         """Loads the finished file, if it is there: at the path to be, or where the sample says."""
@@ -148,10 +154,11 @@ class FitJob(Job):
         try:
             self.reporter.stage(1.0, "indexing" if self.teacher is not None else "done")
             self._index()
-        except InputError:
+        except InputError as error:
             if status == "done":
                 raise
-            logger.exception("the index is not up to date; it is built when the fit is run again")
+            line = f"the index is not up to date, and built when the fit is run again: {error}"
+            self.reporter.note(line, logging.WARNING)
 
     def _index(self) -> None:
         if self.teacher is None:

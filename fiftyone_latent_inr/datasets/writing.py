@@ -1,0 +1,90 @@
+"""What FiftyOne and MongoDB let be written into a sample: known before hours of work, not after them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import bson
+import fiftyone as fo
+from fiftyone.core.collections import SampleCollection
+from pymongo.errors import PyMongoError
+
+from ..errors import InputError
+from .words import brief, megabytes
+
+# MongoDB takes documents of 16 MiB. A quarter is left to the fields that others add after us.
+LARGEST = 16 << 20
+MOST_BYTES = LARGEST // 4 * 3
+# A vector, a path and some numbers
+_SMALL_FIELDS = 1 << 17
+
+
+def check_free(dataset: fo.Dataset, names: Iterable[str]) -> None:
+    """Refuses fields that FiftyOne does not let be written, or that are stored where another field is.
+
+    Raises:
+        InputError: names the field and says what to do.
+    """
+    schema = dataset.get_field_schema()
+    aliases = {field.db_field: name for name, field in schema.items() if field.db_field not in (None, name)}
+    for name in names:
+        if name in aliases:
+            raise InputError(
+                f"dataset {dataset.name!r}: field {aliases[name]!r} is stored under the name {name!r}, where another "
+                "one is to be written; pass another embeddings_field"
+            )
+        if name in schema and schema[name].read_only:
+            raise InputError(
+                f"dataset {dataset.name!r}: field {name!r} is read-only; pass another embeddings_field, or make it "
+                f"writable: field = dataset.get_field({name!r}); field.read_only = False; field.save()"
+            )
+
+
+def try_fields(one: SampleCollection, types: dict[str, type[fo.Field]]) -> None:
+    """Declares the fields that are not there yet, and writes once more what a sample holds in them.
+
+    Args:
+        one: view of one sample.
+        types: the fields' types by their names.
+
+    Raises:
+        InputError: FiftyOne or its database forbids it; says which field, and the reason that it gives.
+    """
+    dataset = one._root_dataset
+    check_free(dataset, types)
+    for name, kind in types.items():
+        try:
+            if name not in dataset.get_field_schema():
+                dataset.add_sample_field(name, kind)
+            one.set_values(name, one.values(name))
+        except (ValueError, OSError, PyMongoError) as error:
+            raise InputError(
+                f"dataset {dataset.name!r}: field {name!r} cannot be written, so nothing is done: {brief(error)}; ask "
+                "who runs the database for the right to write there"
+            ) from error
+
+
+def check_room(dataset: fo.Dataset, sample_id: str, replaced: str) -> None:
+    """Refuses a sample that is so full that not even a vector goes in.
+
+    Args:
+        dataset: the dataset.
+        sample_id: id of the sample.
+        replaced: field whose value does not count, as it is written anew.
+
+    Raises:
+        InputError: says how large the sample is.
+    """
+    old = {"$cond": [{"$eq": [{"$type": f"${replaced}"}, "binData"]}, {"$binarySize": f"${replaced}"}, 0]}
+    size = {"$project": {"size": {"$subtract": [{"$bsonSize": "$$ROOT"}, old]}}}
+    for found in dataset._sample_collection.aggregate([{"$match": {"_id": bson.ObjectId(sample_id)}}, size]):
+        if found["size"] > LARGEST - _SMALL_FIELDS:
+            raise InputError(
+                f"its sample already holds {megabytes(found['size'])} in other fields, and MongoDB takes "
+                f"{megabytes(LARGEST)}; move large fields into files"
+            )
+
+
+def document_bytes(sample: fo.Sample) -> int:
+    """Bytes that a sample takes in the database, frames apart."""
+    return len(bson.encode(sample.to_mongo_dict(include_id=True)))
