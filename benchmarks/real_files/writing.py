@@ -128,7 +128,8 @@ def write(
                 if isinstance(one, Pictures) and one.stamps:
                     packet.time_base = Fraction(1, 1000)
                     packet.pts = one.stamps(index)
-                    packet.dts = min(one.stamps(later) for later in range(index, index + 2))  # muxers want it to rise
+                    following = min(index + 1, len(one.frames) - 1)
+                    packet.dts = min(packet.pts, one.stamps(following))  # muxers want it to rise
                     packet.duration = round(1000 / one.rate)
                 if shift:
                     ticks = round(shift / packet.time_base)

@@ -169,7 +169,7 @@ def raw_mpeg2(path: Path) -> None:
     write(path, Pictures(moving(), Fraction(24), "mpeg2video", options={"qmin": "2", "qmax": "2"}), kind="mpeg2video")
 
 
-@add("raw streams without stamps", ".obu", frames=10, seconds=1.0, has=PLAIN)
+@add("raw streams without stamps", ".obu", frames=10, seconds=10 / 25, has=PLAIN, says="frame rate")
 def raw_av1(path: Path) -> None:
     write(path, av1(), kind="obu")
 
@@ -179,7 +179,7 @@ def av1() -> Pictures:
     return Pictures(moving(), codec="libsvtav1", options={"preset": "10", "crf": "10", "svtav1-params": "lp=1"})
 
 
-@add("motion JPEG without a container", ".mjpeg", frames=20, seconds=20 / 25, has=PLAIN)
+@add("motion JPEG without a container", ".mjpeg", frames=20, seconds=20 / 25, has=PLAIN, says="frame rate")
 def raw_motion_jpeg(path: Path) -> None:
     write(path, Pictures(moving(20), codec="mjpeg", pix_fmt="yuvj420p", options={"qmin": "2"}), kind="mjpeg")
 

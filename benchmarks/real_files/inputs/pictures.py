@@ -26,10 +26,14 @@ def _packed(frames: np.ndarray, codec: str, pix_fmt: str) -> Pictures:
     return Pictures(frames, codec=codec, pix_fmt=pix_fmt, options={}, source=pix_fmt)
 
 
+def _six() -> np.ndarray:
+    return moving(6)
+
+
 # -- several streams of pictures --------------------------------------------------------------------------------------
 
 
-@add("several streams of pictures", ".mp4", frames=10, seconds=1.0, has=PLAIN)
+@add("several streams of pictures", ".mp4", frames=10, seconds=1.0, has=PLAIN, says="streams")
 def thumbnail_track_first(path: Path) -> None:
     write(path, _jpegs(moving(1, 24, 32)), Pictures(moving()), dispositions=(0, _DEFAULT))
 
@@ -82,7 +86,7 @@ def matrix_ictcp(path: Path) -> None:
     _matrix(path, 14, color_primaries=9, color_trc=16)
 
 
-@add("colour matrices", ".mp4", has=REFUSED, says="matrix")
+@add("colour matrices", ".mp4", frames=10, seconds=1.0, has=PLAIN)
 def matrix_chromaticity_derived(path: Path) -> None:
     _matrix(path, 12)
 
@@ -93,18 +97,18 @@ def unused_fourth_byte(count: int = 6) -> np.ndarray:
     return np.concatenate([frames, np.zeros_like(frames[..., :1])], axis=-1)
 
 
-@add("an unused fourth byte", ".avi", frames=6, seconds=0.6, has=PLAIN)
+@add("an unused fourth byte", ".avi", frames=6, seconds=0.6, has=PLAIN, shows=_six)
 def rgb32_avi(path: Path) -> None:
     # bottom-up rows and no mask of alpha, as Windows writes them
     write(path, _packed(unused_fourth_byte()[..., [2, 1, 0, 3]], "rawvideo", "bgra"))
 
 
-@add("an unused fourth byte", ".avi", frames=6, seconds=0.6, has=PLAIN)
+@add("an unused fourth byte", ".avi", frames=6, seconds=0.6, has=PLAIN, shows=_six)
 def utvideo_avi(path: Path) -> None:
     write(path, Pictures(unused_fourth_byte(), codec="utvideo", pix_fmt="gbrap", options={}, source="rgba"))
 
 
-@add("an unused fourth byte", ".mov", frames=6, seconds=0.6, has=PLAIN)
+@add("an unused fourth byte", ".mov", frames=6, seconds=0.6, has=PLAIN, shows=_six)
 def quicktime_animation_argb(path: Path) -> None:
     write(path, _packed(unused_fourth_byte()[..., [3, 0, 1, 2]], "qtrle", "argb"))
 
@@ -141,14 +145,14 @@ def sound_outlasts_pictures(path: Path) -> None:
     write(path, whole(), Sound(tone(9.0)))
 
 
-@add("sound files that look damaged", ".ogv", frames=20, seconds=2.0, has=PLAIN, needs_ffmpeg=True)
+@add("sound files that look damaged", ".ogv", frames=11, seconds=2.0, has=PLAIN, needs_ffmpeg=True)
 def theora_repeats(path: Path) -> None:
     still = ("-f", "lavfi", "-i", "color=c=red:s=96x64:r=10:d=1")
     moves = ("-f", "lavfi", "-i", "testsrc2=s=96x64:r=10:d=1")
     ffmpeg(*still, *moves, "-filter_complex", "[0][1]concat=n=2", "-c:v", "libtheora", "-q:v", "8", path)
 
 
-@add("protected files", ".mp4", has=REFUSED, says="encrypt")
+@add("protected files", ".mp4", has=REFUSED)
 def encrypted(path: Path) -> None:
     key = {"encryption_key": "0123456789abcdef" * 2, "encryption_kid": "00112233445566778899aabbccddeeff"}
     write(path, Pictures(moving()), options={"encryption_scheme": "cenc-aes-ctr", **key})
@@ -157,17 +161,17 @@ def encrypted(path: Path) -> None:
 # -- shapes -----------------------------------------------------------------------------------------------------------
 
 
-@add("pixels that are not square", ".mp4")
+@add("pixels that are not square", ".mp4", aspect=Fraction(4, 3))
 def wide_pixels(path: Path) -> None:
     write(path, Pictures(flashing(), attributes={"sample_aspect_ratio": Fraction(4, 3)}), Sound(tone()))
 
 
-@add("pixels that are not square", ".mkv", frames=10, seconds=1.0, has=PLAIN)
+@add("pixels that are not square", ".mkv", frames=10, seconds=1.0, has=PLAIN, aspect=Fraction(10, 11))
 def narrow_pixels(path: Path) -> None:
     write(path, Pictures(moving(), attributes={"sample_aspect_ratio": Fraction(10, 11)}))
 
 
-@add("pixels that are not square", ".mp4", frames=10, seconds=1.0, size=(72, 64), has=PLAIN)
+@add("pixels that are not square", ".mp4", frames=10, seconds=1.0, size=(72, 64), has=PLAIN, aspect=Fraction(3, 4))
 def turned_and_wide_pixels(path: Path) -> None:
     write(path, Pictures(moving(10, 64, 72), attributes={"sample_aspect_ratio": Fraction(4, 3)}))
     turn(path, 90)

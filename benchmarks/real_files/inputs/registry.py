@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ..writing import has_ffmpeg
 
@@ -32,6 +35,9 @@ class Input:
         has: FLASH_AND_TONE, PLAIN (no tone), or REFUSED.
         needs_ffmpeg: whether only the program can write it.
         says: a part of the note, warning or error that it must bring; empty for none in particular.
+        silent: whether no sound of it can be drawn, which `says` is then about.
+        aspect: width by height of a pixel of the drawing.
+        shows: gives frames that are close to what is to be read, None where only numbers are known.
     """
 
     name: str
@@ -44,6 +50,9 @@ class Input:
     has: str = FLASH_AND_TONE
     needs_ffmpeg: bool = False
     says: str = ""
+    silent: bool = False
+    aspect: Fraction = Fraction(1)
+    shows: Callable[[], np.ndarray] | None = None
 
 
 INPUTS: dict[str, Input] = {}
