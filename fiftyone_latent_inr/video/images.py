@@ -75,21 +75,20 @@ class ImageSequence:
     def fingerprint(self) -> str:
         """12 hexadecimal digits that change with the names, their order, sizes and sampled contents.
 
+        A file that cannot be read counts as one: it is left out when the frames are read, too.
+
         Raises:
-            InputError: a file is gone, or cannot be read.
+            InputError: none can be read.
         """
-        digest = hashlib.blake2b(digest_size=6)
+        digest, failed = hashlib.blake2b(digest_size=6), []
         for path in self.files:
+            digest.update(os.fsencode(path.name) + b"\0")
             try:
-                size = path.stat().st_size
-                digest.update(f"{path.name}\0{size}\0".encode("utf-8", "surrogateescape"))
-                if path.is_file():
-                    with open(path, "rb") as file:
-                        for k in range(_BLOCKS):
-                            file.seek(max(0, size - _BLOCK) * k // (_BLOCKS - 1))
-                            digest.update(file.read(_BLOCK))
+                digest.update(_sampled(path))
             except OSError as error:
-                raise InputError(f"cannot read {path}: {reason(error)}") from error
+                failed.append(f"cannot read {path}: {reason(error)}")
+        if len(failed) == len(self.files):
+            raise InputError(f"none of the {len(failed)} images of {self.name} can be read: {failed[0]}")
         return digest.hexdigest()
 
 
@@ -137,6 +136,18 @@ def content_of(source: str | os.PathLike[str] | ImageSequence) -> str:
         return found.fingerprint()
     assert not isinstance(source, ImageSequence)
     return fingerprint(source)
+
+
+def _sampled(path: Path) -> bytes:
+    """A file's size and parts of it: nothing of a pipe, which would keep its reader waiting."""
+    size = path.stat().st_size
+    parts = [f"{size}\0".encode()]
+    if path.is_file():
+        with open(path, "rb") as file:
+            for k in range(_BLOCKS):
+                file.seek(max(0, size - _BLOCK) * k // (_BLOCKS - 1))
+                parts.append(file.read(_BLOCK))
+    return b"".join(parts)
 
 
 def _sequence(place: Path, folder: Path, pattern: str, fps: float | None) -> ImageSequence:

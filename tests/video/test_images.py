@@ -198,7 +198,9 @@ def test_content(tmp_path: Path) -> None:
     assert content_of(place / "0.ppm") == fingerprint(place / "0.ppm")
     gone = found(place)
     (place / "0.ppm").unlink()
-    with pytest.raises(InputError, match=r"0\.ppm"):
+    assert gone.fingerprint() not in seen
+    (place / "2.ppm").unlink()
+    with pytest.raises(InputError, match=r"none of the 2 images of .*frames can be read: .*0\.ppm: no such file"):
         content_of(gone)
 
 
