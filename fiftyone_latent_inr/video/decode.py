@@ -138,7 +138,8 @@ def read(
         frames: list[Frame] = []
         for frame in reader.frames(size, max_frames):
             if not frames:
-                expected = min(reader.declared_frames or 1, max_frames or reader.declared_frames or 1)
+                declared = None if reader.may_restart else reader.declared_frames
+                expected = min(declared or 1, max_frames or declared or 1)
                 _check_memory(reader.file, frame, expected, limit)
             frames.append(frame)
             _check_memory(reader.file, frame, len(frames), limit)

@@ -385,7 +385,7 @@ def own_times(path: str | os.PathLike[str], fps: float) -> Times | None:
         for decode in (False, True):
             with VideoReader(path) as reader:
                 timing = reader.schedule(decode)
-            if timing.times is None:
+            if not timing.varies:
                 return None
         return timing.times if math.isclose(timing.fps, fps, rel_tol=1e-5) else None
     return None
