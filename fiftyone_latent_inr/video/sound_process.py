@@ -33,7 +33,7 @@ _SIGN_OF_LIFE = 1.0  # seconds between two, while nothing else is sent
 
 # Runs where the parent's modules are found, whatever it did to its path; a folder that happens to be the current one
 # is none of them.
-_BOOT = "import sys; sys.path[:] = sys.argv[1:]; from {module} import main; main()"
+BOOT = "import sys; sys.path[:] = sys.argv[1:]; from {module} import main; main()"
 
 # A record: its kind (form, packet, sign of life, end), the packet's stamp in samples, bytes that follow
 _RECORD = struct.Struct(">cqI")
@@ -82,7 +82,7 @@ class SoundProcess:
         path = [*(os.fspath(entry) for entry in sys.path if entry), root]
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _BOOT.format(module=__name__), *path],
+                [sys.executable, "-c", BOOT.format(module=__name__), *path],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -139,16 +139,19 @@ class DrawJob(Job):
 
     def _make(self, item: DrawItem) -> Result:
         adopted = is_whole(item.path) and (not self.overwrite or item.path in self._written)
+        facts: dict[str, Any] = {}
         if not adopted:
-            self._draw(item)
+            notes = self._draw(item)
+            facts = {"bytes": item.path.stat().st_size, "notes": notes or None}
         self._written.add(item.path)
         ensure_media_field(self.dataset, self.field)
         sample = self.dataset[item.target.sample_id]
         sample[self.field] = str(item.path)
         sample.save()
-        return Result(str(item.path), adopted, {} if adopted else {"bytes": item.path.stat().st_size})
+        return Result(str(item.path), adopted, facts)
 
-    def _draw(self, item: DrawItem) -> None:
+    def _draw(self, item: DrawItem) -> list[str]:
+        """Draws one, says what was not as it should be with its sound, and gives those lines."""
         video = load(item.stored)
         rate, times = video.fps * self.drawing.factor, None
         if video.times is not None:
@@ -164,8 +167,10 @@ class DrawJob(Job):
         except BitstreamError as error:  # damage behind the header
             raise InputError(f"{error}; fit this sample again") from error
         name = Path(item.target.filepath).name
-        for line in filter(None, [item.note, *(f"{name}: {note}" for note in notes)]):
+        lines = [line for line in (item.note, *(f"{name}: {note}" for note in notes)) if line]
+        for line in lines:
             self.reporter.note(line)
+        return lines
 
     def _frames(self, video: LatentVideo) -> Iterator[Frame]:
         """All frames, one at a time, the last one held; reports each."""

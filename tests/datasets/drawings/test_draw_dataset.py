@@ -14,6 +14,7 @@ from fiftyone_latent_inr import InputError, codec, interpolate, load, reconstruc
 from fiftyone_latent_inr.datasets import runs
 from fiftyone_latent_inr.datasets.drawings import job as draw_job
 from fiftyone_latent_inr.frames.metrics import psnr
+from fiftyone_latent_inr.video import sound_process
 
 QUIET = {"progress": False, "device": "cpu"}
 
@@ -201,6 +202,20 @@ def test_sound_of_another_video_is_not_taken(fitted_dataset, sounding_clips, cap
     sample.reload()
     assert not video.probe(sample.latent_inr_recon).has_audio
     assert "it has changed since; fit it again" in capsys.readouterr().err
+    notes = runs.read_outcomes(fitted_dataset, "latent_inr_recon")[sample.id]["notes"]
+    assert len(notes) == 1 and "without sound" in notes[0]
+
+
+def test_a_sound_that_ends_its_process_costs_only_sound(fitted_dataset, tmp_path, monkeypatch):
+    path = media.sounding(tmp_path / "a.mkv", media.moving_square(8, 48, 64), codec="ac3")
+    sample = fitted_dataset.first()
+    monkeypatch.setattr(draw_job.DrawJob, "_sound", lambda *_: (str(path), False, ""))
+    monkeypatch.setattr(sound_process, "BOOT", "import os; os.abort() # {module}")
+    assert len(reconstruct(fitted_dataset.limit(1), **QUIET).drawn) == 1
+    sample.reload()
+    assert len(video.read(sample.latent_inr_recon).array) == 8
+    (note,) = runs.read_outcomes(fitted_dataset, "latent_inr_recon")[sample.id]["notes"]
+    assert "SIGABRT" in note and "drawn without" in note
 
 
 def test_failures_are_recorded_and_do_not_stop_the_rest(fitted_dataset):
