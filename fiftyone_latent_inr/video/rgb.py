@@ -18,13 +18,12 @@ from .matrices import UNSPECIFIED, Route, UnconvertibleError, convert, is_yuv, n
 Orientation = tuple[bool, bool, bool]  # transpose, flip the rows, flip the columns; in this order
 
 UPRIGHT: Orientation = (False, False, False)
-# Quarter turns, anticlockwise, in degrees.
-_BY_ANGLE = {
+# By degrees counter-clockwise.
+_TURNS: dict[int, Orientation] = {
     0: UPRIGHT,
     90: (True, True, False),
-    -90: (True, False, True),
     180: (False, True, True),
-    -180: (False, True, True),
+    270: (True, False, True),
 }
 
 # libswscale's flags by number: which of them PyAV names differs by release.
@@ -43,6 +42,8 @@ EXACT = SWS_BILINEAR | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 
 
+# libswscale ends the process at these instead of refusing them.
+_ABORTING = {"yaf32be", "yaf32le"}
 # How many frames are looked at for one that is not wholly transparent: a video that fades in is right within these.
 _MOST_LOOKED_AT = 1000
 # Alpha up to which nothing is seen of a pixel; lossy codecs do not keep 0.
@@ -83,6 +84,8 @@ class Colours:
         """
         layout, matrix = frame.format.name, int(frame.colorspace)
         try:
+            if layout in _ABORTING:
+                raise ValueError(layout)
             way = route(frame) if is_yuv(frame) else None
             if way and way.note:
                 self.notes[way.note] = None
@@ -149,10 +152,8 @@ def orientation(frame: av.VideoFrame) -> Orientation | None:
     """How to turn the frame upright, from its display matrix; None for angles other than quarter turns."""
     try:
         side_data = frame.side_data.get("DISPLAYMATRIX")
-    except (
-        ValueError
-    ):  # PyAV does not know a kind of what lies beside it, such as EXIF; the angle it tells all the same
-        return _BY_ANGLE.get(int(frame.rotation))
+    except ValueError:  # PyAV does not know all that is there, such as Exif; the angle can be had, a mirror cannot
+        return _TURNS.get(frame.rotation % 360)
     if side_data is None:
         return UPRIGHT
     # Row-vector convention: (x, y) is shown at (a x + c y, b x + d y), in 16.16 fixed point.

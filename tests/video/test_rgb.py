@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
 import media
 import numpy as np
 import pytest
+from av.video.format import names as pixel_formats
 
-from fiftyone_latent_inr import video
+from fiftyone_latent_inr import InputError, video
 from fiftyone_latent_inr.frames.metrics import psnr
 from fiftyone_latent_inr.frames.resize import area_resize
 from fiftyone_latent_inr.video.reader import VideoReader
+from fiftyone_latent_inr.video.rgb import Colours, orientation, turn
 
 BT709, BT601 = 1, 6
 LIMITED, FULL = 1, 2
@@ -154,3 +156,61 @@ def test_alpha_beside_the_stream_is_said(tmp_path: Path) -> None:
     path = media.encode(tmp_path / "b.webm", layers(lambda k: 0), **options)
     read = video.read(path)
     assert read.array.mean() > 50 and any("transparency is not read" in line for line in read.warnings)
+
+
+@pytest.mark.parametrize("clockwise", [0, 90, 180, 270])
+def test_side_data_that_pyav_does_not_know(tmp_path: Path, clockwise: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TIFF, PNG and motion JPEG carry Exif, which makes PyAV refuse to list any."""
+    path = media.encode(tmp_path / "a.mov", media.moving_square(2), codec="tiff", pix_fmt="rgb24")
+    assert np.array_equal(video.read(path).array, media.moving_square(2))
+
+    class Frame:
+        rotation = -clockwise
+
+        @property
+        def side_data(self) -> None:
+            raise ValueError("31 is not a valid Type")
+
+    stored = media.moving_square(1, 48, 32)[0]
+    how = orientation(Frame())  # type: ignore[arg-type]
+    assert how is not None and np.array_equal(turn(stored, how), np.rot90(stored, -clockwise // 90))
+
+
+def test_every_pixel_format_is_converted_or_refused(tmp_path: Path) -> None:
+    def again() -> Iterator[av.VideoFrame]:
+        return iter(())
+
+    refused = []
+    for name in sorted(pixel_formats):
+        for height, width in ((32, 48), (7, 5)):
+            try:
+                frame = av.VideoFrame(width, height, name)
+            except (av.error.FFmpegError, ValueError):  # of a card's memory
+                continue
+            try:
+                for plane in frame.planes:
+                    plane.update(bytes(plane.buffer_size))
+                assert Colours(tmp_path, again).to_rgb(frame).shape == (height, width, 3), name
+            except InputError as error:
+                assert name in str(error) and "\n" not in str(error)
+                refused.append(name)
+    usual = {"yuv420p", "nv12", "p010le", "gbrp", "gbrap12le", "rgb24", "bgra", "rgba64le", "gray", "gray10le", "ya8"}
+    usual |= {"pal8", "xyz12le", "bayer_rggb8", "gbrpf32le", "yuva444p16le", "uyyvyy411", "rgb565le", "monow", "y210le"}
+    assert usual <= set(pixel_formats) and not usual & set(refused)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (17, 13), (1, 9), (9, 1)])
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv410p", "yuv411p", "yuv440p", "nv12", "yuv420p10le", "bgra"])
+def test_odd_sizes(tmp_path: Path, shape: tuple[int, int], pix_fmt: str) -> None:
+    frames = np.full((2, *shape, 3), 90, np.uint8)
+    path = media.encode(tmp_path / "a.nut", frames, codec="rawvideo", pix_fmt=pix_fmt, options={})
+    read = video.read(path).array
+    assert read.shape == frames.shape and np.abs(read.astype(int) - frames).max() <= 2
+
+
+def test_interlaced_video_is_said_to_be(tmp_path: Path) -> None:
+    options = {"flags": "+ildct+ilme", "x264-params": "tff=1"}
+    path = media.encode(tmp_path / "a.mp4", media.moving_square(3), options=options)
+    assert any("interlaced" in line for line in video.read(path).warnings)
+    path = media.encode(tmp_path / "b.mp4", media.moving_square(3))
+    assert not video.read(path).warnings

@@ -71,8 +71,8 @@ def test_pixels_that_are_not_square_are_drawn_so(fitted_dataset):
     parts = [codec.Section(e.kind, e.count, e.model, codec.read_section(source, e), e.parent) for e in entries]
     path.write_bytes(codec.assemble({**header, "pixel_aspect": [4, 3]}, parts))
     for call in (reconstruct, super_resolve, interpolate):
-        drawn = view.first()[call(view, **QUIET).media_field]
-        assert video.probe(drawn).pixel_aspect == Fraction(4, 3)
+        field = call(view, **QUIET).media_field
+        assert video.probe(view.first()[field]).pixel_aspect == Fraction(4, 3)
 
 
 def test_which_frame_is_which(fitted_dataset):
