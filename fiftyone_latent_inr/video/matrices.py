@@ -92,7 +92,7 @@ def route(frame: av.VideoFrame) -> Route:
     if matrix == BT2020_CL:
         return Route(BT2020, note=_CONSTANT)
     if matrix in (DERIVED, DERIVED_CL):
-        red, blue = _luma_of(int(frame.color_primaries))
+        red, blue = _luma_of(int(getattr(frame, "color_primaries", UNSPECIFIED)))
         by_hand = partial(_linear, red=red, blue=blue)
         return Route(matrix, by_hand, _CONSTANT if matrix == DERIVED_CL else "")
     if matrix == GBR and _is_444(frame):

@@ -316,7 +316,6 @@ class VideoReader:
         transfer = hdr_transfer(frame)
         if transfer:
             self._notes[f"high dynamic range ({transfer}): its levels are used as they are, not tone mapped"] = None
-
         self._first_aspect = self._coded_aspect()
         if frame.interlaced_frame:
             self._notes["interlaced: each frame shows two instants, line by line, and is taken as it is"] = None

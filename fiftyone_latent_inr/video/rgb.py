@@ -45,7 +45,8 @@ _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 # libswscale ends the process at these instead of refusing them.
 _ABORTING = {"yaf32be", "yaf32le"}
 # How many frames are looked at for one that is not wholly transparent: a video that fades in is right within these.
-_MOST_LOOKED_AT = 1000
+# They are decoded for each pass over such a file: seconds at most.
+_MOST_LOOKED_AT = 300
 # Alpha up to which nothing is seen of a pixel; lossy codecs do not keep 0.
 _NOTHING = 2
 
@@ -54,7 +55,7 @@ class Colours:
     """Converts the frames of one video to RGB.
 
     A format with alpha may hold none: programs that capture or compute pictures leave the fourth byte at 0. Alpha that
-    is 0 in all pixels of all frames (the first 1000 are looked at) is ignored, as ffmpeg and players do.
+    is 0 in all pixels of all frames (the first 300 are looked at) is ignored, as ffmpeg and players do.
 
     Args:
         file: the video, as messages name it.
