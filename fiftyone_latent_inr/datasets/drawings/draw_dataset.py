@@ -19,6 +19,7 @@ from ..file_names import output_folder
 from ..job import Failure
 from ..progress import Reporter
 from ..samples import dataset_of, list_targets
+from ..search.index import mend_indexes
 from ..words import duration, outcomes
 from .drawing import Drawing
 from .job import DrawJob
@@ -173,6 +174,7 @@ def draw_dataset(
     check_media_field(dataset, media_field)
     runs.read_config(dataset, media_field)
     pick_device(device)
+    mend_indexes(dataset)
     targets = list_targets(samples, dataset, names)
     fitted = [target for target in targets if target.stored]
     if not fitted:

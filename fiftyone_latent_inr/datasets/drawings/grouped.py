@@ -10,6 +10,7 @@ from fiftyone.core.collections import SampleCollection
 from ...errors import InputError
 from ..fields import FIT_NAME, FieldNames, all_videos
 from ..samples import dataset_of
+from ..search.index import mend_indexes
 from .media_fields import drawn_fields
 
 ORIGINAL = "original"
@@ -60,6 +61,7 @@ def to_grouped_dataset(
             (a clone, or a dataset that had the source's name before).
     """
     source = dataset_of(samples, "to_grouped_dataset")
+    mend_indexes(source)
     chosen = _slices(source, slices, FieldNames.of(embeddings_field))
     if overwrite:
         _delete(name, source)

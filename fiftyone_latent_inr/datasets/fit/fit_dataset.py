@@ -19,6 +19,7 @@ from ..job import Failure
 from ..progress import Reporter
 from ..samples import dataset_of, list_targets
 from ..search import index
+from ..search.backend import check_backend
 from ..teachers import DEFAULT_TEACHER
 from ..teachers import load as load_teacher
 from ..words import duration, outcomes, video_count
@@ -128,6 +129,8 @@ def fit_dataset(  # noqa: PLR0913
     names = FieldNames.of(embeddings_field)
     index.check_brain_key(dataset, brain_key, names)
     check_fields(dataset, names)
+    if teacher is not None:
+        check_backend(dataset, brain_key, backend, backend_options)
     record = runs.read_config(dataset, names.embedding)
     _check_options(fit_options)
     Settings.check(preset, fit_options)

@@ -35,7 +35,8 @@ class FitJob(Job):
     """Everything that one `fit_dataset` has settled before the first video.
 
     Attributes:
-        clear_first: whether the embeddings field is emptied first, as its vectors are of another teacher.
+        clear_first: whether the embeddings field is emptied before the first video is stored, as its vectors are of
+            another teacher. Until then they and their index go on answering searches.
     """
 
     VERB = "fitted"
@@ -57,9 +58,6 @@ class FitJob(Job):
         self._written: set[str] = set()
         self._said: set[str] = set()
         self.too_long: list[str] = []
-        if self.clear_first:
-            index.drop_index(self.dataset, self.brain_key)
-            clear_space(self.dataset, self.names)
         self._embedded = set(with_embedding(self.dataset, self.names))
         self._undrawn = undrawn(self.dataset, self.names.embedding)
 
@@ -101,6 +99,10 @@ class FitJob(Job):
             self._save(video, path)
             discard(parts)
         ensure_fields(self.dataset, self.names)
+        if self.clear_first:
+            index.drop_index(self.dataset, self.brain_key)
+            clear_space(self.dataset, self.names)
+            self.clear_first = False
         facts = {"psnr": video.metrics.get("psnr")}
         if not store(self.dataset, target.sample_id, self.names, video, str(path)):
             self.too_long.append(target.sample_id)
@@ -161,18 +163,18 @@ class FitJob(Job):
             self.reporter.note(line, logging.WARNING)
 
     def _index(self) -> None:
-        if self.teacher is None:
-            if self.brain_key in self.dataset.list_brain_runs():
-                index.refresh_index(self.dataset, self.brain_key, self.names)
+        if self.teacher is None or self.clear_first:
+            index.refresh_index(self.dataset, self.brain_key, self.names)
             return
         covered = self.dataset, self.brain_key, self.names, self.teacher
         self.indexed = index.update_index(*covered, backend=self.backend, options=self.backend_options)
 
     def _config(self) -> dict[str, Any]:
         settings = dict(self.settings.record)
-        if self.teacher is None and self.record and with_embedding(self.dataset, self.names):
+        if self.clear_first or (self.teacher is None and self.record and with_embedding(self.dataset, self.names)):
             # Vectors that are still there keep their teacher's name
-            settings.update({name: self.record.get(name) for name in ("teacher", "teacher_id", "embedding_dim")})
+            names = ("teacher", "teacher_id", "embedding_dim")
+            settings.update({name: (self.record or {}).get(name) for name in names})
         return {
             **settings,
             "embeddings_field": self.names.embedding,

@@ -21,6 +21,7 @@ from ..samples import dataset_of, list_targets
 from ..search import index
 from ..teachers import check_teacher, teacher_name
 from ..words import duration, video_count
+from ..writing import check_free
 from .settings import Settings
 
 
@@ -73,6 +74,7 @@ def problems(samples: SampleCollection, options: dict[str, Any]) -> dict[str, st
     try:
         names = FieldNames.of(options["embeddings_field"])
         check_fields(dataset, names)
+        check_free(dataset, names.types())
         runs.read_config(dataset, names.embedding)
     except InputError as error:
         found["embeddings_field"] = str(error)

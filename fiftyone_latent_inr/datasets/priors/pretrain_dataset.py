@@ -27,6 +27,7 @@ from ..fields import FIT_NAME
 from ..job import free_memory
 from ..progress import Reporter
 from ..samples import dataset_of
+from ..search.index import mend_indexes
 from ..teachers import load as load_teacher
 from ..words import duration, video_count
 from .known_priors import PriorSummary, priors_dir
@@ -87,6 +88,7 @@ def pretrain_dataset(  # noqa: PLR0913
         TeacherUnavailableError: the teacher's weights cannot be had.
     """
     dataset = dataset_of(samples, "pretrain")
+    mend_indexes(dataset)
     name = prior_name(dataset, preset, name)
     videos, gone = _videos(samples)
     if isinstance(validation, SampleCollection):

@@ -8,14 +8,19 @@ from typing import Any
 import fiftyone as fo
 import fiftyone.brain as fob
 import numpy as np
+from fiftyone.core.brain import BrainMethod
 
 from ...errors import InputError
+from .. import runs
 from ..fields import FieldNames, all_videos, check_name, with_embedding
+from ..words import brief
 from .zoo_source import register_zoo_source
 
 logger = logging.getLogger(__name__)
 
 ZOO_PREFIX = "latent-inr/"
+# Backends that keep no vectors of their own
+_IN_FIELD = ("sklearn", "mongodb")
 
 
 def check_brain_key(dataset: fo.Dataset, key: str, names: FieldNames) -> None:
@@ -27,15 +32,29 @@ def check_brain_key(dataset: fo.Dataset, key: str, names: FieldNames) -> None:
     check_name(key, "brain_key")
     if key not in dataset.list_brain_runs():
         return
-    config = dataset.get_brain_info(key).config
+    config = _config(dataset, key)
     kind = getattr(config, "type", None) or type(config).__name__
     field = getattr(config, "embeddings_field", None)
-    if kind != "similarity" or field != names.embedding or getattr(config, "patches_field", None):
+    if not _is_over(config, names.embedding):
         what = f"a {kind} run" if kind != "similarity" else f"a similarity index of {field or 'other embeddings'!r}"
         raise InputError(
             f"dataset {dataset.name!r} already has {what} under brain_key {key!r}; pass another brain_key, "
             f"or delete it: dataset.delete_brain_run({key!r})"
         )
+
+
+def _config(dataset: fo.Dataset, key: str) -> Any:
+    """The configuration of a brain run; None of one that this FiftyOne cannot read."""
+    try:
+        return dataset.get_brain_info(key).config
+    except Exception:  # of a plugin that is not installed, or of a later version
+        return None
+
+
+def _is_over(config: Any, field: str) -> bool:
+    """Whether a brain run is a similarity index over a field of the samples."""
+    similarity = getattr(config, "type", None) == "similarity" and not getattr(config, "patches_field", None)
+    return similarity and getattr(config, "embeddings_field", None) == field
 
 
 def prepare(teacher: Any) -> tuple[str, dict[str, Any]]:
@@ -72,47 +91,94 @@ def update_index(
         whether there is an index now (there is none without embeddings).
 
     Raises:
-        InputError: the index cannot be built; the fitted files and fields are kept.
+        InputError: the index cannot be built; the fitted files and fields are kept, and so is the index that was there.
     """
     model, kwargs = prepare(teacher)
     ids = with_embedding(dataset, names)
     if not ids:
         drop_index(dataset, key)
         return False
-    there = dataset.get_brain_info(key).config if key in dataset.list_brain_runs() else None
+    building = _building_key(dataset, key, names)
+    there = _config(dataset, key) if key in dataset.list_brain_runs() else None
     if there is not None and _matches(there, model, kwargs, backend, options or {}):
-        results = dataset.load_brain_results(key)
-        if results is not None:
-            _refresh(dataset, results, names)
-            return True
-    drop_index(dataset, key)
+        refresh_index(dataset, key, names)
+        return True
+    if there is not None and _shares_store(there, options or {}):
+        drop_index(dataset, key)  # what is built would go into its table, and be deleted with it
     try:
         fob.compute_similarity(
             all_videos(dataset),
             embeddings=names.embedding,
-            brain_key=key,
+            brain_key=building,
             model=model,
             model_kwargs=kwargs or None,
             backend=backend or "sklearn",
             **{"metric": "cosine", **(options or {})},
         )
-    except Exception as error:
+    except BaseException as error:
         # FiftyOne registers the run before it builds the index, and leaves it there
-        drop_index(dataset, key)
+        drop_index(dataset, building)
+        if not isinstance(error, Exception):
+            raise
         raise InputError(
             f"dataset {dataset.name!r}: the videos are fitted and stored, but the similarity index {key!r} could not "
-            f"be built ({type(error).__name__}: {error}); mend this and run the fit again, which fits nothing twice"
+            f"be built ({type(error).__name__}: {brief(error)}); mend this and run the fit again, which fits nothing "
+            "twice"
         ) from error
+    drop_index(dataset, key)
+    dataset.rename_brain_run(building, key)
     _warn_of_others(dataset, key)
     return True
 
 
+def _building_key(dataset: fo.Dataset, key: str, names: FieldNames) -> str:
+    """The key that an index has until it is finished; one that a killed process has left is deleted."""
+    building = f"{key}_building"
+    while building in dataset.list_brain_runs():
+        if _is_over(_config(dataset, building), names.embedding):
+            dataset.delete_brain_run(building)
+        else:  # somebody else's
+            building += "_"
+    return building
+
+
+def _shares_store(there: Any, options: dict[str, Any]) -> bool:
+    """Whether the user has named a table or collection that another index is in."""
+    stores = ("table_name", "collection_name", "index_name")
+    return any(options.get(name) is not None and options[name] == getattr(there, name, None) for name in stores)
+
+
 def refresh_index(dataset: fo.Dataset, key: str, names: FieldNames) -> None:
     """Brings an index that exists up to date, without its teacher; does nothing where there is none."""
-    if key in dataset.list_brain_runs():
+    if key not in dataset.list_brain_runs():
+        return
+    try:
         results = dataset.load_brain_results(key)
         if results is not None:
             _refresh(dataset, results, names)
+    except Exception as error:
+        raise InputError(
+            f"dataset {dataset.name!r}: the similarity index {key!r} could not be brought up to date "
+            f"({type(error).__name__}: {brief(error)}); mend this and run the fit again, which fits nothing twice, or "
+            f"delete the index: dataset.delete_brain_run({key!r})"
+        ) from error
+
+
+def mend_indexes(dataset: fo.Dataset) -> None:
+    """Makes the indexes of fits forget samples that are deleted, and know of those that came with a vector.
+
+    FiftyOne keeps an index in memory, or with its backend, and does not look at it when samples change. Nothing is
+    read of an index that nobody in this process has asked yet: it is read from the samples when somebody does.
+    """
+    for key in dataset.list_brain_runs(type="similarity"):
+        field = getattr(_config(dataset, key), "embeddings_field", None)
+        try:
+            if field is None or not _is_over(_config(dataset, key), field) or runs.read_config(dataset, field) is None:
+                continue
+            if BrainMethod.has_cached_run_results(dataset, key) or _config(dataset, key).method not in _IN_FIELD:
+                refresh_index(dataset, key, FieldNames.of(field))
+        except InputError as error:  # somebody else's run or field; a server that is down: not what was asked for
+            logger.warning("%s", error)
 
 
 def drop_index(dataset: fo.Dataset, key: str) -> None:

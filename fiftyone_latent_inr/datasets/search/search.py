@@ -12,6 +12,7 @@ from fiftyone.core.collections import SampleCollection
 
 from ...errors import InputError
 from ..fields import FIT_NAME
+from ..words import brief
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,18 @@ def _load(name: str) -> fo.Dataset:
 
 def _load_index(samples: SampleCollection, brain_key: str) -> Any:
     keys = samples.list_brain_runs()
-    results = samples.load_brain_results(brain_key) if brain_key in keys else None
+    try:
+        results = samples.load_brain_results(brain_key) if brain_key in keys else None
+        if results is not None:
+            results.reload()
+            field = results.config.embeddings_field
+            if field is not None and not samples._root_dataset.has_field(field):
+                raise InputError(f"the field {field!r} is gone")
+    except Exception as error:  # a field that is gone, vectors of two teachers, a server that is down
+        raise InputError(
+            f"dataset {samples._root_dataset.name!r}: the index {brain_key!r} cannot be read ({brief(error)}); "
+            "fit the dataset again, which fits nothing twice"
+        ) from error
     if results is None or not getattr(results, "supports_prompts", False):
         prompts = samples.list_brain_runs(type="similarity", supports_prompts=True)
         hint = f"; indexes that understand text: {', '.join(prompts)}" if prompts else ""
@@ -86,5 +98,4 @@ def _load_index(samples: SampleCollection, brain_key: str) -> Any:
             f"dataset {samples._root_dataset.name!r} has no text index {brain_key!r}: fit it first, with "
             f'fiftyone_latent_inr.fit_dataset or the operator "Fit Latent-INR" and with a teacher{hint}'
         )
-    results.reload()
     return results
