@@ -113,7 +113,7 @@ def _check_groups(samples: SampleCollection, dataset: fo.Dataset, caller: str) -
     if caller != "fit_dataset":
         raise InputError(
             f"dataset {dataset.name!r} holds images, beside which no video can be shown; draw what was fitted of the "
-            "groups into a dataset of videos: see Videos that are pictures, docs/python.md"
+            'groups into a dataset of videos, see "Videos that are pictures" in docs/python.md'
         )
     if len(samples) == 0:
         raise InputError(f"there are no samples in this view of dataset {dataset.name!r}; nothing to do")

@@ -175,3 +175,21 @@ def test_folders_in_a_dataset_of_videos(
     assert len(linr.reconstruct(dataset, progress=False, device="cpu").skipped) == 2
     Image.new("RGB", (48, 48)).save(folder / "9.png")
     assert fit(dataset).fitted == [ids[0]]
+
+
+def test_the_documents_way_to_draw_groups(
+    images: fo.Dataset, groups: Any, fit: Callable[..., Any], repository: Path
+) -> None:
+    page = (repository / "docs" / "python.md").read_text(encoding="utf-8")
+    (code,) = (block for block in page.split("```python\n")[1:] if "sequences-drawn" in block)
+    images.name = "sequences"
+    fit(groups, teacher=None)
+    known: dict[str, Any] = {}
+    try:
+        exec(code.split("```")[0], known)
+        drawn = fo.load_dataset("sequences-drawn")
+        assert drawn.media_type == "video" and drawn.values("video") == list(LOOKS)
+        for one, larger in zip(*drawn.values(["filepath", "latent_inr_x2"]), strict=True):
+            assert video.probe(one).num_frames == 6 and video.probe(larger).height == 96
+    finally:
+        fo.delete_dataset("sequences-drawn")
