@@ -95,7 +95,8 @@ class ImageReader:
         self.source_size = (0, 0)
         self.decoded = 0
         self._sequence = sequence
-        self._lost: dict[str, str] = {}  # names of files, and why
+        self._lost: list[str] = []  # names of files
+        self._why = "there are no more"  # of the first one
         self._cut: list[str] = []
         self._resized = False
         self._colours = Colours(self.file, self._frames_again)
@@ -133,7 +134,8 @@ class ImageReader:
             try:
                 pixels, is_whole = read_image(path, self._colours)
             except InputError as error:
-                self._lost[path.name] = str(error)
+                self._why = self._why if self._lost else str(error)
+                self._lost.append(path.name)
                 continue
             if not is_whole:
                 self._cut.append(path.name)
@@ -146,8 +148,7 @@ class ImageReader:
             if self.decoded == max_frames:
                 return
         if not self.decoded:
-            first = next(iter(self._lost.values()), "there are no more")
-            raise InputError(f"none of the {len(self._sequence.files)} images of {self.file} can be read: {first}")
+            raise InputError(f"none of the {len(self._sequence.files)} images of {self.file} can be read: {self._why}")
 
     @property
     def declared_fps(self) -> float:
@@ -260,6 +261,6 @@ def _orientation(data: bytes) -> Orientation:
     return UPRIGHT
 
 
-def _named(names: dict[str, str] | list[str]) -> str:
+def _named(names: list[str]) -> str:
     more = len(names) - _MOST_NAMED
-    return ", ".join(list(names)[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -125,7 +125,7 @@ def _same_settings(record: dict[str, Any], options: dict[str, Any]) -> bool:
     asked = Settings.of(options["preset"], None, None, {"quality": options.get("quality")}).record
     if not _same_prior(record, options.get("prior"), options["preset"]):
         return False
-    compared = ("config", "size", "max_frames", "seed", "residual")
+    compared = ("config", "size", "max_frames", "seed", "residual", "fps")
     same = all(record.get(name) == asked.get(name) for name in compared)
     return same and record.get("teacher") == teacher_name(options["teacher"])
 
