@@ -31,6 +31,22 @@ def check_frames(frames: Any, what: str = "frames", single: bool = False) -> Non
         raise InputError(f"{what} must be uint8 {'(H, W, 3)' if single else '(T, H, W, 3)'}, not {kind} {shape}")
 
 
+def as_frames(value: Any) -> Frames:
+    """Frames of an array, a list of arrays, or a tensor on any device, as a checked array.
+
+    Raises:
+        InputError: it is anything else than uint8 (T, H, W, 3); the message says what.
+    """
+    try:
+        if hasattr(value, "detach") and hasattr(value, "cpu"):  # a tensor, which may need gradients or lie on a card
+            value = value.detach().cpu()
+        frames = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:  # ragged, or of a device without memory
+        raise InputError(f"frames must be uint8 (T, H, W, 3), all of one size, not {type(value).__name__}") from error
+    check_frames(frames)
+    return frames
+
+
 def unit_norm(vectors: npt.NDArray[np.floating[Any]]) -> FloatArray:
     """Vectors (..., E) scaled to unit norm, float32; those of zeros stay as they are."""
     norms = np.linalg.norm(vectors, axis=-1, keepdims=True)

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from . import arguments
+
 Result = TypeVar("Result")
 
 
@@ -62,6 +64,7 @@ def drive(running: Generator[FitProgress, None, Result], report: ProgressCallbac
 @contextmanager
 def reporting(progress: bool | ProgressCallback, start: float) -> Iterator[ProgressCallback]:
     """What `progress` asks for, as a callback; events get the wall seconds since `start`."""
+    progress = arguments.listener(progress)
     if callable(progress):
         callback = progress
         yield lambda event: callback(replace(event, seconds=time.monotonic() - start))

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from .. import arguments
 from ..progress import FitProgress
 from .words import duration
 
@@ -24,6 +25,7 @@ class Reporter:
     """
 
     def __init__(self, progress: ProgressArgument = True) -> None:
+        progress = arguments.listener(progress)
         self._callback = progress if callable(progress) else None
         self._draw = bool(progress) and self._callback is None
         self._bar: Any = None

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from .. import codec
 from ..errors import BitstreamError, InputError
-from ..files import MAX_NAME, atomic_target, digest_of, shortened, writable_folder
+from ..files import MAX_NAME, as_path, atomic_target, digest_of, shortened, writable_folder
 from ..frames.aspect import from_header, to_header
 from .plan import Plan, Span
 from .scan import Scan
@@ -53,7 +53,7 @@ class Checkpoint:
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None, key: str = "") -> None:
-        self._folder = None if folder is None else Path(folder)
+        self._folder = None if folder is None else as_path(folder, "folder")
         self._key = key
         self._groups: dict[int, FinishedGroup] = {}
         if self._folder is not None and self._document() is None:

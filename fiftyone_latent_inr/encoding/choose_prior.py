@@ -52,6 +52,8 @@ def resolve_prior(prior: str | os.PathLike[str] | Prior | None) -> Prior | None:
         InputError: there is none of this name, or it is damaged or not safe to load.
         PriorUnavailableError: the Hub does not give it now.
     """
+    if prior is not None and not isinstance(prior, str | os.PathLike) and not hasattr(prior, "check_architecture"):
+        raise InputError(f"prior must be a Prior, a name or a folder, not {type(prior).__name__}")
     if prior is None or not isinstance(prior, str | os.PathLike):
         return prior
     if os.fspath(prior).strip() == NO_PRIOR:

@@ -129,8 +129,8 @@ def fit_rates(  # noqa: PLR0913
         InputError: a bad video or argument.
         TeacherUnavailableError: the teacher's weights cannot be had.
     """
-    if not qualities:
-        raise InputError("qualities must name at least one")
+    if isinstance(qualities, str) or not hasattr(qualities, "__len__") or not len(qualities):
+        raise InputError(f"qualities must be a list of numbers from 0 to 100, at least one, not {qualities!r}")
     began, footage = time.monotonic(), Footage(source, size, max_frames, fps)
     aims = [resolve(preset, config, quality) for quality in qualities]
     named: dict[str, Any] = {"teacher": teacher, "prior": prior, "residual": residual, "device": device}

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import arguments
 from ..devices import one_thread
 from ..errors import InputError
 from ..fitting import FitConfig, Fitted, GroupTask, resolve
@@ -94,8 +95,12 @@ def fit_many(  # noqa: PLR0913
         >>> videos = linr.fit_many(["a.mp4", "b.mp4"], preset="fast")       # doctest: +SKIP
         >>> failed = [v for v in videos if isinstance(v, linr.InputError)]  # doctest: +SKIP
     """
-    if together is not None and together < 1:
-        raise InputError(f"together must be at least 1, not {together}")
+    if isinstance(sources, str | os.PathLike) or not hasattr(sources, "__len__") or getattr(sources, "ndim", 5) < 5:
+        raise InputError("sources must be a list of videos: paths, or frames (T, H, W, 3) each; fit takes one")
+    # what is wrong for all is known before the first
+    size = None if size is None else arguments.side_lengths("size", size)
+    max_frames = None if max_frames is None else arguments.whole("max_frames", max_frames, 1)
+    together = None if together is None else arguments.whole("together", together, 1)
     began = time.monotonic()
     settings = resolve(preset, config)
     with ExitStack() as stack:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from .. import arguments
 from ..devices import describe_device, pick_device
+from ..errors import InputError
 from ..files import digest_of
 from ..fitting import FitConfig
 from ..progress import FitProgress, ProgressCallback
@@ -19,6 +22,16 @@ from .scan import Scan
 if TYPE_CHECKING:
     from ..priors.prior import Prior
     from ..semantics.teachers import Teacher
+
+
+def check_teacher(teacher: Any) -> None:
+    """Refuses what is neither a teacher nor the name of one.
+
+    Raises:
+        InputError: says what it is.
+    """
+    if teacher is not None and not isinstance(teacher, str | os.PathLike) and not hasattr(teacher, "embed_frames"):
+        raise InputError(f"teacher must be a name, a directory or a loaded teacher, not {type(teacher).__name__}")
 
 
 @dataclass(frozen=True)
@@ -62,14 +75,17 @@ class FitRequest:
             InputError: the device is not there; the prior cannot be had or is for something else.
             TeacherUnavailableError: the teacher's weights cannot be had.
         """
+        notes, seed = arguments.notes("metadata", metadata), arguments.seed(seed)
+        residual = arguments.flag("residual", residual)
+        check_teacher(teacher)
         chosen = pick_device(device)
         report(FitProgress("decode", 0, 1, message=f"fitting on {describe_device(chosen)}"))
-        if isinstance(teacher, str):  # Pillow is needed for teachers alone
+        if isinstance(teacher, str | os.PathLike):  # Pillow is needed for teachers alone
             from ..semantics.teachers import load_teacher
 
             teacher = load_teacher(teacher, device=chosen)
         found = prior_for(prior, aims[0], teacher, residual, chosen)
-        return cls(tuple(aims), teacher, found, residual, chosen, seed, dict(metadata or {}))
+        return cls(tuple(aims), teacher, found, residual, chosen, seed, notes)
 
     @property
     def config(self) -> FitConfig:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from .. import arguments
 from ..codec import MAX_DEPTH
 from ..errors import InputError
 from ..model import Architecture
@@ -93,8 +93,7 @@ class FitConfig:
 
     def __post_init__(self) -> None:
         for name in ("steps", "max_frames_per_step", "points_per_step"):
-            if getattr(self, name) < 1:
-                raise InputError(f"fit configuration: {name} must be at least 1, not {getattr(self, name)}")
+            arguments.whole(f"fit configuration: {name}", getattr(self, name), 1)
         if not 4 <= self.bits <= 16:
             raise InputError(f"fit configuration: bits must be from 4 to 16, not {self.bits}")
         if not 0 <= self.rate_weight <= 1:
@@ -144,12 +143,8 @@ class FitConfig:
                 "this configuration leaves the rate out (rate_weight 0): it has no quality or bpp to choose"
             )
         if bpp is not None:
-            if not (_is_number(bpp) and 0 < bpp <= MAX_BPP):
-                raise InputError(f"bpp must be a number above 0, up to {MAX_BPP}, not {bpp!r}")
-            return replace(self, bpp=float(bpp))
-        if not (_is_number(quality) and 0 <= quality <= 100):  # type: ignore[operator]
-            raise InputError(f"quality must be a number from 0 to 100, not {quality!r}")
-        halvings: float = (quality - QUALITY) / 10  # type: ignore[operator]
+            return replace(self, bpp=arguments.number("bpp", bpp, 0, MAX_BPP, above=True))
+        halvings = (arguments.number("quality", quality, 0, 100) - QUALITY) / 10
         limit = None if self.max_bpp is None else self.max_bpp * 2 ** (halvings / 2)
         return replace(self, rate_weight=self.rate_weight * 2**-halvings, bpp=None, max_bpp=limit)
 
@@ -160,7 +155,3 @@ class FitConfig:
         del data["preset"], data["prior"]
         data["architecture"] = self.architecture.to_json()
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .. import arguments
 from ..errors import InputError
 from ..model import Architecture, Level
 from .config import FitConfig
@@ -51,6 +52,4 @@ def resolve(
         if not isinstance(config, FitConfig):
             raise InputError(f"config must be a FitConfig, not {type(config).__name__}")
         return config.at(quality, bpp)
-    if preset not in PRESETS:
-        raise InputError(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
-    return PRESETS[preset].at(quality, bpp)
+    return PRESETS[arguments.choice("preset", preset, PRESETS)].at(quality, bpp)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .. import codec
+from .. import arguments, codec
 from ..arrays import FloatArray, Frame, unit_norm
 from ..devices import pick_device
 from ..errors import BitstreamError, InputError
@@ -29,7 +29,6 @@ from .stored import Stored
 if TYPE_CHECKING:
     from ..priors.prior import Prior
 
-_MAX_SIDE = 16_384
 _COPIED = 1 << 24  # bytes that are copied at a time
 
 
@@ -336,10 +335,4 @@ def _checked_times(times: Sequence[float] | npt.NDArray[Any] | None, num_frames:
 
 
 def _checked_size(size: tuple[int, int]) -> tuple[int, int]:
-    try:
-        height, width = (int(n) for n in size)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"size must be (height, width), not {size!r}") from error
-    if not (1 <= height <= _MAX_SIDE and 1 <= width <= _MAX_SIDE):
-        raise InputError(f"size must be 1 to {_MAX_SIDE} pixels a side, not {height}x{width}")
-    return height, width
+    return arguments.side_lengths("size", size)

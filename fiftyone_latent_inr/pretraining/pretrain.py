@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from .. import arguments
 from ..devices import describe_device, one_thread, pick_device
 from ..files import writable_folder
 from ..fitting import resolve
@@ -80,6 +81,8 @@ def pretrain(  # noqa: PLR0913
         TeacherUnavailableError: the teacher's weights cannot be had.
     """
     held, train = hold_out(list_sources(sources), None if validation is None else list_sources(validation))
+    arguments.seed(seed)
+    arguments.whole("width", width, 1)
     chosen = pick_device(device)
     start = time.monotonic()
     with reporting(progress, start) as report, one_thread(chosen):

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import arguments
 from ..arrays import Frame, Frames
 from ..errors import InputError
 from ..frames.aspect import SQUARE
@@ -133,7 +134,7 @@ def read(
         >>> frames.array.shape  # doctest: +SKIP
         (16, 90, 160, 3)
     """
-    limit = default_max_bytes() if max_bytes is None else max_bytes
+    limit = default_max_bytes() if max_bytes is None else arguments.whole("max_bytes", max_bytes, 1)
     with open_video(path) as reader:
         frames: list[Frame] = []
         for frame in reader.frames(size, max_frames):

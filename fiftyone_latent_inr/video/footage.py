@@ -10,7 +10,8 @@ from itertools import islice
 
 import numpy as np
 
-from ..arrays import Frame, Frames, check_frames
+from .. import arguments
+from ..arrays import Frame, Frames, as_frames
 from ..errors import InputError
 from ..files import require_file
 from ..frames.aspect import SQUARE
@@ -51,12 +52,9 @@ class Footage:
         max_frames: int | None = None,
         fps: float | None = None,
     ) -> None:
-        if max_frames is not None and max_frames < 1:
-            raise InputError(f"max_frames must be at least 1, not {max_frames}")
-        if fps is not None:
-            check_fps(fps)
-        self.source = _known(source, None if fps is None else float(fps))
-        self.size, self.max_frames = size, max_frames
+        self.size = None if size is None else arguments.side_lengths("size", size)
+        self.max_frames = None if max_frames is None else arguments.whole("max_frames", max_frames, 1)
+        self.source = _known(source, None if fps is None else check_fps(fps))
         self.fps = self.source.rate if isinstance(self.source, ImageSequence) else float(fps or _ARRAY_FPS)
         self.warnings: tuple[str, ...] = ()
         self.times: Times | None = None
@@ -144,6 +142,4 @@ def _known(source: Source, fps: float | None) -> str | os.PathLike[str] | Frames
         return found or source
     if isinstance(source, list | tuple) and source and all(isinstance(one, str | os.PathLike) for one in source):
         return ImageSequence.of_files(source, fps)
-    frames = np.asarray(source)
-    check_frames(frames)
-    return frames
+    return as_frames(source)

@@ -14,6 +14,7 @@ from types import TracebackType
 
 import av
 
+from .. import arguments
 from ..arrays import Frame
 from ..errors import InputError
 from ..files import reason
@@ -127,8 +128,8 @@ class ImageReader:
         Raises:
             InputError: a size or number below 1, or no image at all could be read.
         """
-        if max_frames is not None and max_frames < 1:
-            raise InputError(f"the number of frames to take must be at least 1, not {max_frames}")
+        size = None if size is None else arguments.side_lengths("size", size)
+        max_frames = None if max_frames is None else arguments.whole("max_frames", max_frames, 1)
         skipped = max(0, math.ceil(start * self.declared_fps - 1e-6))
         for path in self._sequence.files[skipped:]:
             try:

@@ -14,6 +14,7 @@ from typing import Any
 
 import av
 
+from .. import arguments
 from ..arrays import Frame
 from ..errors import InputError
 from ..files import require_file
@@ -95,8 +96,8 @@ class VideoReader:
         Raises:
             InputError: a size or number below 1, or no frame at all could be decoded.
         """
-        if max_frames is not None and max_frames < 1:
-            raise InputError(f"the number of frames to take must be at least 1, not {max_frames}")
+        size = None if size is None else arguments.side_lengths("size", size)
+        max_frames = None if max_frames is None else arguments.whole("max_frames", max_frames, 1)
         try:
             yield from self._frames(size, max_frames, start)
         except av.error.FFmpegError as error:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError
+from .. import arguments
 
 Times = npt.NDArray[np.float64]
 
@@ -199,14 +199,13 @@ class Schedule:
         return int(self._ticks[last]) + round((number - last) / self.rate / self.base)
 
 
-def check_fps(fps: float | Fraction) -> None:
-    """Refuses a rate that no drawing could have.
+def check_fps(fps: float | Fraction) -> float:
+    """The rate as a float, once it is known that a drawing can have it.
 
     Raises:
         InputError: it is no number, or out of range.
     """
-    if not (math.isfinite(fps) and MIN_FPS <= float(fps) <= MAX_FPS):
-        raise InputError(f"fps, the frame rate, must be a number from {MIN_FPS:g} to {MAX_FPS:,.0f}, not {fps}")
+    return arguments.number("fps, the frame rate,", fps, MIN_FPS, MAX_FPS)
 
 
 def checked_times(times: Any, count: int) -> Times:

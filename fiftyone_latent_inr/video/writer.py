@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import VideoReformatter
 
+from .. import arguments
 from ..arrays import Frame, check_frames
 from ..errors import InputError
 from ..files import atomic_target, reason
@@ -81,8 +83,8 @@ def write(
     if target.suffix.lower() not in _FORMATS:
         raise InputError(f"cannot write {target}: name it .mp4 (or {', '.join(list(_FORMATS)[1:])})")
     rate = _as_fraction(fps)
-    if not 0 <= crf <= 51:
-        raise InputError(f"the quality of H.264 (crf) goes from 0, the best, to 51, not {crf}")
+    crf = arguments.number("crf", crf, 0, 51)
+    audio_start = arguments.number("audio_start", audio_start, -math.inf)
     try:
         aspect = as_pixel_aspect(pixel_aspect)
     except ValueError as error:

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,38 +39,31 @@ def info(redirected: str, *arguments: object, encoding: str = "utf-8:strict") ->
     return subprocess.run([*command, *arguments], capture_output=True, check=False, env=environment)
 
 
-@pytest.fixture(params=ENCODINGS)
-def terminal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[], tuple[str, str]]:
-    """Streams of a terminal of this encoding, which refuses what it cannot show; gives what was written."""
-    streams = [io.TextIOWrapper(io.BytesIO(), encoding=request.param, errors="strict") for _ in range(2)]
-    monkeypatch.setattr(sys, "stdout", streams[0])
-    monkeypatch.setattr(sys, "stderr", streams[1])
-
-    def written() -> tuple[str, str]:
-        for stream in streams:
-            stream.flush()
-        out, err = (stream.buffer.getvalue().decode(request.param) for stream in streams)  # type: ignore[attr-defined]
-        for stream in streams:
-            stream.seek(0)
-            stream.truncate()
-        return out, err
-
-    return written
+def on_terminal(encoding: str, *arguments: str) -> tuple[int, str, str]:
+    """Status, stdout and stderr on a terminal of an encoding, which refuses what it cannot show."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="strict") for _ in range(2))
+    with redirect_stdout(out), redirect_stderr(err):
+        status = status_of(list(arguments))
+        out.flush()
+        err.flush()
+    written = (stream.buffer.getvalue().decode(encoding) for stream in (out, err))  # type: ignore[attr-defined]
+    return status, *written
 
 
-def test_any_name_is_written_to_any_terminal(stored: Path, terminal: Callable[[], tuple[str, str]]) -> None:
-    assert main(["info", str(stored), "--json"]) == 0
-    assert json.loads(terminal()[0])["file"] == str(stored)
-    assert main(["info", str(stored)]) == 0
-    out = terminal()[0]
-    assert r"caf\udce9" in out and r"\nx.linr" in out
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_any_name_is_written_to_any_terminal(stored: Path, encoding: str) -> None:
+    status, out, _ = on_terminal(encoding, "info", str(stored), "--json")
+    assert status == 0 and json.loads(out)["file"] == str(stored)
+    status, out, _ = on_terminal(encoding, "info", str(stored))
+    assert status == 0 and r"caf\udce9" in out and r"\nx.linr" in out
 
 
-def test_any_name_is_refused_in_one_line(stored: Path, terminal: Callable[[], tuple[str, str]]) -> None:
-    for arguments in ([f"{stored}.gone"], [stored, "more\udce9\n"], ["https://a\udce9\n.org"]):
-        assert status_of(["info", *arguments]) == 2
-        out, err = terminal()
-        assert out == "" and err.startswith("latent-inr: error: ") and err.count("\n") == 1, err
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_any_name_is_refused_in_one_line(stored: Path, encoding: str) -> None:
+    for arguments in ([f"{stored}.gone"], [str(stored), "more\udce9\n"], ["https://a\udce9\n.org"]):
+        status, out, err = on_terminal(encoding, "info", *arguments)
+        assert status == 2 and out == ""
+        assert err.startswith("latent-inr: error: ") and err.count("\n") == 1, err
 
 
 def test_a_strict_terminal_of_its_own(stored: Path) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import asdict, dataclass
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import InputError
+from ... import arguments
 from ...files import MAX_NAME, digest_of, shortened
 from ...rendering.timeline import play_times, scaled_size
 from ...video.writer import DEFAULT_CRF
@@ -52,7 +50,9 @@ class Drawing:
         """
         for name, low, high in (("scale", 1 / MAX_SCALE, MAX_SCALE), ("factor", 1, MAX_FACTOR), ("crf", 0, 51)):
             # 2 and 2.0 are the same drawing
-            object.__setattr__(self, name, _checked(name, getattr(self, name), low, high))
+            object.__setattr__(self, name, arguments.number(name, getattr(self, name), low, high))
+        for name in ("motion", "audio"):
+            object.__setattr__(self, name, arguments.flag(name, getattr(self, name)))
 
     @property
     def suffix(self) -> str:
@@ -89,13 +89,6 @@ class Drawing:
     def record(self) -> dict[str, Any]:
         """The settings, JSON-able."""
         return asdict(self)
-
-
-def _checked(name: str, value: Any, low: float, high: float) -> float:
-    number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-    if not number or not low <= value <= high:
-        raise InputError(f"{name} must be a number from {low:g} to {high:g}, not {value!r}")
-    return float(value)
 
 
 def _plain(value: float) -> str:

@@ -6,11 +6,15 @@ import inspect
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from fiftyone.core.collections import SampleCollection
 
+from ... import arguments
+from ...devices import pick_device
 from ...encoding.choose_prior import NO_PRIOR
+from ...encoding.request import check_teacher
 from ...errors import InputError
 from .. import runs
 from ..fields import FIT_NAME, FieldNames, check_fields
@@ -132,7 +136,10 @@ def fit_dataset(  # noqa: PLR0913
     if teacher is not None:
         check_backend(dataset, brain_key, backend, backend_options)
     record = runs.read_config(dataset, names.embedding)
-    _check_options(fit_options)
+    fit_options = _checked_options(fit_options)
+    check_teacher(teacher)
+    overwrite = arguments.flag("overwrite", overwrite)
+    skip_failures = arguments.flag("skip_failures", skip_failures)
     Settings.check(preset, fit_options)
     folder = output_folder(default_folder() / str(dataset.slug) if output_dir is None else output_dir)
     teacher = load_teacher(teacher, fit_options.get("device"))
@@ -170,7 +177,8 @@ def fit_dataset(  # noqa: PLR0913
     return summary
 
 
-def _check_options(options: dict[str, Any]) -> None:
+def _checked_options(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a fit, each right in itself: what is wrong is said once, not of every sample."""
     from ...encoding.fit import fit
 
     taken = {"source", "preset", "teacher", "prior", "progress", "metadata", "checkpoint"}
@@ -178,6 +186,18 @@ def _check_options(options: dict[str, Any]) -> None:
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise InputError(f"fit_dataset does not know {', '.join(unknown)}; options of a fit: {', '.join(known)}")
+    checks: dict[str, Callable[[Any], Any]] = {
+        "size": partial(arguments.side_lengths, "size"),
+        "max_frames": partial(arguments.whole, "max_frames", low=1),
+        "seed": arguments.seed,
+        "residual": partial(arguments.flag, "residual"),
+    }
+    pick_device(options.get("device"))
+    required = ("seed", "residual")  # of the others None is the default
+    return {
+        name: checks[name](value) if name in checks and (value is not None or name in required) else value
+        for name, value in options.items()
+    }
 
 
 def _load_prior(prior: Any, preset: str, teacher: Any, options: dict[str, Any]) -> Any:
