@@ -28,6 +28,7 @@ def _run(args: argparse.Namespace) -> None:
     from ..datasets.search.zoo_source import register_zoo_source
 
     done = install_plugin(args.plugins_dir)
+    hint = "" if done.action == "unchanged" else "; restart a running App to see it"
     zoo = register_zoo_source()
-    show(f"plugin {done.action}: {done.folder} (version {__version__}); restart a running App to see it")
+    show(f"plugin {done.action}: {done.folder} (version {__version__}){hint}")
     show(f"zoo models latent-inr/...: {zoo}")

@@ -11,6 +11,7 @@ import difflib
 import hashlib
 import json
 import logging
+import textwrap
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -94,7 +95,7 @@ def fetch(source: Source) -> None:
 
 def unavailable(source: Source, error: Exception) -> TeacherUnavailableError:
     """The one line for a teacher whose weights (or tokenizer) cannot be had."""
-    reason = " ".join(str(error).split())[:160].rstrip(".") or type(error).__name__
+    reason = textwrap.shorten(str(error), 160, placeholder=" …").rstrip(".") or type(error).__name__
     return TeacherUnavailableError(
         f"the weights of teacher {source.name!r} ({describe_size(source)}) cannot be had here: {reason}. "
         f"Alternatives: go online once, so that they are cached; give a local directory that holds {_CONFIG} "
