@@ -10,8 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from . import arguments
+from .errors import one_line
 
 Result = TypeVar("Result")
+
+# Seconds between two lines about the same stage, where there is no terminal for a bar.
+_BETWEEN_LINES = 30.0
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,8 @@ def reporting(progress: bool | ProgressCallback, start: float) -> Iterator[Progr
     if callable(progress):
         callback = progress
         yield lambda event: callback(replace(event, seconds=time.monotonic() - start))
+    elif progress and not (sys.stderr.isatty() or "ipykernel" in sys.modules):
+        yield _Lines()
     elif progress:
         from tqdm import tqdm
 
@@ -77,10 +83,26 @@ def reporting(progress: bool | ProgressCallback, start: float) -> Iterator[Progr
         yield silent
 
 
+class _Lines:
+    """A line now and then, where a bar would fill a file with its states."""
+
+    def __init__(self) -> None:
+        self._last = float("-inf")
+
+    def __call__(self, event: FitProgress) -> None:
+        now = time.monotonic()
+        if event.message:
+            print(one_line(event.message), file=sys.stderr)
+        elif event.step >= event.total_steps or now - self._last >= _BETWEEN_LINES:
+            self._last = now
+            quality = "" if event.psnr is None else f", {event.psnr:.2f} dB"
+            print(f"{event.stage} {event.step}/{event.total_steps}{quality}", file=sys.stderr)
+
+
 def _draw_bar(bar: Any, event: FitProgress) -> None:
     """Shows an event on a tqdm bar."""
     if event.message:
-        bar.write(event.message, file=sys.stderr)
+        bar.write(one_line(event.message), file=sys.stderr)
     if event.stage != bar.desc.removesuffix(": ") or event.total_steps != bar.total:
         bar.reset(total=event.total_steps)
         bar.set_description(event.stage, refresh=False)
