@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import TypeVar
+
+Error = TypeVar("Error", bound=Exception)
 
 # Line breaks, what moves a terminal's cursor, what turns the direction of writing, and bytes of names that are no text.
 _NOT_SHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -41,3 +44,9 @@ class BitstreamError(LatentINRError, ValueError):
 
 class NewerFileError(BitstreamError):
     """A `.linr` file that a later release of this package has written: it is to be kept, and this package updated."""
+
+
+def bare(error: Error) -> Error:
+    """An error that is kept: without traceback and causes, which keep all that was in hand where it was raised."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 
+from ..devices import or_too_small
 from ..errors import InputError
 from ..fitting import FitConfig
 
@@ -39,7 +41,7 @@ def prior_for(
                 found.check_teacher(teacher.id)
     if found is None and residual:
         raise InputError("residual=True stores the difference from a prior; give one, prior=...")
-    return None if found is None else found.to(device)
+    return None if found is None else or_too_small(partial(found.to, device), f"prior {found.name}")
 
 
 def resolve_prior(prior: str | os.PathLike[str] | Prior | None) -> Prior | None:

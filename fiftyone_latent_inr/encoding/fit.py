@@ -16,11 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..devices import one_thread
+from ..devices import one_thread, or_too_small
 from ..errors import InputError
 from ..fitting import FitConfig, Fitted, GroupTask, fit_frames, resolve
 from ..latent_video.video import LatentVideo
 from ..progress import FitProgress, ProgressCallback, drive, reporting, tell
+from ..torch_settings import plain_torch
 from ..video.footage import Footage, Source
 from .checkpoint import Checkpoint
 from .memory import fit_in_memory
@@ -95,7 +96,7 @@ def fit(  # noqa: PLR0913
     began, footage = time.monotonic(), Footage(source, size, max_frames, fps)
     aims = [resolve(preset, config, quality, bpp)]
     named: dict[str, Any] = {"teacher": teacher, "prior": prior, "residual": residual, "device": device}
-    with reporting(progress, began) as report:
+    with reporting(progress, began) as report, plain_torch():
         request = FitRequest.settle(aims, report, **named, seed=seed, metadata=metadata)
         return _fit(footage, request, checkpoint, report, began)[0]
 
@@ -134,7 +135,7 @@ def fit_rates(  # noqa: PLR0913
     began, footage = time.monotonic(), Footage(source, size, max_frames, fps)
     aims = [resolve(preset, config, quality) for quality in qualities]
     named: dict[str, Any] = {"teacher": teacher, "prior": prior, "residual": residual, "device": device}
-    with reporting(progress, began) as report:
+    with reporting(progress, began) as report, plain_torch():
         request = FitRequest.settle(aims, report, **named, seed=seed, metadata=metadata)
         return _fit(footage, request, None, report, began)
 
@@ -202,7 +203,8 @@ def _fitted(
     """A group fitted for each aim, with fewer pixels a step where the memory is too small."""
     rates = [aim.rate for aim in aims]
 
-    def run(tasks: Sequence[Callable[[], GroupTask]], config: FitConfig) -> list[Fitted]:
-        return drive(fit_frames(tasks[0](), config, device=device, rates=rates), report)
+    def run(tasks: Sequence[GroupTask], config: FitConfig) -> list[Fitted]:
+        return drive(fit_frames(tasks[0], config, device=device, rates=rates), report)
 
-    return fit_in_memory(run, [prepare], aims[0])
+    # what a group starts from is made on the card as well
+    return fit_in_memory(run, [or_too_small(prepare, "a start from the prior")], aims[0])

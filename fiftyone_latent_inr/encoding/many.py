@@ -19,19 +19,20 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from .. import arguments
-from ..devices import one_thread
-from ..errors import InputError
+from ..devices import MemoryTooSmallError, is_memory_full, one_thread, or_too_small
+from ..errors import InputError, bare
 from ..fitting import FitConfig, Fitted, GroupTask, resolve
 from ..fitting.batch import fit_together
 from ..latent_video.video import LatentVideo
-from ..model import ModelConfig
 from ..progress import FitProgress, ProgressCallback, drive, reporting, silent
+from ..torch_settings import plain_torch
 from ..video.footage import Footage, Source
 from .choose_prior import NO_PRIOR
 from .fit import fit
-from .memory import MemoryTooSmallError, fit_in_memory, most_together
+from .memory import fit_in_memory, most_together
 from .request import FitRequest
 from .scan import scan
 from .video_fit import VideoFit
@@ -79,7 +80,7 @@ def fit_many(  # noqa: PLR0913
         progress: a bar on standard error, a callback for `FitProgress` events, or nothing. A step is a thousandth
             of a video.
         together: groups of frames to fit at once; by default 1 on the CPU, where more gain little, and on a GPU
-            as many as its memory holds. It is halved where memory runs out.
+            as many as its memory holds. Of a size for which memory runs out, half as many.
         fps: frames a second of those that are images or arrays.
 
     Returns:
@@ -105,8 +106,10 @@ def fit_many(  # noqa: PLR0913
     settings = resolve(preset, config)
     with ExitStack() as stack:
         report = stack.enter_context(reporting(progress, began))
+        stack.enter_context(plain_torch())
         request = FitRequest.settle([settings], report, teacher=teacher, prior=prior, device=device, seed=seed)
-        stack.enter_context(one_thread(request.device))
+        # also beside a card: what several threads do is not split once more, over a thread for each core
+        stack.enter_context(one_thread(torch.device("cpu")))
         run = _Run([partial(Footage, source, size, max_frames, fps) for source in sources], request, together, report)
         interval = sys.getswitchinterval()
         # a step is hundreds of short calls: threads that work beside it must not keep it waiting at each
@@ -128,7 +131,7 @@ def fit_many(  # noqa: PLR0913
             try:
                 run.results[place] = fit(sources[place], config=settings, **options)
             except InputError as error:
-                run.results[place] = error
+                run.results[place] = bare(error)
         return [one for one in run.results if one is not None]
 
 
@@ -160,6 +163,19 @@ def _open(request: FitRequest, footage: Callable[[], Footage]) -> VideoFit:
     return VideoFit(request, found, frames=whole, began=began)
 
 
+@dataclass(frozen=True)
+class _Job:
+    """What a thread does for a video."""
+
+    kind: str
+    place: int
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+    def __call__(self) -> Any:
+        return self.function(*self.arguments)
+
+
 @dataclass
 class _Ready:
     """A group of frames that may be fitted at once."""
@@ -186,6 +202,8 @@ class _Run:
     ) -> None:
         self.request, self.config, self.device, self.report = request, request.config, request.device, report
         self.together = together
+        # of kinds of groups that were too many at once for the memory
+        self._room: dict[tuple[Any, ...], int] = {}
         self.results: list[LatentVideo | InputError | None] = [None] * len(sources)
         self._waiting = deque(enumerate(sources))
         self._videos: dict[int, VideoFit] = {}
@@ -195,14 +213,19 @@ class _Run:
         # On a CPU one thread is all that may be taken from the fit
         workers = 1 if self.device.type == "cpu" else min(8, max(2, (os.cpu_count() or 2) // 2))
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="fit_many")
-        self._jobs: dict[Future[Any], tuple[str, int]] = {}
+        self._jobs: dict[Future[Any], _Job] = {}
+        # jobs for which the card's memory was too small beside what else is done there
+        self._put_off: list[_Job] = []
         self._done = 0.0  # videos, with fractions
 
     def all(self) -> None:
         """Fits everything but what is too long."""
         self._begin_videos()
-        while self._jobs or self._ready:
+        while self._jobs or self._ready or self._put_off:
             batch = self._batch()
+            if batch is None and not self._jobs:
+                self._try_alone(self._put_off.pop())
+                continue
             if batch is None:
                 self._collect(wait(self._jobs, return_when=FIRST_COMPLETED).done)
                 continue
@@ -215,9 +238,9 @@ class _Run:
 
     def _begin_videos(self) -> None:
         """Has the next videos decoded, as many as may be needed soon and as memory allows."""
-        opening = sum(kind == "open" for kind, _ in self._jobs.values())
+        opening = sum(job.kind == "open" for job in self._jobs.values())
         held = sum(video.bytes for video in self._videos.values())
-        most = 2 * self._most(self._ready[0].task.shape) if self._ready else 2 * (self.together or 4)
+        most = 2 * self._most(self._ready[0].task) if self._ready else 2 * (self.together or 4)
         while self._waiting and opening + len(self._videos) < most and held < _MOST_HELD:
             place, source = self._waiting.popleft()
             self._submit("open", place, _open, self.request, source)
@@ -225,43 +248,68 @@ class _Run:
             held += max((video.bytes for video in self._videos.values()), default=0)
 
     def _submit(self, kind: str, place: int, function: Callable[..., Any], *arguments: Any) -> None:
-        self._jobs[self._pool.submit(function, *arguments)] = kind, place
+        job = _Job(kind, place, function, arguments)
+        self._jobs[self._pool.submit(job)] = job
+
+    def _try_alone(self, job: _Job) -> None:
+        """What found the card's memory full, with nothing beside it; full again, the video is given up."""
+        try:
+            result = or_too_small(job, "this video")
+        except InputError as error:
+            self._take_error(job, error)
+        else:
+            self._take(job, result)
+        self._begin_videos()
 
     def _collect(self, finished: set[Future[Any]]) -> None:
         """Takes what threads have done, and gives them what follows from it."""
-        for job in finished:
-            kind, place = self._jobs.pop(job)
+        for future in finished:
+            job = self._jobs.pop(future)
             try:
-                result = job.result()
-            except _TooLongError:
-                self.too_long.append(place)
+                result = future.result()
+            except Exception as error:
+                if is_memory_full(error):
+                    self._put_off.append(job)
+                elif isinstance(error, InputError):
+                    self._take_error(job, error)
+                else:
+                    raise
                 continue
-            except InputError as error:
-                self._fail(place, error)
-                continue
-            if kind == "open":
-                self._videos[place] = result
-                self._prepare(place, result.ready())
-            elif kind == "prepare" and place in self._videos:
-                self._ready.append(result)
-            elif kind == "keep" and place in self._videos:
-                self._prepare(place, result)
-                if self._videos[place].is_done and place not in self._finishing:
-                    self._finishing.add(place)
-                    self._submit("finish", place, self._videos[place].finish)
-            elif kind == "finish":
-                self.results[place] = result
-                self._videos.pop(place, None)
+            self._take(job, result)
         self._begin_videos()
+
+    def _take(self, job: _Job, result: Any) -> None:
+        """What a job gives, and what follows from it."""
+        place = job.place
+        if job.kind == "open":
+            self._videos[place] = result
+            self._prepare(place, result.ready())
+        elif job.kind == "prepare" and place in self._videos:
+            self._ready.append(result)
+        elif job.kind == "keep" and place in self._videos:
+            self._prepare(place, result)
+            if self._videos[place].is_done and place not in self._finishing:
+                self._finishing.add(place)
+                self._submit("finish", place, self._videos[place].finish)
+        elif job.kind == "finish":
+            self.results[place] = result
+            self._videos.pop(place, None)
+
+    def _take_error(self, job: _Job, error: InputError) -> None:
+        if isinstance(error, _TooLongError):
+            self.too_long.append(job.place)
+        else:
+            self._fail(job.place, error)
 
     def _prepare(self, place: int, groups: Sequence[int]) -> None:
         for index in groups:
             self._submit("prepare", place, _prepare, place, self._videos[place], index)
 
     def _fail(self, place: int, error: InputError) -> None:
-        self.results[place] = error
+        self.results[place] = bare(error)
         self._videos.pop(place, None)
         self._ready = [one for one in self._ready if one.place != place]
+        self._put_off = [job for job in self._put_off if job.place != place]
 
     def _batch(self) -> list[_Ready] | None:
         """Groups to fit now; None where it is better, or needed, to wait for more."""
@@ -271,16 +319,17 @@ class _Run:
         if not kinds:
             return None
         best = max(kinds.values(), key=len)
-        most = self._most(best[0].task.shape)
+        most = self._most(best[0].task)
         if len(best) < most and self._jobs:
             return None
         # of about equal length, since all take the steps of the longest; the longest first, which others may wait for
         best.sort(key=lambda one: -one.task.steps(self.config))
         return best[:most]
 
-    def _most(self, shape: ModelConfig) -> int:
-        """Groups of a shape to fit at once."""
-        return self.together or most_together(shape, self.config, self.device)
+    def _most(self, task: GroupTask) -> int:
+        """Groups like this one to fit at once."""
+        most = self.together or most_together(task.shape, self.config, self.device)
+        return min(most, self._room.get(task.key, most))
 
     def _fit(self, batch: list[_Ready]) -> None:
         """Fits groups together, or as many of them as the memory allows."""
@@ -290,7 +339,7 @@ class _Run:
         except MemoryTooSmallError as refusal:
             self._fail(batch[0].place, refusal)
         if len(fitted) < len(batch):
-            self.together = max(len(fitted), 1)
+            self._room[batch[0].task.key] = max(len(fitted), 1)
         for one, result in zip(batch, fitted, strict=False):
             self._ready.remove(one)
             self._submit("keep", one.place, one.video.keep, one.index, result)

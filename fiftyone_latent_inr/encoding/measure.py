@@ -15,6 +15,7 @@ from ..frames import metrics
 from ..latent_video.video import load
 from ..model import LatentINR
 from ..rendering.draw import draw
+from ..torch_settings import plain_torch
 
 if TYPE_CHECKING:
     from ..priors.prior import Prior
@@ -36,6 +37,7 @@ def measure(model: LatentINR, frames: npt.NDArray[np.uint8], cuts: Sequence[int]
     return float(sums[0]), float(sums[1])
 
 
+@plain_torch()
 def compare(
     original: str | os.PathLike[str],
     stored: str | os.PathLike[str],

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 import torch
 
-from ..errors import InputError
+from ..devices import ADVICE, MemoryTooSmallError, unless_full
 from ..fitting import FitConfig, Fitted
 from ..model import ModelConfig
 
@@ -20,10 +21,6 @@ _MOST_TOGETHER = 64
 _SHARE = 0.5
 
 Task = TypeVar("Task")
-
-
-class MemoryTooSmallError(InputError):
-    """A card that does not even hold one group with few pixels a step."""
 
 
 def fit_in_memory(
@@ -43,19 +40,15 @@ def fit_in_memory(
         MemoryTooSmallError: the memory is too small for one group with few pixels a step.
     """
     while True:
-        try:
-            return run(tasks, config)
-        except torch.OutOfMemoryError as error:
-            if len(tasks) == 1 and config.points_per_step <= _LEAST_POINTS:
-                raise MemoryTooSmallError(
-                    "the GPU's memory is too small for this video; fit it at a smaller size (size=, --size HxW), end "
-                    "what else uses the card, or fit on the CPU (device='cpu', --device cpu)"
-                ) from error
-        torch.cuda.empty_cache()
+        fitted = unless_full(partial(run, tasks, config))
+        if fitted is not None:
+            return fitted
         if len(tasks) > 1:
             tasks = tasks[: len(tasks) // 2]
-        else:
+        elif config.points_per_step > _LEAST_POINTS:
             config = replace(config, points_per_step=config.points_per_step // 2)
+        else:
+            raise MemoryTooSmallError(f"the GPU's memory is too small for this video; {ADVICE}")
 
 
 def most_together(shape: ModelConfig, config: FitConfig, device: torch.device) -> int:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from .. import arguments
-from ..devices import describe_device, pick_device
+from ..devices import describe_device, or_too_small, pick_training_device
 from ..errors import InputError
 from ..files import digest_of
 from ..fitting import FitConfig
@@ -78,12 +79,12 @@ class FitRequest:
         notes, seed = arguments.notes("metadata", metadata), arguments.seed(seed)
         residual = arguments.flag("residual", residual)
         check_teacher(teacher)
-        chosen = pick_device(device)
+        chosen = pick_training_device(device)
         report(FitProgress("decode", 0, 1, message=f"fitting on {describe_device(chosen)}"))
         if isinstance(teacher, str | os.PathLike):  # Pillow is needed for teachers alone
             from ..semantics.teachers import load_teacher
 
-            teacher = load_teacher(teacher, device=chosen)
+            teacher = or_too_small(partial(load_teacher, teacher, device=chosen), f"teacher {teacher!r}")
         found = prior_for(prior, aims[0], teacher, residual, chosen)
         return cls(tuple(aims), teacher, found, residual, chosen, seed, notes)
 

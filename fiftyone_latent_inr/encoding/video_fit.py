@@ -20,6 +20,7 @@ import torch
 
 from .. import codec
 from ..arrays import FloatArray, Frames
+from ..devices import unless_full
 from ..errors import InputError
 from ..fitting import FitConfig, Fitted, GroupTask
 from ..fitting.head import Head
@@ -146,7 +147,7 @@ class VideoFit:
             fitted: what its fit ended with.
             ended: when it did, by the monotonic clock; by default now.
         """
-        group, span = self._under_way.pop(index), self._spans[index]
+        group, span = self._under_way[index], self._spans[index]
         seconds = (time.monotonic() if ended is None else ended) - group.began
         config, cuts, bits = self._shape_of(span), self._cuts(span), self.config.bits
         data = encode_group(fitted.model, fitted.step_sizes, bits, group.reference)
@@ -157,11 +158,12 @@ class VideoFit:
                 self._head = Head.learned(quantised_semantic(fitted.model, fitted.step_sizes, bits))
             codes = self._head.latents(fitted.model).codes
             tensors |= self._head.tensors(codes)
-        psnr, similarity = measure(to_model(config, tensors).to(self.request.device), group.frames, cuts)
+        psnr, similarity = self._measured(to_model(config, tensors), group.frames, cuts)
         sums = {"psnr": psnr, "ms_ssim": similarity}
         if fitted.step_sizes is None:  # numbers were rounded after the fit only
-            sums["psnr_unquantised"] = measure(fitted.model, group.frames, cuts)[0]
+            sums["psnr_unquantised"] = self._measured(fitted.model, group.frames, cuts)[0]
         self._checkpoint.keep_group(index, FinishedGroup(data, codes, {**sums, "seconds": seconds}))
+        del self._under_way[index]
         return [k for k, one in enumerate(self._spans) if one.parent == index]
 
     def is_kept(self, index: int) -> bool:
@@ -199,6 +201,11 @@ class VideoFit:
     def share(self, index: int) -> float:
         """How much of the video's work a group is."""
         return self._spans[index].count / self.scan.plan.num_frames
+
+    def _measured(self, model: LatentINR, frames: Frames, cuts: Sequence[int]) -> tuple[float, float]:
+        """What a model is worth: on the device, or on the CPU where the device has no room left for it."""
+        found = unless_full(lambda: measure(model.to(self.request.device), frames, cuts))
+        return measure(model.cpu(), frames, cuts) if found is None else found
 
     @property
     def _is_one_group(self) -> bool:

@@ -10,8 +10,9 @@ from the same distribution on a GPU.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -27,7 +28,7 @@ from .batch_rate import RateTerms
 from .batch_sampling import Draw, JointMotion, JointPixels, side_by_side
 from .config import FitConfig
 from .loop import Fitted, OptimiserSteps, fit_frames, initial_model, spread_of
-from .objective import Loss, Objective, compile_mode, fast_products, generator_on
+from .objective import Loss, Objective, compile_mode, generator_on, looked_up
 from .sampling import MotionSampler, PixelSampler
 from .soap import SOAP
 from .start import random_model
@@ -69,12 +70,11 @@ def fit_together(
         seconds = time.monotonic() - began
         return FitProgress("fit", done, total, batch.psnr, seconds, seconds / done * (total - done))
 
-    with fast_products(device):
-        for step in batch.run(0, shared, total):
-            yield progress(step)
-        batch.begin_rate(total - shared)
-        for step in batch.run(shared, total, total):
-            yield progress(step)
+    for step in batch.run(0, shared, total):
+        yield progress(step)
+    batch.begin_rate(total - shared)
+    for step in batch.run(shared, total, total):
+        yield progress(step)
     return batch.results()
 
 
@@ -95,10 +95,11 @@ class _Batch(OptimiserSteps):
         }
         self._learned = [one for one in self.parameters.values() if one.requires_grad]
         self.optimiser = SOAP(self._learned, lr=config.learning_rate, batched=True)
-        self._embeddings: tuple[Tensor, ...] = ()
+        self._targets = self._spread = None
         if first.targets is not None:
             targets = [one.targets for one in tasks if one.targets is not None]
-            self._embeddings = self._stacked(targets), torch.stack([spread_of(one) for one in targets]).to(device)
+            self._targets = self._stacked(targets)
+            self._spread = torch.stack([spread_of(one) for one in targets]).to(device)
         # what fills up is a scene of its own: no path goes through it
         self._scene = (torch.arange(max(self.counts)) >= torch.tensor(self.counts)[:, None]).long().to(device)
         self._frames, self._between = self._samplers()
@@ -108,7 +109,8 @@ class _Batch(OptimiserSteps):
         def one(parameters: dict[str, Tensor], *inputs: Tensor) -> Any:
             return functional_call(empty, parameters, inputs)
 
-        self._named = {f"model.{name}": value for name, value in self.parameters.items()}
+        # the dictionary is looked up outside, see `Objective`
+        self._named = {f"model.{name}": value for name, value in self.parameters.items() if name != "latents"}
         self.loss = Loss(vmap(one), compile_mode(device, total))
         self._error = torch.zeros(len(tasks), device=device)
 
@@ -116,38 +118,37 @@ class _Batch(OptimiserSteps):
         """From here on, `num_steps` steps before the end, the rates count."""
         if self.config.rate.weight == 0:
             return
-        size_of = self._size_of if all(task.size_of for task in self.tasks) else None
+        size_of = None
+        if all(task.size_of for task in self.tasks):
+            # not a method: the batch has the rate, and a rate that has the batch would keep both, and all that they
+            # have on a card, until Python's collector comes by
+            size_of = partial(_size_of, self.tasks, self.parameters)
         self.rate = RateTerms(self.shape, self.parameters, self.tasks, self.config, num_steps, size_of)
 
     def _backward(self, between: bool) -> None:
         """Gradients of one step, on frames or on what lies between them."""
         if between and self._between is not None:
-            self.loss.backward(self._learned, self._named, *self._between(), self._scene)
-        else:
-            drawn = self._frames()
-            self._error = self.loss.backward(self._learned, self._named, *drawn, *self._embeddings).clone()
+            times, points, colours = self._between()
+            self.loss.backward(self._learned, self._named, self._latents(times), points, colours)
+            return
+        frames, points, colours = self._frames()
+        given = [self._latents(frames), points, colours]
+        if self._targets is not None and self._spread is not None:
+            given += [vmap(lambda targets, which: targets[which])(self._targets, frames), self._spread]
+        self._error = self.loss.backward(self._learned, self._named, *given).clone()
+
+    def _latents(self, instants: Tensor) -> Tensor:
+        """(N, B, D) of each network's own dictionary at (N, B) instants."""
+        return vmap(looked_up)(self.parameters["latents"], instants, self._scene)
 
     def results(self) -> list[Fitted]:
         """What has been fitted."""
         if self.rate is None:
-            return [Fitted(self._model(n), None, None) for n in range(len(self.tasks))]
+            return [Fitted(_model(task, self.parameters, n), None, None) for n, task in enumerate(self.tasks)]
         self.rate.round()
-        found = zip(self.rate.step_sizes(), self.rate.bits, strict=True)
-        return [Fitted(self._model(n), step_sizes, bits) for n, (step_sizes, bits) in enumerate(found)]
-
-    def _model(self, n: int) -> LatentINR:
-        """Network n as a model of its own."""
-        model = random_model(self.tasks[n].shape, 0).to(self.device)
-        with torch.no_grad():
-            for name, parameter in model.named_parameters():
-                value = self.parameters[name][n]
-                parameter.copy_(value[: self.counts[n]] if name == "latents" else value)
-        return model
-
-    def _size_of(self, n: int, step_sizes: dict[str, FloatArray]) -> int:
-        size_of = self.tasks[n].size_of
-        assert size_of is not None
-        return size_of(self._model(n), step_sizes)
+        models = [_model(task, self.parameters, n) for n, task in enumerate(self.tasks)]
+        found = zip(models, self.rate.step_sizes(), self.rate.bits, strict=True)
+        return [Fitted(model, step_sizes, bits) for model, step_sizes, bits in found]
 
     def _stacked(self, tensors: Sequence[Tensor]) -> Tensor:
         """Tensors that differ in their first dimension at most, filled up with zeros: (N, ...)."""
@@ -171,3 +172,21 @@ class _Batch(OptimiserSteps):
         pixels = torch.cat([task.frames for task in tasks]).to(self.device)
         joint = JointPixels(pixels, self.counts, *size, generator, patch)
         return joint.draw, JointMotion(motions, pixels, *size, generator, patch).draw if moves else None
+
+
+def _model(task: GroupTask, parameters: Mapping[str, Tensor], n: int) -> LatentINR:
+    """Network n of a batch as a model of its own."""
+    model = random_model(task.shape, 0).to(parameters["latents"].device)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            value = parameters[name][n]
+            parameter.copy_(value[: len(task.frames)] if name == "latents" else value)
+    return model
+
+
+def _size_of(
+    tasks: Sequence[GroupTask], parameters: Mapping[str, Tensor], n: int, step_sizes: dict[str, FloatArray]
+) -> int:
+    size_of = tasks[n].size_of
+    assert size_of is not None
+    return size_of(_model(tasks[n], parameters, n), step_sizes)

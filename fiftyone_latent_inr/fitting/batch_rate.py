@@ -23,8 +23,10 @@ from .rate import (
     STEP_RATE,
     FloatArray,
     Schedule,
+    in_line,
     laplace_bits,
     living_step_sizes,
+    parts_of,
     steered,
     stored_step_sizes,
 )
@@ -72,15 +74,15 @@ class RateTerms:
         self._least = [aim.weight if aim.at_most else 0.0 for aim in aims]
         self._rest = [0.0] * self._num
 
-        self._values = torch.cat([p.detach().flatten() for p in self._parameters.values()])
+        self._values = in_line(self._parameters.values())
         self._gradients = torch.zeros_like(self._values)
         for parameter, value, gradient in zip(
             self._parameters.values(), self._parts(self._values), self._parts(self._gradients), strict=True
         ):
             parameter.data, parameter.grad = value, gradient
-        self._codes, self._unrounded = torch.empty_like(self._values), torch.empty_like(self._values)
+        self._codes, self._unrounded = torch.zeros_like(self._values), torch.zeros_like(self._values)
         self._rate_gradient, self._reference = torch.zeros_like(self._values), torch.zeros_like(self._values)
-        self._scale, self._factors = torch.ones_like(self._values), torch.empty_like(self._values)
+        self._scale, self._factors = torch.ones_like(self._values), torch.zeros_like(self._values)
         self._costs: Tensor | None = None
         self._spread_weights()
         stored_against = self._named(self._reference)
@@ -99,7 +101,7 @@ class RateTerms:
         self._learned = self._learned.to(device)
         self._learner = torch.optim.Adam([self._log_step_sizes], lr=STEP_RATE, betas=(0.9, 0.99))
         # where in the line of all step sizes that of each number lies
-        self._owner = torch.empty(self._values.shape, dtype=torch.long, device=device)
+        self._owner = torch.zeros(self._values.shape, dtype=torch.long, device=device)
         owners = self._named(self._owner)
         for name, part in self._by_step(torch.arange(len(self._log_step_sizes), device=device)).items():
             owners[name].copy_(part.expand_as(owners[name]))
@@ -219,8 +221,7 @@ class RateTerms:
         return {spec.name: part.view(shape) for spec, part, shape in zip(self._specs, parts, shapes, strict=True)}
 
     def _parts(self, flat: Tensor) -> list[Tensor]:
-        sizes = [p.numel() for p in self._parameters.values()]
-        return [part.view(p.shape) for part, p in zip(flat.split(sizes), self._parameters.values(), strict=True)]
+        return parts_of(flat, self._parameters.values())
 
     def _named(self, flat: Tensor) -> dict[str, Tensor]:
         return tensor_views(self._config, dict(zip(self._parameters, self._parts(flat), strict=True)))

@@ -19,8 +19,9 @@ from torch import Tensor
 from ..arrays import FloatArray
 from ..model import LatentINR
 from ..progress import FitProgress
+from ..torch_settings import fast_products
 from .config import FitConfig, Rate
-from .objective import Loss, Objective, compile_mode, fast_products, generator_on
+from .objective import Loss, Objective, compile_mode, generator_on, looked_up
 from .rate import RateTerm
 from .sampling import MotionSampler, PixelSampler
 from .soap import SOAP
@@ -79,17 +80,16 @@ def fit_frames(
         seconds = time.monotonic() - began
         return FitProgress("fit", done, work, state.psnr, seconds, seconds / done * (work - done))
 
-    with fast_products(device):
-        for step in state.run(0, shared, total):
-            yield progress(step)
-        results = []
-        for k, aim in enumerate(aims):
-            branch = state if k == len(aims) - 1 else state.fork()
-            branch.begin_rate(aim, total - shared)
-            for step in branch.run(shared, total, total):
-                state.psnr = branch.psnr
-                yield progress(k * (total - shared) + step)
-            results.append(branch.result())
+    for step in state.run(0, shared, total):
+        yield progress(step)
+    results = []
+    for k, aim in enumerate(aims):
+        branch = state if k == len(aims) - 1 else state.fork()
+        branch.begin_rate(aim, total - shared)
+        for step in branch.run(shared, total, total):
+            state.psnr = branch.psnr
+            yield progress(k * (total - shared) + step)
+        results.append(branch.result())
     return results
 
 
@@ -109,6 +109,7 @@ class OptimiserSteps:
     """
 
     config: FitConfig
+    device: torch.device
     optimiser: SOAP
     rate: _Rounding | None = None
     learns_between = False
@@ -123,20 +124,24 @@ class OptimiserSteps:
             factor = min(1.0, (step + 1) / warmup) * (1 - step / total)
             for group in self.optimiser.param_groups:
                 group["lr"] = self.config.learning_rate * factor
-            between = self.learns_between and _is_due(step, self.config.between)
-            if self.rate is None:
-                self.optimiser.zero_grad()
-                self._backward(between)
-            else:
-                self.rate.round()
-                self._backward(between)
-                self.rate.restore(factor, may_look=not between)
-            self.optimiser.step()
+            with fast_products(self.device):
+                self._step(self.learns_between and _is_due(step, self.config.between), factor)
             if (step + 1) % _REPORT_EVERY == 0 or step + 1 == total:
                 mse = max(self._error.mean().item(), 1e-10)
                 self._mse = mse if self._mse is None else 0.8 * self._mse + 0.2 * mse
                 self.psnr = -10 * math.log10(self._mse)
                 yield step + 1
+
+    def _step(self, between: bool, factor: float) -> None:
+        """One step; `factor` is the schedule's on all rates of learning."""
+        if self.rate is None:
+            self.optimiser.zero_grad()
+            self._backward(between)
+        else:
+            self.rate.round()
+            self._backward(between)
+            self.rate.restore(factor, may_look=not between)
+        self.optimiser.step()
 
     def _backward(self, between: bool) -> None:
         """Gradients of one step, on frames or on what lies between them."""
@@ -149,7 +154,7 @@ class GroupFit(OptimiserSteps):
     rate: RateTerm | None = None
 
     def __init__(self, task: GroupTask, config: FitConfig, device: torch.device | str) -> None:
-        self.task, self.config = task, config
+        self.task, self.config, self.device = task, config, torch.device(device)
         self.model = initial_model(task).to(device)
         self.targets = self.spread = None
         if task.targets is not None:
@@ -190,10 +195,14 @@ class GroupFit(OptimiserSteps):
     def _backward(self, between: bool) -> None:
         """Gradients of one step, on frames or on what lies between them."""
         if between and self.between is not None:
-            self.loss.backward(self._learned, *self.between.draw(), self.scene)
+            times, points, colours = self.between.draw()
+            self.loss.backward(self._learned, looked_up(self.model.latents, times, self.scene), points, colours)
             return
+        frames, points, colours = self.sampler.draw()
+        latents = looked_up(self.model.latents, frames, self.scene)
+        targets = None if self.targets is None else self.targets[frames]
         # the frames' error is kept while other steps are made, which may reuse its memory
-        self._error = self.loss.backward(self._learned, *self.sampler.draw(), self.targets, self.spread).clone()
+        self._error = self.loss.backward(self._learned, latents, points, colours, targets, self.spread).clone()
 
     def result(self) -> Fitted:
         """What has been fitted."""

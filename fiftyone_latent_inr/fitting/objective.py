@@ -11,13 +11,13 @@ from __future__ import annotations
 import copy
 import logging
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ..devices import is_memory_full
 from ..model import LatentINR
 from ..model.curves import latents_between
 from .losses import alignment_loss, reconstruction_loss
@@ -43,35 +43,39 @@ class Objective(nn.Module):
 
     def forward(
         self,
-        instants: Tensor,
+        latents: Tensor,
         points: Tensor,
         colours: Tensor,
-        further: Tensor | None = None,
+        targets: Tensor | None = None,
         spread: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The loss, and the squared error of the colours without gradient.
 
         Args:
-            instants: (B,) indices of frames, or times between them as floats.
+            latents: (B, D) of the instants, as `looked_up` gives them: the dictionary itself, which is as long as the
+                video, is no part of what is compiled, so that groups of other lengths need no compiling of their own.
             points: (B, N, 2), middles of the patches.
             colours: (B, N * p * p, 3), what is to be seen there.
-            further: of frames the teacher's embeddings of all (T, E), or None; of times the scene of each frame (T,).
-            spread: scalar, how much the embeddings vary.
+            targets: (B, E) the teacher's embeddings of the frames, or None.
+            spread: scalar, how much the embeddings of all frames vary.
         """
-        model = self.model
-        if instants.is_floating_point():
-            assert further is not None
-            loss = reconstruction_loss(
-                model.render_patches(latents_between(model.latents, further, instants), points), colours
-            )
-            return loss, loss.detach()
-        latents = model.latents[instants]
-        loss = reconstruction_loss(model.render_patches(latents, points), colours)
+        loss = reconstruction_loss(self.model.render_patches(latents, points), colours)
         error = loss.detach()
-        if further is not None and spread is not None:
-            aligned = alignment_loss(model.embed(latents, normalise=False), further[instants], spread)
+        if targets is not None and spread is not None:
+            aligned = alignment_loss(self.model.embed(latents, normalise=False), targets, spread)
             loss = loss + self.alignment_weight * aligned
         return loss, error
+
+
+def looked_up(dictionary: Tensor, instants: Tensor, scene: Tensor) -> Tensor:
+    """Latents (B, D) of a dictionary (T, D) at frames, or at times between them.
+
+    Args:
+        dictionary: the model's latents.
+        instants: (B,) indices of frames, or times as floats.
+        scene: (T,) of each frame, see `latents_between`.
+    """
+    return latents_between(dictionary, scene, instants) if instants.is_floating_point() else dictionary[instants]
 
 
 class Loss:
@@ -94,9 +98,9 @@ class Loss:
                     mode = "reduce-overhead" if self.mode == "graphs" else None
                     self._compiled = torch.compile(self.function, dynamic=False, mode=mode)
                 return _backward(self._compiled, inputs)
-            except torch.OutOfMemoryError:
-                raise
             except Exception as error:  # whatever a compiler that does not work here raises
+                if is_memory_full(error):
+                    raise
                 log.warning("the fit goes on without compiling, which failed: %s", str(error).strip().split("\n")[0])
                 self.mode = self._compiled = None
                 for parameter in parameters:
@@ -124,23 +128,6 @@ def compile_mode(device: torch.device | str, num_steps: int) -> str | None:
     if wish not in ("", "0"):
         return "plain"
     return "plain" if wish == "" and on_gpu and num_steps >= _WORTH else None
-
-
-@contextmanager
-def fast_products(device: torch.device | str) -> Iterator[None]:
-    """Matrix products of float32 in TF32 while fitting on a GPU; what was set before comes back.
-
-    Their ten bits of mantissa are an error of about 66 dB in the colours, far below that of any fit.
-    """
-    if torch.device(device).type != "cuda":
-        yield
-        return
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 def generator_on(device: torch.device | str, seed: int) -> torch.Generator:

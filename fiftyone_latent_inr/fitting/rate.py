@@ -16,7 +16,7 @@ every few steps of the optimiser and added to each of them: the rate costs next 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +45,10 @@ _LOOKS = 500
 STEP_RATE, LOCALITY = 0.05, 0.5
 # Smallest and largest step, far outside what a fit that converges uses.
 STEP_RANGE = (1e-7, 1e4)
+# Numbers of which a parameter's place in the line is a multiple, on a card: what was compiled before may read sixteen
+# bytes at once where a parameter began at such an address, and faults elsewhere. On a CPU addresses are of no matter,
+# but decide how a product is rounded: they stay as they were when the first files were fitted.
+_ALIGNED = 4
 
 
 SizeOf = Callable[[LatentINR, dict[str, FloatArray]], int]
@@ -110,15 +114,15 @@ class RateTerm:
         self._specs: tuple[TensorSpec, ...] = tensor_specs(model.config)
         self._config = model.config
         self._parameters = dict(model.named_parameters())
-        self._values = torch.cat([p.detach().flatten() for p in self._parameters.values()])
+        self._values = in_line(self._parameters.values())
         self._gradients = torch.zeros_like(self._values)
         for parameter, value, gradient in zip(
             self._parameters.values(), self._parts(self._values), self._parts(self._gradients), strict=True
         ):
             parameter.data, parameter.grad = value, gradient
-        self._step_sizes = torch.empty_like(self._values)
-        self._codes = torch.empty_like(self._values)
-        self._unrounded = torch.empty_like(self._values)
+        self._step_sizes = torch.ones_like(self._values)
+        self._codes = torch.zeros_like(self._values)
+        self._unrounded = torch.zeros_like(self._values)
         self._rate_gradient = torch.zeros_like(self._values)
         self._reference = torch.zeros_like(self._values)
         self._views = {
@@ -235,11 +239,29 @@ class RateTerm:
             self._views["_step_sizes"][spec.name].copy_(self._stored_step(spec).expand(spec.shape))
 
     def _parts(self, flat: Tensor) -> list[Tensor]:
-        sizes = [p.numel() for p in self._parameters.values()]
-        return [part.view(p.shape) for part, p in zip(flat.split(sizes), self._parameters.values(), strict=True)]
+        return parts_of(flat, self._parameters.values())
 
     def _named(self, flat: Tensor) -> dict[str, Tensor]:
         return tensor_views(self._config, dict(zip(self._parameters, self._parts(flat), strict=True)))
+
+
+def in_line(tensors: Iterable[Tensor]) -> Tensor:
+    """Tensors one after the other in one flat copy; on a card with zeros between them, so that each is aligned."""
+    return torch.cat([F.pad(one.detach().flatten(), (0, _room(one) - one.numel())) for one in tensors])
+
+
+def parts_of(line: Tensor, tensors: Iterable[Tensor]) -> list[Tensor]:
+    """The views of a line like that of `in_line` that have the places and shapes of its tensors."""
+    found, start = [], 0
+    for one in tensors:
+        found.append(line[start : start + one.numel()].view(one.shape))
+        start += _room(one)
+    return found
+
+
+def _room(one: Tensor) -> int:
+    """Numbers in a line that a tensor takes, what is left free behind it included."""
+    return one.numel() if one.device.type == "cpu" else -(-one.numel() // _ALIGNED) * _ALIGNED
 
 
 def laplace_bits(codes: Tensor, scales: Tensor) -> tuple[Tensor, Tensor]:

@@ -21,7 +21,7 @@ _randomness = Lock()
 def random_model(shape: ModelConfig, seed: int) -> LatentINR:
     """Networks as a fit from noise begins with, on the CPU; may be called from any thread."""
     with _randomness, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # `torch.manual_seed` seeds the cards as well, which are the host's
         return LatentINR(shape)
 
 

@@ -87,14 +87,16 @@ def ms_ssim(a: Frames, b: Frames) -> float:
     """
     import torch
 
+    from ..torch_settings import plain_torch
+
     _check(a, b)
     side = min(a.shape[1:3])
     scales = num_scales(side)
-    weights = torch.tensor(SCALE_WEIGHTS[:scales], dtype=torch.float64)
-    weights = weights / weights.sum()
-    window = _window(min(WINDOW, side - 1 + side % 2))
     total = 0.0
-    with torch.inference_mode():
+    with plain_torch(), torch.inference_mode():
+        weights = torch.tensor(SCALE_WEIGHTS[:scales], dtype=torch.float64)
+        weights = weights / weights.sum()
+        window = _window(min(WINDOW, side - 1 + side % 2))
         for x, y in _chunks(a, b):
             total += float(_ms_ssim_of_planes(_planes(x), _planes(y), window, weights).mean()) * len(x)
     return total / len(a)

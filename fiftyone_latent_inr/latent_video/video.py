@@ -23,7 +23,9 @@ from ..model.tensors import SEMANTIC
 from ..priors.reference import PriorReference
 from ..rendering.between import follow, join
 from ..rendering.draw import draw
+from ..torch_settings import in_plain_torch, plain_torch
 from ..video.timing import unpacked_times
+from .kept_models import kept_models
 from .stored import Stored
 
 if TYPE_CHECKING:
@@ -219,6 +221,15 @@ class LatentVideo:
         motion: bool = False,
     ) -> Iterator[Frame]:
         """Like `render`, one frame (H, W, 3) at a time, so that memory does not grow with their number."""
+        return in_plain_torch(self._frames(times, size, device, motion))
+
+    def _frames(
+        self,
+        times: Sequence[float] | npt.NDArray[Any] | None,
+        size: tuple[int, int] | None,
+        device: str | None,
+        motion: bool,
+    ) -> Iterator[Frame]:
         instants = _checked_times(times, self.num_frames)
         height, width = _checked_size(size or self.size)
         chosen = pick_device(device)
@@ -238,19 +249,23 @@ class LatentVideo:
             cuts = [cut - group.first for cut in self.cuts if 0 < cut - group.first < group.config.num_frames]
             drawing = follow if motion else draw
             inside = (instants[run] - group.first).astype(np.float32)
-            yield from drawing(self.model(chosen, index), inside, height, width, cuts)
+            yield from drawing(kept_models.get(self._stored, index, chosen), inside, height, width, cuts)
 
     def _join(
         self, index: int, phases: npt.NDArray[Any], size: tuple[int, int], chosen: torch.device
     ) -> Iterator[Frame]:
         """What lies between a group's last frame and the next one's first: phases from 0 to 1."""
         ends = ((index, self._stored.groups[index].config.num_frames - 1), (index + 1, 0))
-        before, after = (next(draw(self.model(chosen, k), np.array([frame], np.float32), *size)) for k, frame in ends)
+        before, after = (
+            next(draw(kept_models.get(self._stored, k, chosen), np.array([frame], np.float32), *size))
+            for k, frame in ends
+        )
         if self._stored.groups[index + 1].first in self.cuts:
             yield from (before if phase < 0.5 else after for phase in phases)
         else:
             yield from join(before, after, phases)
 
+    @plain_torch()
     def model(self, device: torch.device | str = "cpu", group: int = 0) -> LatentINR:
         """The networks of a group of frames, rebuilt from the stored tensors, on a device."""
         return self._stored.model(group).to(device)

@@ -6,17 +6,19 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from .. import arguments
-from ..devices import describe_device, one_thread, pick_device
+from ..devices import MemoryTooSmallError, describe_device, one_thread, pick_training_device, unless_full
 from ..files import writable_folder
 from ..fitting import resolve
 from ..priors.networks import PriorConfig, PriorNetworks
 from ..progress import FitProgress, ProgressCallback, reporting
+from ..torch_settings import plain_torch
 from ..video.footage import Source
 from .config import PretrainConfig
 from .reels import Reel, named_reels
@@ -83,15 +85,16 @@ def pretrain(  # noqa: PLR0913
     held, train = hold_out(list_sources(sources), None if validation is None else list_sources(validation))
     arguments.seed(seed)
     arguments.whole("width", width, 1)
-    chosen = pick_device(device)
+    chosen = pick_training_device(device)
     start = time.monotonic()
-    with reporting(progress, start) as report, one_thread(chosen):
+    with reporting(progress, start) as report, one_thread(chosen), plain_torch():
         report(FitProgress("pretrain", 0, 1, message=f"pretraining on {describe_device(chosen)}"))
         if isinstance(teacher, str):
             from ..semantics.teachers import load_teacher
 
             teacher = load_teacher(teacher, device=chosen)
-        networks, notes = train_networks(
+        run = partial(
+            train_networks,
             TrainingData(named_reels(train), teacher, held, licences or {}),
             prior_config(preset, width, teacher),
             config or PretrainConfig(),
@@ -101,6 +104,13 @@ def pretrain(  # noqa: PLR0913
             seed=seed,
             report=report,
         )
+        trained = unless_full(run)
+        if trained is None:
+            raise MemoryTooSmallError(
+                "the GPU's memory is too small for this pretraining; take fewer clips a step (clips_per_step of the "
+                "configuration), or the CPU (device='cpu', --device cpu)"
+            )
+        networks, notes = trained
     prior = as_prior(networks, notes)
     if output_dir is not None:
         prior.save_pretrained(Path(output_dir))
@@ -183,7 +193,7 @@ def train_networks(
     """
     state = None if folder is None else writable_folder(folder) / STATE_FILE
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # and not the cards, which are the host program's
         networks = PriorNetworks(shape)
     measured_on, warnings = read_validation(data.validation, data.teacher)
     for warning in warnings:

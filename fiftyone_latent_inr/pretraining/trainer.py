@@ -24,12 +24,13 @@ from torch import Tensor, nn
 from ..errors import InputError
 from ..fitting.loop import spread_of
 from ..fitting.losses import alignment_loss
-from ..fitting.objective import fast_products, generator_on
+from ..fitting.objective import generator_on
 from ..fitting.sampling import cells_of, patches
 from ..fitting.soap import SOAP
 from ..model import pixel_grid
 from ..priors.networks import PriorNetworks
 from ..progress import FitProgress
+from ..torch_settings import fast_products
 from .augment import Frames, cut_clip, finish
 from .config import PretrainConfig
 
@@ -138,13 +139,13 @@ class Pretraining:
         """
         total, first, began = self.steps, self.step, time.monotonic()
         self.networks.train()
-        with fast_products(self.device):
-            while self.step < total:
+        while self.step < total:
+            with fast_products(self.device):
                 self._advance()
-                if self.step % _REPORT_EVERY == 0 or self.step == total:
-                    seconds = time.monotonic() - began
-                    left = seconds / (self.step - first) * (total - self.step)
-                    yield FitProgress("pretrain", self.step, total, self.psnr, seconds, left)
+            if self.step % _REPORT_EVERY == 0 or self.step == total:
+                seconds = time.monotonic() - began
+                left = seconds / (self.step - first) * (total - self.step)
+                yield FitProgress("pretrain", self.step, total, self.psnr, seconds, left)
         self.networks.eval()
 
     def _advance(self) -> None:

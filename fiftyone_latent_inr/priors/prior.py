@@ -23,6 +23,7 @@ from ..arrays import FloatArray, Frames, check_frames
 from ..errors import InputError
 from ..files import atomic_target, writable_folder
 from ..model.config import Architecture
+from ..torch_settings import plain_torch
 from . import hub
 from .card import GENERATED, LICENSE, TAGS, card_text
 from .files import CARD, identity, read_networks, write_prior
@@ -91,6 +92,7 @@ class Prior(nn.Module, PyTorchModelHubMixin, library_name=hub.LIBRARY, license=L
         """The device that the networks are on."""
         return next(self.networks.parameters()).device
 
+    @plain_torch()
     def embed_frames(self, frames: Frames, batch_size: int = 64) -> FloatArray:
         """Embed every frame by itself into the teacher's space, without the teacher.
 
@@ -126,6 +128,7 @@ class Prior(nn.Module, PyTorchModelHubMixin, library_name=hub.LIBRARY, license=L
     # ---- files and the Hub -------------------------------------------------------------------------------------
 
     @classmethod
+    @plain_torch()
     def from_pretrained(  # type: ignore[override]
         cls,
         repo_or_dir: str | Path,
@@ -256,6 +259,7 @@ class Prior(nn.Module, PyTorchModelHubMixin, library_name=hub.LIBRARY, license=L
         return ModelCard(card_text(self.config, self.notes, self.id, repo_id))
 
 
+@plain_torch()
 def load_prior(
     name: str | Path,
     revision: str | None = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from ..arrays import FloatArray, Frame
+from ..devices import unless_full
 from ..errors import InputError
 from ..frames.motion import LEAST_SIDE, Motion, optical_flow
 from ..model import LatentINR
@@ -87,15 +89,20 @@ class _Around:
         self.frames: dict[int, Frame] = {}
         self.flows: dict[int, npt.NDArray[np.float16]] = {}
 
-    @torch.inference_mode()
     def mix(self, own: Frame, low: int, phase: float) -> Frame:
         """The drawing of an instant, averaged with what moves there."""
+        device = self.model.latents.device
+        mixed = unless_full(partial(self._mixed, own, low, phase, device))
+        return self._mixed(own, low, phase, torch.device("cpu")) if mixed is None else mixed
+
+    @torch.inference_mode()
+    def _mixed(self, own: Frame, low: int, phase: float, device: torch.device) -> Frame:
+        """The same, moved on a device."""
         last = self.model.config.num_frames - 1
         gaps = [k for k in (low - 1, low, low + 1) if 0 <= k < last and k + 1 not in self.cuts]
         shown = sorted({*gaps, *(k + 1 for k in gaps)})
         self.frames = {k: self.frames[k] if k in self.frames else self._frame(k) for k in shown}
         self.flows = {k: self.flows[k] if k in self.flows else self._flow(k) for k in gaps}
-        device = self.model.latents.device
         motion = Motion(
             torch.from_numpy(np.stack([self.frames[k] for k in shown])).to(device),
             torch.tensor([shown.index(k) for k in gaps], device=device),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..arrays import FloatArray, Frame
-from ..errors import InputError
+from ..devices import MemoryTooSmallError, unless_full
 from ..model import LatentINR, pixel_grid
+from ..torch_settings import exact_products
 from .row_blocks import POINTS_GPU, draw_frames, is_point_field, linear_weights, to_bytes
 
 # Pixels of the frames drawn in one go: on a CPU enough for all its threads, on a GPU enough to hide the copies.
@@ -43,29 +45,30 @@ def draw(model: LatentINR, times: FloatArray, height: int, width: int, cuts: Seq
         N frames, uint8 (H, W, 3).
 
     Raises:
-        InputError: the GPU's memory cannot hold even a few of the pixels.
+        MemoryTooSmallError: the GPU's memory cannot hold even a few of the pixels.
     """
     device = model.latents.device
     own = model.config.height, model.config.width
     resized = _Resizing(own, (height, width), device) if (height, width) != own else None
 
     def drawn(part: FloatArray, points: int) -> Tensor:
-        latents = model.latents_at(torch.from_numpy(part).to(device), cuts)
-        if resized is None:
-            return _colours(model, latents, own, points, as_bytes=True)
-        frames = _colours(model, latents, own, points)
-        large = _colours(model, latents, resized.large, points) if resized.large != own else frames
-        return to_bytes(resized(frames, large)).contiguous()
+        with exact_products(device):
+            latents = model.latents_at(torch.from_numpy(part).to(device), cuts)
+            if resized is None:
+                return _colours(model, latents, own, points, as_bytes=True)
+            frames = _colours(model, latents, own, points)
+            large = _colours(model, latents, resized.large, points) if resized.large != own else frames
+            return to_bytes(resized(frames, large)).contiguous()
 
     points = _TOGETHER_CPU if device.type == "cpu" else _TOGETHER_GPU
     first, before = 0, None
     while first < len(times):
         together = max(1, points // max(own[0] * own[1], height * width))
-        frames = _unless_full(drawn, times[first : first + together], points)
+        frames = unless_full(partial(drawn, times[first : first + together], points))
         if frames is None:
             points //= 2
             if points < _LEAST_TOGETHER:
-                raise InputError(
+                raise MemoryTooSmallError(
                     f"{device} has too little free memory to draw frames of {height}x{width}: "
                     "free some, draw smaller frames, or draw on the CPU"
                 )
@@ -148,21 +151,11 @@ def _resampled(frames: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(frames.permute(0, 3, 1, 2), size, mode="bilinear").permute(0, 2, 3, 1)
 
 
-def _unless_full(drawn: Callable[[FloatArray, int], Tensor], part: FloatArray, points: int) -> Tensor | None:
-    """What `drawn` draws; None, and what was left of it given back, where the GPU's memory cannot hold it."""
-    try:
-        return drawn(part, points)
-    except torch.cuda.OutOfMemoryError:
-        pass  # the error keeps what was drawn alive until here
-    if torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
-    return None
-
-
 def _to_host(frames: Tensor) -> Callable[[], Frame]:
     """Starts to copy uint8 frames from where they were drawn; what it returns waits for their arrival.
 
-    From a GPU they come through pinned memory on a stream of their own, while the next ones are drawn.
+    From a GPU they come through pinned memory on a stream of their own, while the next ones are drawn; they leave it
+    at once, so that whoever keeps all frames of a long video does not pin as much memory.
     """
     device = frames.device
     if device.type != "cuda":
@@ -180,6 +173,6 @@ def _to_host(frames: Tensor) -> Callable[[], Frame]:
 
     def wait() -> Frame:
         arrived.synchronize()
-        return host.numpy()
+        return host.numpy().copy()
 
     return wait

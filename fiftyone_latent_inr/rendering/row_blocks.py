@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..devices import is_memory_full
 from ..model.field import Field, bilinear
 from ..model.inr import LatentINR
 from .frame_networks import FrameNetworks, frame_networks
@@ -200,9 +201,9 @@ def _by_kernel(model: LatentINR, latents: Tensor, size: tuple[int, int], as_byte
 
         networks = frame_networks(model, latents)
         return triton_kernel.draw(networks, size, as_bytes) if triton_kernel.can_draw(networks, size) else None
-    except torch.cuda.OutOfMemoryError:
-        raise
     except Exception as error:
+        if is_memory_full(error):
+            raise
         # No Triton, no compiler, a card it does not know: the reasons are many, and the pictures are the same without.
         _kernel_works = False
         reason = (str(error).splitlines() or [""])[0]

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,9 @@ import torch
 from PIL import Image
 
 from ..arrays import FloatArray, Frames, check_frames
-from ..devices import pick_device
+from ..devices import ADVICE, MemoryTooSmallError, is_memory_full, pick_device, unless_full
 from ..errors import InputError
+from ..torch_settings import plain_torch
 from .teacher_files import SMALL, Source, fetch, find_source, offline_if_unreachable, quiet, unavailable
 
 __all__ = ["DEFAULT_TEACHER", "SMALL", "Teacher", "load_teacher"]
@@ -70,6 +72,7 @@ class Teacher:
     def __repr__(self) -> str:
         return f"Teacher({self.id!r}, E={self.embedding_dim}, device={str(self.device)!r})"
 
+    @plain_torch()
     @torch.inference_mode()
     def embed_frames(
         self,
@@ -91,15 +94,9 @@ class Teacher:
             InputError: if `frames` is anything else.
         """
         check_frames(frames)
-        rows = []
-        for start in range(0, len(frames), batch_size):
-            # one by one through PIL, as OpenCLIP does: a batched resize of tensors gives other pixels
-            chunk = [self._preprocess(Image.fromarray(frame)) for frame in frames[start : start + batch_size]]
-            rows.append(self._unit(self._model.encode_image(torch.stack(chunk).to(self.device))))
-            if progress is not None:
-                progress(min(start + batch_size, len(frames)), len(frames))
-        return np.concatenate(rows)
+        return self._embed(self._embed_pictures, frames, batch_size, progress)
 
+    @plain_torch()
     @torch.inference_mode()
     def embed_text(self, texts: Sequence[str], batch_size: int = 256) -> FloatArray:
         """Embed texts, as they are: no prompt is put around them.
@@ -118,13 +115,7 @@ class Teacher:
             raise InputError("texts must be a list of strings")
         if not texts:
             return np.zeros((0, self.embedding_dim), np.float32)
-        rows = [
-            self._unit(
-                self._model.encode_text(self._tokenizer(list(texts[start : start + batch_size])).to(self.device))
-            )
-            for start in range(0, len(texts), batch_size)
-        ]
-        return np.concatenate(rows)
+        return self._embed(self._embed_words, texts, batch_size)
 
     def zoo(self) -> tuple[str, dict[str, Any]]:
         """The name and keyword arguments by which FiftyOne's model zoo finds the text tower at query time.
@@ -140,11 +131,46 @@ class Teacher:
         model, tag = self._source.model_name, self._source.pretrained
         return "open-clip-torch", {"clip_model": model, "pretrained": tag, "text_prompt": ""}
 
+    def _embed(
+        self,
+        embed: Callable[[Any], FloatArray],
+        items: Sequence[str] | Frames,
+        batch_size: int,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> FloatArray:
+        """(N, E) of N items, fewer of them at a time where the device's memory is too small."""
+        rows: list[FloatArray] = []
+        done = 0
+        while done < len(items):
+            part = items[done : done + batch_size]
+            found = unless_full(partial(embed, part))
+            if found is None and len(part) == 1:
+                raise MemoryTooSmallError(
+                    f"{self.device} has too little free memory for teacher {self.name!r}; {ADVICE}"
+                )
+            if found is None:
+                batch_size = len(part) // 2
+                continue
+            rows.append(found)
+            done += len(part)
+            if progress is not None:
+                progress(done, len(items))
+        return np.concatenate(rows)
+
+    def _embed_pictures(self, frames: Frames) -> FloatArray:
+        # one by one through PIL, as OpenCLIP does: a batched resize of tensors gives other pixels
+        chunk = [self._preprocess(Image.fromarray(frame)) for frame in frames]
+        return self._unit(self._model.encode_image(torch.stack(chunk).to(self.device)))
+
+    def _embed_words(self, texts: Sequence[str]) -> FloatArray:
+        return self._unit(self._model.encode_text(self._tokenizer(list(texts)).to(self.device)))
+
     def _unit(self, embeddings: torch.Tensor) -> FloatArray:
         unit: FloatArray = torch.nn.functional.normalize(embeddings.float(), dim=-1).cpu().numpy()
         return unit
 
 
+@plain_torch()
 def load_teacher(name_or_dir: str | os.PathLike[str], *, device: str | torch.device | None = None) -> Teacher:
     """Load a teacher.
 
@@ -177,9 +203,9 @@ def _load(source: Source, device: torch.device) -> Teacher:
         return Teacher(source, device)
     except ImportError as error:
         raise InputError(f"teacher {source.name!r} needs a package that is not installed: {error}") from error
-    except torch.OutOfMemoryError:
-        raise
     except Exception as error:
+        if is_memory_full(error):
+            raise
         if source.pretrained is not None:  # the weights are here: a tokenizer or a tower's own files are not
             raise unavailable(source, error) from error
         reason = " ".join(str(error).split())[:300]

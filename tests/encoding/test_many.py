@@ -100,7 +100,7 @@ def test_where_memory_runs_out_fewer_are_fitted_at_once(monkeypatch: pytest.Monk
     def full(tasks: Any, *rest: Any) -> Any:
         sizes.append(len(tasks))
         if len(tasks) > 1:
-            raise torch.OutOfMemoryError
+            raise torch.cuda.OutOfMemoryError
         return fit_together(tasks, *rest)
 
     monkeypatch.setattr(many_fit, "fit_together", full)
@@ -113,7 +113,7 @@ def test_where_one_does_not_fit_either_it_alone_is_given_up(monkeypatch: pytest.
 
     def full(tasks: Any, *rest: Any) -> Any:
         if tasks[0].frames[0, 0, 0, 0] == 7:
-            raise torch.OutOfMemoryError
+            raise torch.cuda.OutOfMemoryError
         return fit_together(tasks, *rest)
 
     monkeypatch.setattr(many_fit, "fit_together", full)

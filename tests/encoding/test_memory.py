@@ -29,7 +29,7 @@ def out_of_memory(monkeypatch: pytest.MonkeyPatch, times: int) -> list[int]:
     def fit_frames(task: GroupTask, config: FitConfig, **options: Any) -> Any:
         tried.append(config.points_per_step)
         if len(tried) <= times:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
         return real(task, config, **options)
 
     monkeypatch.setattr(encode, "fit_frames", fit_frames)
@@ -58,7 +58,7 @@ def test_what_a_group_starts_from_may_not_fit_either(monkeypatch: pytest.MonkeyP
     from fiftyone_latent_inr.encoding import video_fit
 
     def full(*_: Any, **__: Any) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(video_fit, "prior_start", full)
     with pytest.raises(linr.InputError, match="memory is too small"):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from fiftyone_latent_inr.fitting.objective import SWITCH, Loss, Objective, compile_mode, fast_products, generator_on
+from fiftyone_latent_inr.fitting.objective import SWITCH, Loss, Objective, compile_mode, generator_on, looked_up
 from fiftyone_latent_inr.model import Architecture, LatentINR, Level
 
 
@@ -22,18 +22,20 @@ def objective() -> Objective:
     return Objective(model, 0.5)
 
 
-def inputs() -> tuple[torch.Tensor, ...]:
+def inputs(model: LatentINR) -> tuple[torch.Tensor, ...]:
     generator = torch.Generator().manual_seed(1)
     points = 2 * torch.rand(2, 5, 2, generator=generator) - 1
     colours, targets = torch.rand(2, 5, 3, generator=generator), torch.randn(4, 8, generator=generator)
-    return torch.tensor([3, 1]), points, colours, targets, torch.tensor(0.3)
+    frames = torch.tensor([3, 1])
+    latents = looked_up(model.latents, frames, torch.zeros(4, dtype=torch.long))
+    return latents, points, colours, targets[frames], torch.tensor(0.3)
 
 
 def gradients(loss: Loss) -> tuple[torch.Tensor, list[torch.Tensor]]:
     parameters = list(loss.function.parameters())  # type: ignore[attr-defined]
     for parameter in parameters:
         parameter.grad = torch.zeros_like(parameter)
-    error = loss.backward(parameters, *inputs())
+    error = loss.backward(parameters, *inputs(loss.function.model))  # type: ignore[attr-defined]
     return error, [parameter.grad for parameter in parameters if parameter.grad is not None]
 
 
@@ -72,13 +74,13 @@ def test_where_compiling_fails_the_fit_goes_on(
 def test_running_out_of_memory_is_no_failure_to_compile(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(function: Any, **options: Any) -> Any:
         def call(*arguments: Any) -> Any:
-            raise torch.OutOfMemoryError
+            raise torch.cuda.OutOfMemoryError
 
         return call
 
     monkeypatch.setattr(torch, "compile", full)
     loss = Loss(objective(), "plain")
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(torch.cuda.OutOfMemoryError):
         gradients(loss)
     assert loss.mode == "plain"
 
@@ -108,16 +110,6 @@ def test_the_switch(
     if wish is not None:
         monkeypatch.setenv(SWITCH, wish)
     assert compile_mode(device, steps) == mode
-
-
-def test_products_are_fast_on_a_gpu_while_fitting_and_as_before_afterwards() -> None:
-    before = torch.get_float32_matmul_precision()
-    with pytest.raises(KeyError), fast_products("cuda"):
-        assert torch.get_float32_matmul_precision() == "high"
-        raise KeyError
-    with fast_products("cpu"):
-        assert torch.get_float32_matmul_precision() == before
-    assert torch.get_float32_matmul_precision() == before
 
 
 @pytest.mark.gpu
