@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 # What a full card is called by torch, its libraries (some only fail to begin) and Triton.
 _FULL = re.compile(
     r"out of memory|alloc(ation)?_failed|memoryallocation|(cublas|cudnn)_status_not_initialized|"
-    r"cusolver_status_internal_error when calling .?cusolverDnCreate",
+    r"cusolver_status_internal_error,? when calling .?cusolverDnCreate",
     re.IGNORECASE,
 )
 

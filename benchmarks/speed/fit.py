@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest.mock import patch
 
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr.fitting import PRESETS, FitConfig
+from fiftyone_latent_inr.fitting.objective import SWITCH, compile_mode
 
 from ..shared.clips import Video, clip_frames, noise
 from ..shared.clocks import Clock, Row, peaks, size_in_words
@@ -41,16 +44,24 @@ def shortened(config: FitConfig, share: float) -> FitConfig:
     return replace(config, steps=max(1, round(config.steps * share)))
 
 
-def warm_up(device: str) -> None:
-    """A fit of next to nothing: what is loaded or tried out once must not count."""
+def warm_up(device: str, frames: Video | None = None, config: FitConfig | None = None) -> None:
+    """A fit of next to nothing: what is loaded or tried out once must not count.
+
+    Nor must compiling: of a fit to come, whose frames and settings are given, the first steps are compiled as it will be.
+    """
     linr.fit(noise(4, 32, 48), config=replace(PRESETS["fast"], steps=_WARM_UP), device=device, progress=False)
+    if frames is None or config is None or compile_mode(device, config.steps_for(*frames.shape[:3])) is None:
+        return
+    with patch.dict(os.environ, {SWITCH: os.environ.get(SWITCH, "1")}):
+        short = replace(config, steps=_WARM_UP, steps_growth=0.0)
+        linr.fit(frames, config=short, device=device, progress=False)
 
 
 def measure_fit(case: FitCase, source: Path, share: float, device: str, name: str) -> Row:
     """One point of PSNR against seconds."""
     frames = clip_frames(source, case.frames, case.size, CROP if case.size == CROP else None)
-    warm_up(device)
     config = case.config(share)
+    warm_up(device, frames, config)
     fitted, seconds = timed_fit(frames, config, device)
     return {
         "device": name,
