@@ -42,7 +42,7 @@ def test_any_source_has_a_name() -> None:
         "\U0001f468\u200d\U0001f469" * 22,
         "a" * 251,
         "動" * 73 + "a" * 30,
-        "caf\udce9",
+        "ole\udce9",
         "a\nb\t'\"%*?\\",
         " . ",
         "-rf",
@@ -90,6 +90,6 @@ def test_parts_of_the_longest_names(tmp_path: Path, name: str) -> None:
 
 
 def test_a_folder_that_a_database_cannot_name_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"caf\\udce9: its name is not UTF-8"):
-        output_folder(tmp_path / "caf\udce9")
+    with pytest.raises(InputError, match=r"ole\\udce9: its name is not UTF-8"):
+        output_folder(tmp_path / "ole\udce9")
     assert output_folder(tmp_path / "café") == tmp_path / "café"
