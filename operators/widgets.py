@@ -39,7 +39,7 @@ def text(params: Mapping[str, Any], name: str) -> str | None:
 def target(ctx: Any) -> Any:
     """The collection that was chosen; of a grouped dataset, its videos. Groups that a view makes stay as they are."""
     samples = ctx.target_view()
-    if samples.media_type != "group" or samples._is_dynamic_groups:
+    if samples.media_type != "group" or getattr(samples, "_is_dynamic_groups", False):
         return samples
     return samples.select_group_slices(media_type="video")
 
