@@ -28,7 +28,7 @@ def open_container(file: Path) -> Any:
     what = _NOT_VIDEOS.get(container.format.name)
     if container.format.name.startswith("image2"):
         what = "an image"
-    elif container.format.name.endswith("_pipe"):
+    elif is_row_of_images(container):
         try:
             what = None if _moves(container) else "an image"
         finally:
@@ -97,7 +97,13 @@ def _likely(stream: Any) -> tuple[int, ...]:
 
 def untimed(container: Any) -> bool:
     """Whether a format holds no stamps: FFmpeg then makes them up from a rate."""
-    return bool(container.format.flags & _NO_STAMPS) or container.format.name.endswith("_pipe")
+    return bool(container.format.flags & _NO_STAMPS) or is_row_of_images(container)
+
+
+def is_row_of_images(container: Any) -> bool:
+    """Whether a file is one image, or images one after the other, with nothing around them."""
+    name = container.format.name
+    return bool(name == "mjpeg" or name.endswith("_pipe"))
 
 
 def reason_of(error: Exception) -> str:
