@@ -107,7 +107,7 @@ class Sound:
                 self._pieces = _moved(packets, output.add_stream_from_template(stream), _earliest(stream, kind))
                 return
             try:
-                self._process = SoundProcess(self._file, stream.index, self._start)
+                self._process = SoundProcess(self._file, stream.index, self._start, self.notes)
             except SoundLostError as error:
                 last = place == len(found) - 1
                 self.notes.append(
@@ -156,7 +156,6 @@ class Sound:
                 packet.duration, packet.time_base, packet.stream = AAC_FRAME, Fraction(1, process.rate), target
                 packet.is_keyframe = True
                 yield (pts + AAC_FRAME) / process.rate, packet
-            self.notes += process.notes
 
         return packets()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from copy import deepcopy
+from itertools import chain, repeat
 from typing import Any
 
 import av
@@ -13,8 +15,10 @@ from .clock import FileClock
 
 _ENCRYPTED = {"enca", "drms"}  # what MP4 calls sounds that are protected by a key
 
-# Packets whose stamp is off by more than this, while the next one goes on as before, have a wrong stamp.
-_OFF = 1.0
+# Packets whose stamps are off by more than this many seconds, while one of the next goes on as before, are stamped
+# wrongly.
+_OFF, _AHEAD = 1.0, 12
+_BACK = "the clock of its sound goes back: what would be heard at one time with what came before was left out"
 
 _NOT_READ = getattr(getattr(av.stream, "Discard", None), "all", None)  # older PyAV cannot skip streams
 
@@ -61,20 +65,24 @@ def on_clock(
         the one before.
     """
     clock = deepcopy(clock)  # it remembers what it was asked
-    waiting: tuple[float | None, Any] | None = None
+    notes = [] if notes is None else notes
+    ahead: deque[tuple[float | None, Any]] = deque()
     end: float | None = None
-    for packet in _demuxed(container, stream, [] if notes is None else notes):
-        stamp = packet.pts if packet.pts is not None else packet.dts
-        time = None
-        if stamp is not None and packet.time_base:
-            time = clock.seconds(stream.index, float(stamp * packet.time_base)) - origin
-        if waiting:
-            start = _trusted(waiting[0], end, length_of(waiting[1]), time)
-            yield start, waiting[1]
-            end = start + length_of(waiting[1])
-        waiting = time, packet
-    if waiting:
-        yield _trusted(waiting[0], end, length_of(waiting[1]), None), waiting[1]
+    for packet in chain(_demuxed(container, stream, notes), repeat(None, _AHEAD)):
+        if packet is not None:
+            stamp = packet.pts if packet.pts is not None else packet.dts
+            known = stamp is not None and packet.time_base
+            time = clock.seconds(stream.index, float(stamp * packet.time_base)) - origin if known else None
+            ahead.append((time, packet))
+        if not ahead or (packet is not None and len(ahead) <= _AHEAD):
+            continue
+        time, first = ahead.popleft()
+        length = length_of(first)
+        start = _trusted(time, end, length, [one for one, _ in ahead])
+        if end is not None and start < end - _OFF and _BACK not in notes:
+            notes.append(_BACK)
+        yield start, first
+        end = start + length
 
 
 def length_of(packet: Any) -> float:
@@ -82,13 +90,15 @@ def length_of(packet: Any) -> float:
     return float((packet.duration or 0) * (packet.time_base or 0))
 
 
-def _trusted(time: float | None, end: float | None, length: float, following: float | None) -> float:
-    """When a packet is heard, given the end of the one before and the stamp of the one after."""
+def _trusted(time: float | None, end: float | None, length: float, following: list[float | None]) -> float:
+    """When a packet is heard, given the end of the one before and the stamps of those after."""
     if time is None:
         return end or 0.0
-    if end is not None and abs(time - end) > _OFF and (following is None or abs(following - end - length) <= _OFF):
-        return end
-    return time
+    if end is None or abs(time - end) <= _OFF:
+        return time
+    # Seconds from where each would be heard if this one came right after the one before
+    off = [abs(one - end - (k + 1) * length) for k, one in enumerate(following) if one is not None]
+    return end if not off or min(off) <= _OFF else time
 
 
 def _demuxed(container: Any, stream: Any, notes: list[str]) -> Iterator[Any]:

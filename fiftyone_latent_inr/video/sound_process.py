@@ -35,9 +35,9 @@ _SIGN_OF_LIFE = 1.0  # seconds between two, while nothing else is sent
 # is none of them.
 BOOT = "import sys; sys.path[:] = sys.argv[1:]; from {module} import main; main()"
 
-# A record: its kind (form, packet, sign of life, end), the packet's stamp in samples, bytes that follow
+# A record: its kind (form, packet, sign of life, note, end), the packet's stamp in samples, bytes that follow
 _RECORD = struct.Struct(">cqI")
-_FORM, _PACKET, _ALIVE, _END = b"F", b"P", b".", b"E"
+_FORM, _PACKET, _ALIVE, _NOTE, _END = b"F", b"P", b".", b"N", b"E"
 
 
 class AacPacket(NamedTuple):
@@ -63,18 +63,18 @@ class SoundProcess:
         file: absolute path.
         stream: index of the sound in its container.
         start: seconds after the file's first picture at which the sound begins.
+        notes: takes lines for people as they come.
 
     Attributes:
         rate: samples a second.
         channels: 1 or 2.
-        notes: lines for people, complete when the last packet was given.
 
     Raises:
         SoundLostError: nothing of it can be decoded.
     """
 
-    def __init__(self, file: Path, stream: int, start: float) -> None:
-        self.notes: list[str] = []
+    def __init__(self, file: Path, stream: int, start: float, notes: list[str]) -> None:
+        self._notes = notes
         self._asked: float | None = None
         self._patience = PATIENCE + file.stat().st_size / _SLOW_READING
         self._hung = False
@@ -111,10 +111,9 @@ class SoundProcess:
         while True:
             kind, pts, payload = self._next()
             if kind == _END:
-                told = json.loads(payload)
-                self.notes += told.get("notes", [])
-                if told.get("error"):
-                    raise SoundLostError(told["error"])
+                error = json.loads(payload).get("error")
+                if error:
+                    raise SoundLostError(error)
                 return
             yield AacPacket(pts, payload)
 
@@ -144,7 +143,9 @@ class SoundProcess:
             self._asked = None
             if not kind or len(payload) < size:
                 raise SoundLostError(self._why())
-            if kind != _ALIVE:
+            if kind == _NOTE:
+                self._notes.append(json.loads(payload))
+            elif kind != _ALIVE:
                 return kind, pts, payload
 
     def _why(self) -> str:
@@ -183,9 +184,9 @@ def main() -> None:
     request = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
     file = Path(os.fsdecode(request["file"].encode("latin-1")))
-    told: dict[str, Any] = {"notes": []}
+    told: dict[str, str] = {}
     try:
-        for kind, pts, payload in _records(file, request["stream"], request["start"], told["notes"]):
+        for kind, pts, payload in _records(file, request["stream"], request["start"]):
             _send(out, kind, pts, payload)
     except BrokenPipeError:
         os._exit(0)
@@ -208,12 +209,15 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _records(file: Path, index: int, start: float, notes: list[str]) -> Iterator[tuple[bytes, int, bytes]]:
+def _records(file: Path, index: int, start: float) -> Iterator[tuple[bytes, int, bytes]]:
+    notes: list[str] = []
     line: Line | None = None
     encoder: Any = None
     buffered = np.zeros((0, 0), np.float32)
     position, spoke = 0, time.monotonic()
     for frame, when in _frames(file, index, start, notes):
+        while line and notes:
+            yield _NOTE, 0, json.dumps(notes.pop(0)).encode()
         if frame is None:
             if time.monotonic() - spoke > _SIGN_OF_LIFE:
                 spoke = time.monotonic()
@@ -233,6 +237,8 @@ def _records(file: Path, index: int, start: float, notes: list[str]) -> Iterator
                 position += AAC_FRAME
     if line is None:
         raise SoundLostError("; ".join(notes) or "it is empty")
+    while notes:
+        yield _NOTE, 0, json.dumps(notes.pop(0)).encode()
     rest = np.concatenate([buffered, *line.end()], axis=1)
     for first in range(0, rest.shape[1], AAC_FRAME):
         piece = rest[:, first : first + AAC_FRAME]
@@ -282,6 +288,8 @@ def _frames(file: Path, index: int, start: float, notes: list[str]) -> Iterator[
                 frames = stream.codec_context.decode(packet)
             except av.error.FFmpegError:
                 damaged += 1
+                if damaged == 1:
+                    notes.append("pieces of its sound are damaged and were left out")
                 continue
             decoded += len(frames)
             for frame in frames:
@@ -292,5 +300,3 @@ def _frames(file: Path, index: int, start: float, notes: list[str]) -> Iterator[
                 yield frame, None
     if damaged and not decoded:
         raise SoundLostError(f"none of its {damaged} pieces could be")
-    if damaged:
-        notes.append(f"{damaged} pieces of its sound are damaged and were left out")

@@ -109,7 +109,7 @@ def test_many_at_once(tmp_path: Path) -> None:
 
 def test_a_stream_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(SoundLostError):
-        SoundProcess(source_of(tmp_path), 7, 0.0)
+        SoundProcess(source_of(tmp_path), 7, 0.0, [])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
@@ -118,7 +118,7 @@ def test_nothing_is_left_when_the_parent_is_killed(tmp_path: Path) -> None:
     program = (
         "import os, sys, time; from pathlib import Path\n"
         "from fiftyone_latent_inr.video.sound_process import SoundProcess\n"
-        "sound = SoundProcess(Path(sys.argv[1]), 1, 0.0)\n"
+        "sound = SoundProcess(Path(sys.argv[1]), 1, 0.0, [])\n"
         "print(sound._process.pid, flush=True); time.sleep(10 ** 6)"
     )
     root = Path(sound_process.__file__).parents[2]
@@ -143,9 +143,10 @@ def running(pid: int) -> bool:
 
 def test_the_request_is_plain_json(tmp_path: Path) -> None:
     source = source_of(tmp_path)
-    sound = SoundProcess(source, 1, 0.0)
+    notes: list[str] = []
+    sound = SoundProcess(source, 1, 0.0, notes)
     packets = list(sound.packets())
     sound.close()
-    assert (sound.rate, sound.channels, sound.notes) == (48000, 2, [])
+    assert (sound.rate, sound.channels, notes) == (48000, 2, [])
     assert [packet.pts for packet in packets[:3]] == [-1024, 0, 1024]
     assert json.loads(json.dumps({"file": os.fsencode(source).decode("latin-1")}))["file"].endswith("a.mkv")

@@ -172,6 +172,8 @@ class _Stamped:
         ([0, 0.1, 0.2], [0, 0.1, 0.2]),
         ([0, None, 0.2], [0, 0.1, 0.2]),
         ([0, 3600, 0.2, 0.3], [0, 0.1, 0.2, 0.3]),  # one wrong stamp
+        ([0, 3600, 3600.1, 9, 0.4, 0.5], [0, 0.1, 0.2, 0.3, 0.4, 0.5]),  # and several
+        ([5, 5.1, 0.2, 5.3, 5.4], [5, 5.1, 5.2, 5.3, 5.4]),
         ([0, 0.1, 3600], [0, 0.1, 0.2]),
         ([0, 0.1, 5, 5.1], [0, 0.1, 5, 5.1]),  # a gap stays one
         ([None, None], [0, 0.1]),
@@ -180,6 +182,26 @@ class _Stamped:
 def test_stamps_that_those_around_contradict(stamps: list[float | None], heard: list[float]) -> None:
     file: Any = _Stamped(stamps)
     assert [time for time, _ in on_clock(file, file, file, 0.0)] == pytest.approx(heard)
+
+
+def test_a_clock_that_goes_back_is_said() -> None:
+    file: Any = _Stamped([*np.arange(5, 9, 0.1), *np.arange(0, 4, 0.1)])
+    notes: list[str] = []
+    assert len(list(on_clock(file, file, file, 0.0, notes))) == 80
+    assert len(notes) == 1 and "goes back" in notes[0]
+
+
+def test_damage_is_said_even_if_the_end_is_not_heard(tmp_path: Path) -> None:
+    source = media.sounding(tmp_path / "a.mkv", FRAMES, codec="ac3", seconds=60)
+    data = bytearray(source.read_bytes())
+    with av.open(str(source)) as container:
+        packet = [packet for packet in container.demux(audio=0) if packet.size][10]
+        begin = data.index(bytes(packet), packet.pos)
+    data[begin : begin + packet.size] = bytes(packet.size)
+    source.write_bytes(data)
+    notes, tone, end = drawn(tmp_path / "out.mp4", source)
+    assert notes == ("pieces of its sound are damaged and were left out",)
+    assert tone == pytest.approx(1, abs=0.005) and end == pytest.approx(2, abs=0.03)
 
 
 @pytest.mark.parametrize(("codec", "extension"), [("aac", "mp4"), ("pcm_s16le", "mkv")])
