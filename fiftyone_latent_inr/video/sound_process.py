@@ -123,7 +123,8 @@ class SoundProcess:
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             with suppress(OSError):
                 pipe.close()  # type: ignore[union-attr]
-        self._process.wait()
+        with suppress(subprocess.TimeoutExpired):  # a drive that hangs holds even what is killed
+            self._process.wait(10)
 
     def _ask(self, request: dict[str, Any]) -> None:
         # The pipe stays open: its end tells the process that nobody waits for it any more.
