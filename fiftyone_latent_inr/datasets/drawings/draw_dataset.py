@@ -49,10 +49,13 @@ class DrawSummary:
     seconds: float = 0.0
 
     def __str__(self) -> str:
+        return self.text() + "".join(f"\n  failed: {failure}" for failure in self.failed)
+
+    def text(self) -> str:
+        """How many, without the failures' reasons."""
         samples = {"drawn": self.drawn, "taken up from disk": self.adopted, "up to date": self.skipped}
         told = outcomes({**samples, "not fitted yet": self.unfitted, "failed": self.failed})
-        text = f"{told} in {duration(self.seconds)}: media field {self.media_field}"
-        return text + "".join(f"\n  failed: {failure}" for failure in self.failed)
+        return f"{told} in {duration(self.seconds)}: media field {self.media_field}"
 
 
 def reconstruct(
@@ -203,5 +206,5 @@ def draw_dataset(
     unfitted = [target.sample_id for target in targets if not target.stored]
     outcome = tally.made, tally.adopted, tally.skipped, unfitted, tally.failed
     summary = DrawSummary(media_field, *outcome, tally.seconds)
-    reporter.note(f"{dataset.name}: {summary}")
+    reporter.note(f"{dataset.name}: {summary.text()}")  # each failure has been told when it happened
     return summary

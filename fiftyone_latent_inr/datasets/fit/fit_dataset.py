@@ -58,6 +58,10 @@ class FitSummary:
     without_frames: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
+        return self.text() + "".join(f"\n  failed: {failure}" for failure in self.failed)
+
+    def text(self) -> str:
+        """How many, without the failures' reasons."""
         samples = {"fitted": self.fitted, "taken up from disk": self.adopted, "up to date": self.skipped}
         text = f"{outcomes({**samples, 'failed': self.failed})} in {duration(self.seconds)}"
         if self.without_frames:
@@ -65,7 +69,7 @@ class FitSummary:
                 f"\n  {video_count(len(self.without_frames))} too long for the database to hold the embeddings of all "
             )
             text += "frames, which are in the files: fiftyone_latent_inr.load(path).embeddings"
-        return text + "".join(f"\n  failed: {failure}" for failure in self.failed)
+        return text
 
 
 def fit_dataset(  # noqa: PLR0913
@@ -173,7 +177,7 @@ def fit_dataset(  # noqa: PLR0913
     tally = job.run(targets)
     outcome = tally.made, tally.adopted, tally.skipped, tally.failed
     summary = FitSummary(*outcome, brain_key if job.indexed else None, str(folder), tally.seconds, job.too_long)
-    reporter.note(f"{dataset.name}: {summary}")
+    reporter.note(f"{dataset.name}: {summary.text()}")  # each failure has been told when it happened
     return summary
 
 
