@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -71,25 +71,33 @@ class Kept(logging.Handler):
         self.records.append((record.levelname, record.getMessage(), record.exc_info is not None))
 
 
-def cases(folder: Path, count: int) -> list[Case]:
-    """Files for the view: of each kind some, `count` in all or as many as there are."""
+def cases(folder: Path, count: int, is_video: Callable[[str], bool]) -> tuple[list[Case], int]:
+    """Files for the view: of each kind some, `count` in all or as many as there are.
+
+    Args:
+        folder: where they are made.
+        count: how many.
+        is_video: whether FiftyOne takes a path for that of a video; it goes by the suffix.
+
+    Returns:
+        them, and how many others were left out, as FiftyOne takes them for pictures or for nothing that it knows.
+    """
+    odd = [name for name in INPUTS if is_video(f"x{INPUTS[name].suffix}")]
+    usual = [form for form in forms() if is_video(form.file)] if has_ffmpeg() else []
     made = _spread(list(_others(folder / "others")), -(-count // 4))
-    for name in _spread(list(INPUTS), (count - len(made)) // 2):
+    for name in _spread(odd, (count - len(made)) // 2):
         with suppress(NoFFmpeg):
             made.append(Case(str(make(name, folder / "odd")), "odd", INPUTS[name].has != REFUSED))
-    return [*made, *_forms(folder / "forms", count - len(made))]
+    for form in _spread(usual, count - len(made)):
+        with suppress(RuntimeError):
+            made.append(Case(str(write_form(form, folder / "forms")), "form", None))
+    return made, len(INPUTS) - len(odd) + len(list(forms())) - len(usual)
 
 
 def _spread(all_of_them: list[Any], most: int) -> list[Any]:
     """So many of them, from begin to end."""
     most = min(most, len(all_of_them))
     return [all_of_them[k * len(all_of_them) // most] for k in range(most)]
-
-
-def _forms(folder: Path, most: int) -> Iterator[Case]:
-    for form in _spread(list(forms()), most) if has_ffmpeg() else []:
-        with suppress(RuntimeError):
-            yield Case(str(write_form(form, folder)), "form", None)
 
 
 def _others(folder: Path) -> Iterator[Case]:
@@ -148,9 +156,7 @@ def run(folder: Path, count: int) -> dict[str, Any]:
 
     tiny = replace(PRESETS["fast"], preset="tiny", steps=20, points_per_step=128, prior=None)
     options = {"config": tiny, "teacher": "small", "size": (32, 48), "max_frames": 6, "output_dir": folder / "fitted"}
-    every = cases(folder / "files", count)
-    # FiftyOne goes by the suffix, and takes some for pictures or for nothing it knows
-    taken = [case for case in every if get_media_type(case.path) == VIDEO]
+    taken, left_out = cases(folder / "files", count, lambda path: get_media_type(path) == VIDEO)
     dataset = fo.Dataset()
     dataset.add_samples([fo.Sample(filepath=case.path) for case in taken])
     by_id = dict(zip(dataset.values("id"), taken, strict=True))
@@ -181,7 +187,7 @@ def run(folder: Path, count: int) -> dict[str, Any]:
         wrong.append(f"a search finds {len(found)} of the {len(done)} that are fitted")
     return {
         "files": len(taken),
-        "not_videos_for_fiftyone": len(every) - len(taken),
+        "not_videos_for_fiftyone": left_out,
         "fitted": Counter(case.fitted[0].partition(":")[0] for case in taken),
         "drawn": Counter(case.drawn[0].partition(":")[0] for case in taken if case.drawn),
         "again": Counter(case.fitted[1].partition(":")[0] for case in taken if len(case.fitted) > 1),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import logging
 import platform
 from importlib import metadata
 from typing import Any
@@ -12,6 +13,9 @@ import fiftyone as fo
 from ..errors import InputError
 from ..version import __version__
 from .fields import FIT_NAME
+from .words import brief
+
+logger = logging.getLogger(__name__)
 
 METHOD = FIT_NAME
 
@@ -36,11 +40,18 @@ def read_config(dataset: fo.Dataset, key: str) -> dict[str, Any] | None:
 def read_outcomes(dataset: fo.Dataset, key: str) -> dict[str, dict[str, Any]]:
     """Reads what became of each sample: id -> `{status, filepath, reason, psnr, seconds, settings, at}`.
 
-    `status` is `fitted`, `adopted` (its file was there already) or `failed`; `reason` is for the failed.
+    `status` is `fitted`, `adopted` (its file was there already) or `failed`; `reason` is for the failed. Results that
+    cannot be read are none: they only say what became of samples, and the samples say it, too.
     """
     if key not in dataset.list_runs():
         return {}
-    results = dataset.load_run_results(key, cache=False)
+    try:
+        results = dataset.load_run_results(key, cache=False)
+    except Exception as error:  # FiftyOne stores them in two steps, between which a process may be killed
+        logger.warning(
+            "dataset %r: what run %r says of its samples cannot be read: %s", dataset.name, key, brief(error)
+        )
+        return {}
     return dict(getattr(results, "outcomes", None) or {})
 
 

@@ -62,6 +62,8 @@ def dataset_of(samples: Any, caller: str = "fit_dataset") -> fo.Dataset:
             "fiftyone.load_dataset(name)"
             + (", or fit a single file with fiftyone_latent_inr.fit(path)" if caller == "fit_dataset" else "")
         )
+    if (samples if isinstance(samples, fo.Dataset) else samples._dataset).deleted:
+        raise InputError("the dataset of these samples has been deleted; load another one, with fiftyone.load_dataset")
     dataset: fo.Dataset = samples._root_dataset  # the very object, so that its caches are the ones refreshed
     _refuse_generated(samples, caller)
     if is_grouped_on_the_fly(samples):
@@ -135,6 +137,14 @@ def _refuse_generated(samples: SampleCollection, caller: str) -> None:
             )
 
 
+def with_fields(samples: SampleCollection, *fields: str) -> SampleCollection:
+    """The collection; where it is a view that leaves a field of its dataset out, the same samples with all fields."""
+    dataset = samples._root_dataset
+    if all(samples.has_field(field) for field in fields if dataset.has_field(field)):
+        return samples
+    return all_videos(dataset).select(samples.values("id"), ordered=True)
+
+
 def list_targets(samples: SampleCollection, dataset: fo.Dataset, names: FieldNames) -> list[Target]:
     """Lists the videos of a collection, in its order, reading nothing but ids and paths."""
     if names.path in dataset.get_field_schema():
@@ -143,7 +153,9 @@ def list_targets(samples: SampleCollection, dataset: fo.Dataset, names: FieldNam
     else:
         known = {}
     if not is_grouped_on_the_fly(samples):
-        return [Target(i, f, known.get(i)) for i, f in zip(*samples.values(["id", "filepath"]), strict=True)]
+        # a view that was put together of others may hold a sample twice
+        files = dict(zip(*samples.values(["id", "filepath"]), strict=True))
+        return [Target(i, f, known.get(i)) for i, f in files.items()]
     targets = []
     for group in samples.iter_dynamic_groups():
         ids, files = group.values(["id", "filepath"])

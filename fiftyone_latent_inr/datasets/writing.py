@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
+from pathlib import Path
 
 import bson
 import fiftyone as fo
@@ -15,6 +17,8 @@ from .words import brief, megabytes
 # MongoDB takes documents of 16 MiB. A quarter is left to the fields that others add after us.
 LARGEST = 16 << 20
 MOST_BYTES = LARGEST // 4 * 3
+# Bytes of a disk, of which files of short videos take thousands, of films millions
+_LEAST_FREE = 8 << 20
 # A vector, a path and some numbers
 _SMALL_FIELDS = 1 << 17
 
@@ -83,6 +87,22 @@ def check_room(dataset: fo.Dataset, sample_id: str, replaced: str) -> None:
                 f"its sample already holds {megabytes(found['size'])} in other fields, and MongoDB takes "
                 f"{megabytes(LARGEST)}; move large fields into files"
             )
+
+
+def check_disk(folder: Path) -> None:
+    """Refuses a disk that is nearly full: an hour's work would end at the first file.
+
+    Raises:
+        InputError: says how much is left.
+    """
+    try:
+        disk = shutil.disk_usage(folder)
+    except OSError:  # a file system that does not tell
+        return
+    if disk.total and disk.free < _LEAST_FREE:
+        raise InputError(
+            f"only {megabytes(disk.free)} are left on the disk of {folder}; free some space, or pass another output_dir"
+        )
 
 
 def document_bytes(sample: fo.Sample) -> int:

@@ -3,7 +3,10 @@
 import fiftyone as fo
 import pytest
 
-from fiftyone_latent_inr import InputError, fit_dataset
+from fiftyone_latent_inr import InputError, fit_dataset, reconstruct
+from fiftyone_latent_inr.datasets.drawings import preview as draw_preview
+from fiftyone_latent_inr.datasets.drawings.drawing import Drawing
+from fiftyone_latent_inr.datasets.fit import preview as fit_preview
 
 
 def test_not_a_collection():
@@ -55,3 +58,32 @@ def test_clips_view(dataset, fit):
     sample.save()
     with pytest.raises(InputError, match="view of clips"):
         fit(dataset.to_clips("events"))
+
+
+def test_a_dataset_that_is_deleted(make_dataset, fit):
+    dataset = make_dataset(["a.mp4"])
+    view = dataset.limit(1)
+    dataset.delete()
+    for samples in (dataset, view):
+        with pytest.raises(InputError, match="has been deleted"):
+            fit(samples)
+
+
+def test_a_sample_that_a_view_holds_twice(dataset, fit):
+    summary = fit(dataset.limit(2).concat(dataset.limit(1)), teacher=None)
+    assert summary.fitted == dataset.limit(2).values("id") and not summary.adopted
+
+
+def test_previews_of_views_without_the_fields(dataset, fit):
+    """A form is asked about whatever view the App shows."""
+    fit(dataset.limit(2), teacher=None)
+    options = {"embeddings_field": "latent_inr", "brain_key": "latent_inr", "preset": "fast", "teacher": None}
+    options |= {"prior": None, "overwrite": False, "device": "cpu"}
+    for view in (dataset.select_fields("filepath"), dataset.exclude_fields(["latent_inr_path", "latent_inr_psnr"])):
+        assert not fit_preview.problems(view, options)
+        status = fit_preview.fit_status(view, options)
+        assert (status.total, status.current + status.other) == (3, 2)
+        assert not draw_preview.problems(view, {}, options)
+        assert draw_preview.draw_status(view, Drawing(), options).unfitted == 1
+        assert len(reconstruct(view, progress=False, device="cpu").unfitted) == 1
+        assert len(fit(view.limit(2), teacher=None).skipped) == 2

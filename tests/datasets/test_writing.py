@@ -179,3 +179,11 @@ def test_errors_of_any_length_become_a_line(dataset, fit, monkeypatch):
     for failure in summary.failed:
         assert failure.reason.startswith("RuntimeError: first line page") and len(failure.reason) <= 400
     assert writing.MOST_BYTES < writing.LARGEST
+
+
+def test_a_disk_that_is_nearly_full(dataset, fitted_dataset, fit, no_fit, monkeypatch):
+    monkeypatch.setattr(writing.shutil, "disk_usage", lambda _: SimpleNamespace(total=10**9, free=10**6))
+    with pytest.raises(InputError, match=r"only 1\.0 MB are left on the disk of .*another output_dir"):
+        fit(dataset, teacher=None)
+    summary = reconstruct(fitted_dataset, **QUIET)
+    assert len(summary.failed) == 2 and all("1.0 MB are left" in failure.reason for failure in summary.failed)

@@ -23,7 +23,7 @@ from ..fields import all_videos
 from ..job import FatalError, Item, Job, Result
 from ..samples import Target
 from ..stored_files import check_swapped
-from ..writing import try_fields
+from ..writing import check_disk, try_fields
 from .cost import Workload, estimate, seconds_per_pixel
 from .drawing import Drawing
 from .media_fields import ensure_media_field
@@ -119,9 +119,11 @@ class DrawJob(Job):
         if folder in self._writable:
             return
         try:
-            self._writable.add(writable_folder(folder))
+            found = writable_folder(folder)
         except InputError as error:
             raise InputError(f"{error}; pass another output_dir") from error
+        check_disk(found)
+        self._writable.add(found)
 
     def _try_writing(self, target: Target) -> None:
         try_fields(all_videos(self.dataset).select(target.sample_id), {self.field: fo.StringField})

@@ -13,7 +13,7 @@ from ...errors import InputError, LatentINRError
 from ...latent_video.video import load
 from .. import runs
 from ..fields import FieldNames
-from ..samples import dataset_of
+from ..samples import dataset_of, with_fields
 from ..words import video_count
 from .cost import Estimate, Workload, estimate, seconds_per_pixel
 from .drawing import Drawing
@@ -80,7 +80,7 @@ def problems(samples: SampleCollection, settings: dict[str, Any], options: dict[
             runs.read_config(dataset, media_field)
     except InputError as error:
         return {**found, "embeddings_field": str(error)}
-    if not _count(samples, dataset, names.path):
+    if not _count(with_fields(samples, names.path), dataset, names.path):
         found["samples"] = f'none of these videos is fitted into {names.embedding!r}; run "Fit Latent-INR" first'
     return found
 
@@ -96,6 +96,7 @@ def draw_status(samples: SampleCollection, drawing: Drawing, options: dict[str, 
     dataset: fo.Dataset = samples._root_dataset
     names = FieldNames.of(options["embeddings_field"])
     field = drawing.field(names.embedding)
+    samples = with_fields(samples, names.path, field)
     fitted = _count(samples, dataset, names.path)
     there = 0
     if field in dataset.get_field_schema():

@@ -18,7 +18,7 @@ from ..job import FatalError, Item, Job, Result
 from ..samples import Target
 from ..search import index
 from ..stored_files import read_fitted, undrawn
-from ..writing import check_room, try_fields
+from ..writing import check_disk, check_room, try_fields
 from .settings import Settings
 from .teacher_space import clear_space
 
@@ -82,6 +82,7 @@ class FitJob(Job):
         return True
 
     def _try_writing(self, target: Target) -> None:
+        check_disk(self.folder)
         try_fields(all_videos(self.dataset).select(target.sample_id), self.names.types())
 
     def _make(self, item: FitItem) -> Result:
