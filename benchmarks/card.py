@@ -4,7 +4,7 @@
 
 - `tests`: the tests that need a card (`pytest -m gpu`).
 - `compiled`: a fit of 3,200 steps of `balanced`, 160x90, 32 frames, with its loss compiled and without: PSNR, seconds,
-  and whether it ended (what is compiled must go on working once the rate has moved the numbers, after a fifth of them).
+  and whether it ended (what is compiled must go on working once the rate has moved the numbers, after 640 steps).
 - `launches`: kernels and milliseconds of a step, by the profiler, and the ten that take most.
 - `batches`: `fit_many` of 1, 8 and 64 clips: milliseconds of a step, and what is left on the card after each.
 - `drawing`: `benchmarks.drawing`.

@@ -47,7 +47,7 @@ def shortened(config: FitConfig, share: float) -> FitConfig:
 def warm_up(device: str, frames: Video | None = None, config: FitConfig | None = None) -> None:
     """A fit of next to nothing: what is loaded or tried out once must not count.
 
-    Nor must compiling: of a fit whose frames and settings are given, the first steps are compiled as it will be.
+    Nor must compiling: of a fit to come, whose frames and settings are given, a few steps are compiled as its own are.
     """
     linr.fit(noise(4, 32, 48), config=replace(PRESETS["fast"], steps=_WARM_UP), device=device, progress=False)
     if frames is None or config is None or compile_mode(device, config.steps_for(*frames.shape[:3])) is None:

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 # Presets of `fitting`, whose import would load torch; `tests/cli/test_options.py` holds the two together.
 PRESETS = ("fast", "balanced", "best", "paper")
 _SHARED: dict[str, dict[str, Any]] = {
-    "--device": {"metavar": "D", "help": "cpu, cuda, cuda:1, mps (default: cuda where there is one, else cpu)"},
+    "--device": {
+        "metavar": "D",
+        "help": "cpu, cuda, cuda:1; mps to draw on (default: cuda if there is one, else cpu)",
+    },
     "--json": {"action": "store_true", "help": "one JSON object instead of lines"},
     "--prior": {"metavar": "REPO_OR_DIR", "help": "reference prior of a video that is stored as a residual"},
     "--quiet": {"action": "store_true", "help": "no progress bar"},

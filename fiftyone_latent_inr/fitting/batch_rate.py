@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..model import ModelConfig, TensorSpec, tensor_specs, tensor_views
-from .config import FitConfig
+from ..model import LatentINR, ModelConfig, TensorSpec, tensor_specs, tensor_views
+from .config import FitConfig, Rate
 from .rate import (
     FIRST_STEP,
     LEAST_SCALE,
@@ -48,6 +48,7 @@ class RateTerms:
         config: of the fit, whose rate is aimed at.
         num_steps: optimiser steps to come.
         size_of: asked now and then where a rate is to be reached, while the parameters are rounded.
+        rate: what is aimed at, if not the configuration's rate.
     """
 
     def __init__(
@@ -58,9 +59,10 @@ class RateTerms:
         config: FitConfig,
         num_steps: int,
         size_of: SizeOfOne | None = None,
+        rate: Rate | None = None,
     ) -> None:
         counts, num_pixels = [len(task.frames) for task in tasks], [task.num_pixels for task in tasks]
-        aims = [task.aim(config.rate, config) for task in tasks]
+        aims = [task.aim(rate or config.rate, config) for task in tasks]
         first_step_sizes, fixed = [task.first_step_sizes for task in tasks], tasks[0].fixed
         self._schedule = Schedule.of(num_steps)
         self._config, self._parameters, self._size_of = shape, dict(parameters), size_of
@@ -225,6 +227,41 @@ class RateTerms:
 
     def _named(self, flat: Tensor) -> dict[str, Tensor]:
         return tensor_views(self._config, dict(zip(self._parameters, self._parts(flat), strict=True)))
+
+
+class RateOfOne:
+    """A `RateTerm` of one model as a batch of one: for a card, where a look at it tensor by tensor is 2,200 launches.
+
+    Args:
+        model: every parameter float32.
+        task: what it is fitted with.
+        config: of the fit.
+        rate: what is aimed at.
+        num_steps: optimiser steps to come.
+    """
+
+    def __init__(self, model: LatentINR, task: GroupTask, config: FitConfig, rate: Rate, num_steps: int) -> None:
+        def size_of(n: int, step_sizes: dict[str, FloatArray]) -> int:
+            assert task.size_of is not None
+            return task.size_of(model, step_sizes)
+
+        stacked = {name: one.detach()[None] for name, one in model.named_parameters()}
+        asked = None if task.size_of is None else size_of
+        self._terms = RateTerms(model.config, stacked, [task], config, num_steps, asked, rate)
+        self.round, self.restore = self._terms.round, self._terms.restore
+        for name, one in model.named_parameters():
+            gradient = stacked[name].grad
+            assert gradient is not None
+            one.data, one.grad = stacked[name].data[0], gradient[0]
+
+    @property
+    def bits(self) -> float:
+        """Of all codes, at the last look; asking waits for the device."""
+        return self._terms.bits[0]
+
+    def step_sizes(self) -> dict[str, FloatArray]:
+        """The step sizes by tensor name, flat, exactly as they are stored."""
+        return self._terms.step_sizes()[0]
 
 
 def _sum_to(x: Tensor, shape: Sequence[int]) -> Tensor:

@@ -20,6 +20,7 @@ from ..arrays import FloatArray
 from ..model import LatentINR
 from ..progress import FitProgress
 from ..torch_settings import fast_products
+from .batch_rate import RateOfOne
 from .config import FitConfig, Rate
 from .objective import Loss, Objective, compile_mode, generator_on, looked_up
 from .rate import RateTerm
@@ -151,7 +152,7 @@ class OptimiserSteps:
 class GroupFit(OptimiserSteps):
     """A fit under way: model, optimiser, sampler and, in its last part, the rate."""
 
-    rate: RateTerm | None = None
+    rate: RateTerm | RateOfOne | None = None
 
     def __init__(self, task: GroupTask, config: FitConfig, device: torch.device | str) -> None:
         self.task, self.config, self.device = task, config, torch.device(device)
@@ -180,6 +181,9 @@ class GroupFit(OptimiserSteps):
     def begin_rate(self, aim: Rate, num_steps: int) -> None:
         """From here on, `num_steps` steps before the end, the rate counts."""
         if aim.weight == 0:
+            return
+        if self.device.type == "cuda":
+            self.rate = RateOfOne(self.model, self.task, self.config, aim, num_steps)
             return
         self.rate = RateTerm(
             self.model,

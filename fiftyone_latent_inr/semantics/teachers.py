@@ -145,9 +145,7 @@ class Teacher:
             part = items[done : done + batch_size]
             found = unless_full(partial(embed, part))
             if found is None and len(part) == 1:
-                raise MemoryTooSmallError(
-                    f"{self.device} has too little free memory for teacher {self.name!r}; {ADVICE}"
-                )
+                raise MemoryTooSmallError(f"teacher {self.name!r}: {self.device} has too little free memory; {ADVICE}")
             if found is None:
                 batch_size = len(part) // 2
                 continue

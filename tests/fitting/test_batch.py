@@ -14,6 +14,7 @@ from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.fitting import PRESETS, FitConfig, Fitted, GroupTask, fit_frames, loop
 from fiftyone_latent_inr.fitting import batch as many
 from fiftyone_latent_inr.fitting.batch import fit_together
+from fiftyone_latent_inr.fitting.batch_rate import RateOfOne
 from fiftyone_latent_inr.fitting.soap import SOAP
 from fiftyone_latent_inr.fitting.start import Start
 from fiftyone_latent_inr.model import model_views, pixel_grid
@@ -135,6 +136,19 @@ def test_shorter_videos_are_filled_up_with_what_costs_nothing() -> None:
 def test_only_one_shape_fits_together() -> None:
     with pytest.raises(InputError, match="one shape"):
         together([task(0, QUICK), task(1, QUICK, aligned=False)], QUICK)
+
+
+def test_the_rate_of_one_as_a_batch_of_one_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = task(0, FEW)
+    wanted = alone(one, FEW)
+
+    def rate(model, aim, num_pixels: int, num_steps: int, *_: object, **__: object) -> RateOfOne:
+        return RateOfOne(model, one, FEW, FEW.rate, num_steps)
+
+    monkeypatch.setattr(loop, "RateTerm", rate)
+    found = alone(one, FEW)
+    assert_same(found, wanted)
+    assert found.bits == pytest.approx(wanted.bits, rel=1e-3)
 
 
 @pytest.mark.gpu
