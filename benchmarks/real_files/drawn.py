@@ -52,8 +52,8 @@ def draw(file: Path, folder: Path) -> Drawn:
         read = video.read(file)
         result.frames, result.size, result.fps = len(read.array), read.array.shape[1:3], float(read.fps)
         result.said = list(read.warnings)
-        aspect = getattr(read, "pixel_aspect", None)
-        more = {} if aspect is None else {"pixel_aspect": aspect}
+        # what earlier states of the package do not know is not passed on to them
+        more = {name: getattr(read, name) for name in ("times", "pixel_aspect") if hasattr(read, name)}
         result.said += video.write(output, read.array, read.fps, audio=file, **more)
         result.output = str(output)
     except InputError as error:

@@ -125,7 +125,8 @@ def flash_and_tone(path: Path) -> tuple[float | None, float | None]:
     white = [time for time, level in zip(known, gray.stdout, strict=False) if level > _BRIGHT]
     sound = _run(
         *("ffmpeg", "-v", "error", "-nostdin", "-copyts", "-i", path, "-map", "0:a:0?", "-vn"),
-        *("-af", f"aresample=48000:async=1:first_pts={-48000 * _EARLY},aformat=channel_layouts=mono"),
+        # the first one's rate must be the second one's: `first_pts` counts samples of what comes in
+        *("-af", f"aresample=48000,aresample=48000:async=1:first_pts={-48000 * _EARLY},aformat=channel_layouts=mono"),
         *("-f", "f32le", "-"),
     )
     loud = np.flatnonzero(np.abs(np.frombuffer(sound.stdout[: len(sound.stdout) // 4 * 4], "<f4")) > _LOUD)

@@ -26,6 +26,7 @@ import numpy as np
 from .writing import Pictures, moving, write
 
 _ROOT = Path(__file__).resolve().parents[2]
+_LONGEST = 300  # seconds that a command may take on a busy machine, before it is said to hang
 _WIDE = "動" * 83  # 249 bytes of UTF-8
 
 
@@ -67,14 +68,14 @@ def _encode(folder: Path, *arguments: object, **environment: str) -> str:
     """Exit status and the last line on stderr of `latent-inr encode` in a folder."""
     command = [sys.executable, "-m", "fiftyone_latent_inr", "encode", *map(os.fspath, arguments)]
     more = {"PYTHONPATH": str(_ROOT), **environment}
-    settings = ("--preset", "fast", "--quiet")
+    settings = ("--preset", "fast", "--frames", "1", "--size", "16x16", "--quiet")
     try:
         done = subprocess.run(
             [*command, *settings],
             cwd=folder,
             env={**os.environ, **more},
             capture_output=True,
-            timeout=60,
+            timeout=_LONGEST,
             input=b"",
             check=False,
         )

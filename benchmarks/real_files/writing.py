@@ -18,8 +18,9 @@ FLASH = 1.0  # seconds into a clip at which flash and tone begin
 FLASH_SECONDS = 0.3
 _SAMPLES = 1024  # of a packet, where a codec does not ask for a number of its own
 
-# Nearly lossless, and a key frame every second.
-X264 = {"crf": "8", "g": "10", "bf": "0", "preset": "fast", "x264-params": "scenecut=0:threads=1"}
+# Nearly lossless, and a key frame every second; without looking ahead, which is a thread's work, and not always the same.
+_ALIKE = "scenecut=0:threads=1:mbtree=0:rc-lookahead=0"
+X264 = {"crf": "8", "g": "10", "bf": "0", "preset": "fast", "x264-params": _ALIKE}
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,8 @@ def write(
     Returns:
         The path.
     """
-    with av.open(str(path), "w", format=kind, options=dict(options or {})) as container:
+    settings = {"fflags": "+bitexact", **(options or {})}  # no random identifiers
+    with av.open(str(path), "w", format=kind, options=settings) as container:
         added = [_add(container, one) for one in streams]
         for stream, disposition in zip(added, dispositions, strict=False):
             stream.disposition = disposition
@@ -187,7 +189,8 @@ def _sounds(stream: Any, one: Sound) -> Iterator[Any]:
 
 def remux(source: Path, target: Path, keep: Callable[[Any], bool], kind: str | None = None) -> Path:
     """Copies the packets for which `keep` says so, undecoded."""
-    with av.open(str(source)) as old, av.open(str(target), "w", format=kind) as new:
+    settings = {"fflags": "+bitexact"}
+    with av.open(str(source)) as old, av.open(str(target), "w", format=kind, options=settings) as new:
         streams = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
         for packet in old.demux():
             if packet.dts is not None and keep(packet):

@@ -82,16 +82,16 @@ def begins_between_key_frames_mpeg2(path: Path) -> None:
     recording.unlink()
 
 
-@add("the first pictures cannot be decoded", ".mp4", frames=24, seconds=2.4)
+@add("the first pictures cannot be decoded", ".mp4", frames=24, seconds=2.4, says="damaged")
 def first_pictures_overwritten(path: Path) -> None:
-    options = {**X264, "g": "6", "x264-params": "scenecut=0:threads=1:keyint=6:min-keyint=6"}
+    options = {**X264, "g": "6", "x264-params": X264["x264-params"] + ":keyint=6:min-keyint=6"}
     write(path, Pictures(flashing(), options=options), Sound(tone()))
     overwrite_packets(path, 0, 6)
 
 
 @add("the first pictures cannot be decoded", ".mp4", frames=27, seconds=3.0, says="damaged")
 def pictures_lost_before_the_flash(path: Path) -> None:
-    options = {**X264, "g": "3", "x264-params": "scenecut=0:threads=1:keyint=3:min-keyint=3"}
+    options = {**X264, "g": "3", "x264-params": X264["x264-params"] + ":keyint=3:min-keyint=3"}
     write(path, Pictures(flashing(), options=options), Sound(tone()))
     overwrite_packets(path, 3, 6)
 
