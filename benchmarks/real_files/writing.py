@@ -18,7 +18,7 @@ FLASH = 1.0  # seconds into a clip at which flash and tone begin
 FLASH_SECONDS = 0.3
 _SAMPLES = 1024  # of a packet, where a codec does not ask for a number of its own
 
-# Nearly lossless, and a key frame every second; no looking ahead, which is a thread's work, and not always the same.
+# Nearly lossless, a key frame every second; without looking ahead, which is a thread's work, and not always the same.
 _ALIKE = "scenecut=0:threads=1:mbtree=0:rc-lookahead=0"
 X264 = {"crf": "8", "g": "10", "bf": "0", "preset": "fast", "x264-params": _ALIKE}
 
