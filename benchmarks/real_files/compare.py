@@ -5,8 +5,8 @@
 For each form of `forms`: the number of frames, their mean difference in levels (same conversion; `levels_bare` is
 against the bare command, where that differs), and frames over frames a second against the duration that ffprobe states.
 Equal are: as many frames, at most 2 levels, at most 1.5 frames. What this ffmpeg cannot write is listed, and not
-counted. Writes `results/real_files.json`; `--output` writes the rows elsewhere, and `--before` takes the verdicts of
-such a file, of an earlier state of the package, into the table.
+counted. Writes `results/real_files.json`, and its table in docs/kinds_of_files.md; `--output` writes the rows elsewhere,
+and `--before` takes the verdicts of such a file, of an earlier state of the package, into the table.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.video.decode import read
 
-from ..shared.records import show_table, write_record
+from ..shared.records import insert, show_table, write_record
 from . import reference
 from .forms import Form, forms, write_form
 from .writing import has_ffmpeg
@@ -34,6 +35,9 @@ REASONS = {
     "vob, mpeg1": "ffprobe takes the last two frames for none; 50 frames at 25 a second are 2 seconds",
     "flv, h264 B frames": "the header counts the decoder's delay; 20 frames at 10 a second are 2 seconds",
 }
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "kinds_of_files.md"
+MARKS = ("<!-- forms: begin -->", "<!-- forms: end -->")
 
 Row = dict[str, object]
 
@@ -94,6 +98,31 @@ def counts(rows: Sequence[Row]) -> dict[str, int]:
     return {verdict: verdicts.count(verdict) for verdict in sorted(set(verdicts))}
 
 
+def document(record: dict[str, Any]) -> str:
+    """The table of the document: what is equal in each container, and what is not, with its reason."""
+    rows = [row for row in record["rows"] if row["verdict"] not in ("not written", "not read")]
+    equal = sum(row["verdict"] == "equal" for row in rows)
+    lines = [
+        f"{equal} of {len(rows)} are equal, by PyAV {record['pyav']} (FFmpeg {record['pyav_ffmpeg']}) and ffmpeg "
+        f"{record['ffmpeg']}.",
+        "",
+        "| container | codecs |",
+        "| --- | --- |",
+    ]
+    containers: dict[str, list[str]] = {}
+    for row in rows:
+        container, _, codec = str(row["form"]).partition(", ")
+        mark = "" if row["verdict"] == "equal" else f" ({row['why']})"
+        containers.setdefault(container, []).append(codec + mark)
+    return "\n".join([*lines, *(f"| {name} | {', '.join(codecs)} |" for name, codecs in containers.items())])
+
+
+def renew(record: dict[str, Any]) -> None:
+    """Writes the table into the document."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+    DOCUMENT.write_text(insert(text, document(record), *MARKS), encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, help="where the files are kept (default: made anew, and removed)")
@@ -116,7 +145,9 @@ def main() -> None:
     if arguments.output:
         arguments.output.write_text(json.dumps(rows, indent=1), encoding="utf-8")
     elif not arguments.only:
-        write_record("real_files", {**reference.versions(), "counts": total, "rows": rows})
+        record = {**reference.versions(), "counts": total, "rows": rows}
+        write_record("real_files", record)
+        renew(record)
 
 
 if __name__ == "__main__":

@@ -48,3 +48,12 @@ def test_the_comparison_sees_frames_that_are_missing(tmp_path: Path, monkeypatch
     monkeypatch.setattr(module, "read", lambda file: type(whole)(255 - whole.array[1:], whole.fps, (), (64, 96)))
     row = measure(path)
     assert row["verdict"] == "differs" and "19 frames, not 20" in str(row["why"]) and "levels apart" in str(row["why"])
+
+
+def test_the_table_in_the_document_is_that_of_the_record() -> None:
+    from benchmarks.real_files.compare import DOCUMENT, MARKS, document
+    from benchmarks.shared.records import insert, read_record
+
+    text, record = DOCUMENT.read_text(encoding="utf-8"), read_record("real_files")
+    assert insert(text, document(record), *MARKS) == text
+    assert {row["verdict"] for row in record["rows"]} <= {"equal", "explained"}
