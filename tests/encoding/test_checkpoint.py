@@ -21,7 +21,8 @@ KEY = "0123456789"
 def scan(embeddings: bool = True) -> Scan:
     plan = plan_groups(scenes((1, 6), (2, 9), (1, 6)), 8)
     rows = np.random.default_rng(0).normal(size=(21, 5)).astype(np.float16)
-    return Scan(plan, (24, 32), 12.5, ("a frame was damaged", "ü"), rows if embeddings else None)
+    times = np.cumsum(np.arange(21)) / 100
+    return Scan(plan, (24, 32), 12.5, ("a frame was damaged", "ü"), rows if embeddings else None, times)
 
 
 def finished(width: int = 4, seed: int = 0) -> FinishedGroup:
@@ -52,6 +53,7 @@ def test_a_scan_comes_back(embeddings: bool, tmp_path: Path) -> None:
             np.testing.assert_array_equal(one, other)
             assert one.dtype == other.dtype
     assert (found.size, found.fps, found.warnings) == (given.size, given.fps, given.warnings)
+    np.testing.assert_array_equal(found.times, given.times)
     assert found.pixel_aspect == 1
     Checkpoint(tmp_path, KEY).keep_scan(replace(given, pixel_aspect=Fraction(64, 45)))
     found = Checkpoint(tmp_path, KEY).scan()

@@ -12,9 +12,11 @@ import pytest
 import torch
 
 import fiftyone_latent_inr as linr
+from fiftyone_latent_inr.cli.main import main
 from fiftyone_latent_inr.encoding.estimate import estimate_seconds
 from fiftyone_latent_inr.fitting import PRESETS
 from fiftyone_latent_inr.frames.metrics import ms_ssim, psnr
+from fiftyone_latent_inr.video.decode import read, write
 
 QUICK = replace(PRESETS["fast"], steps=120, steps_growth=0.0, points_per_step=2048)
 
@@ -212,3 +214,23 @@ def test_the_preset_of_the_paper(frames: np.ndarray, monkeypatch: pytest.MonkeyP
     video = linr.fit(frames[:2], preset="paper", device="cpu", progress=False)
     assert video.preset == "paper" and video.model("cpu").config.modulation == "sigmoid"
     assert estimate_seconds("paper", 16, 90, 160, "cpu") > 0
+
+
+def test_uneven_frames_are_drawn_at_their_own_times(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frames, times = media.moving_square(8, 32, 48), np.array([0, 0.5, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5])
+    write(tmp_path / "a.mp4", frames, 5, times=times)
+    video = linr.fit(tmp_path / "a.mp4", config=replace(QUICK, steps=2), device="cpu", progress=False)
+    assert video.fps == pytest.approx(5) and video.times is not None and np.allclose(video.times, times, atol=1e-3)
+    (many,) = linr.fit_many([tmp_path / "a.mp4"], config=replace(QUICK, steps=2), device="cpu", progress=False)
+    assert isinstance(many, linr.LatentVideo) and many.times is not None and np.allclose(many.times, times, atol=1e-3)
+    video.save(tmp_path / "a.linr")
+    for options, expected in (([], times), (["--frames", "1:5"], times[1:5] - 0.5)):
+        assert main(["decode", str(tmp_path / "a.linr"), str(tmp_path / "out.mp4"), "--quiet", *options]) == 0
+        drawn = read(tmp_path / "out.mp4")
+        assert drawn.times is not None and np.allclose(drawn.times, expected, atol=2e-3)
+    twice = ["decode", str(tmp_path / "a.linr"), str(tmp_path / "out.mp4"), "--quiet", "--fps-factor", "2"]
+    assert main(twice) == 0
+    drawn = read(tmp_path / "out.mp4")
+    assert len(drawn.array) == 15 and drawn.times is not None
+    assert np.allclose(drawn.times[::2], times, atol=2e-3)
+    capsys.readouterr()

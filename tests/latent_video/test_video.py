@@ -350,3 +350,29 @@ def test_cuts_that_cannot_be_are_refused(video: linr.LatentVideo, cuts: object) 
     assert from_bytes(codec.assemble({**header, "cuts": [2, 3]}, sections)).cuts == (2, 3)
     with pytest.raises(linr.BitstreamError, match="cuts"):
         from_bytes(codec.assemble({**header, "cuts": cuts}, sections))
+
+
+# Times of frames that are not evenly spaced
+
+TIMES = [0, 0.5, 1.0, 1.1, 1.2, 1.3]
+
+
+def test_times_travel_in_the_header_of_uneven_videos_alone(video: linr.LatentVideo) -> None:
+    assert video.times is None and "times" not in codec.parse(codec.MemorySource(video.data))[0]
+    assert video.seconds([0, 2.5, 6]).tolist() == [0, 0.1, 0.24]
+    uneven = from_bytes(to_bytes(networks(), fps=4.0, preset="fast", times=np.array(TIMES)))
+    assert uneven.times is not None and np.allclose(uneven.times, TIMES, atol=1e-6)
+    assert np.allclose(uneven.seconds([0, 0.5, 2, 5, 5.5, 6]), [0, 0.25, 1.0, 1.3, 1.4, 1.5])
+    assert np.allclose(pickle.loads(pickle.dumps(uneven)).times, TIMES)
+
+
+@pytest.mark.parametrize(
+    "times", [None, [4, 100], [6, 100], [5, 0], [5], [2, 5, 2, 5], [5, 1 << 60], "5", [5.0, 1], [True, 5]]
+)
+def test_times_that_cannot_be_are_refused(video: linr.LatentVideo, times: object) -> None:
+    source = codec.MemorySource(video.data)
+    header, entries = codec.parse(source)
+    parts = [codec.Section(e.kind, e.count, e.model, codec.read_section(source, e), e.parent) for e in entries]
+    assert from_bytes(codec.assemble({**header, "times": [5, 100]}, parts)).times is not None
+    with pytest.raises(linr.BitstreamError, match="times"):
+        from_bytes(codec.assemble({**header, "times": times}, parts))
