@@ -34,6 +34,7 @@ _FLAGS = SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INP
 # BT.601 at every size, and tagged so: players and FFmpeg go by the tag, programs that ignore it take BT.601.
 # Primaries and transfer of BT.709 are those of sRGB screens.
 _MATRIX_SMPTE170M, _PRIMARIES_BT709, _TRANSFER_BT709, _LIMITED = 6, 1, 1, 1
+_FRAME_DURATION = 1 << 8  # FFmpeg's AV_CODEC_FLAG_FRAME_DURATION
 _SWS_ITU601 = 5  # libswscale numbers matrices in its own way
 
 
@@ -132,6 +133,7 @@ def _encode(
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context
         context.time_base = schedule.base
+        context.flags |= _FRAME_DURATION  # else the last frame is shown for one at the rate
         context.colorspace, context.color_range = _MATRIX_SMPTE170M, _LIMITED
         context.color_primaries, context.color_trc = _PRIMARIES_BT709, _TRANSFER_BT709
         if pixel_aspect != SQUARE:  # none is said of square ones
