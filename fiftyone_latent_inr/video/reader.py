@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
@@ -21,13 +20,11 @@ from ..files import require_file
 from ..frames.aspect import SQUARE, as_pixel_aspect, ratio, resized
 from ..frames.resize import area_resize
 from .clock import TS_DISCONT, Restarts
+from .declared import Declared
 from .opening import is_pictures, main_pictures, open_container, reason_of, top_level_boxes, untimed
 from .rgb import UPRIGHT, Colours, hdr_transfer, orientation, turn
-from .timing import DEFAULT_FPS, MAX_FPS, MIN_FPS, PictureTimes, Times, Timing
+from .timing import PictureTimes, Times, Timing
 
-_TAG_DURATION = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
-_FROM_ZERO = {"matroska,webm", "flv", "nut"}
-_MOST_ABOVE_GUESS = 4
 _JOIN = 3  # packets; a recording that is joined to another at a key frame damages one of the last before it
 
 
@@ -62,6 +59,7 @@ class VideoReader:
         try:
             self.stream = main_pictures(self.container, self.file)
             self._untimed = untimed(self.container)
+            self._declared = Declared(self.container, self.stream, self._untimed)
             self._look_around()
         except InputError:
             self.container.close()
@@ -150,30 +148,24 @@ class VideoReader:
     @property
     def declared_fps(self) -> float:
         """Frames a second, as the file says."""
-        return next(iter(self._rates()), DEFAULT_FPS)
+        return self._declared.fps
 
     @property
     def declared_duration(self) -> float | None:
         """Seconds, as the stream or the container says."""
-        own = self._own_duration()
-        if own is None and self.container.duration and not self._untimed:
-            return self._from_start(self.container.duration / av.time_base)
-        return own
+        return self._declared.duration
 
     @property
     def declared_frames(self) -> int | None:
         """How many frames the file says it has, else an estimate from its duration."""
-        if self.stream.frames > 0:
-            return int(self.stream.frames)
-        duration = self.declared_duration
-        return max(1, round(duration * self.declared_fps)) if duration else None
+        return self._declared.frames
 
     @property
     def timing(self) -> Timing:
         """When the frames given so far are shown."""
         if self._untimed:
             return Timing(self.declared_fps, self.decoded / self.declared_fps)
-        return self._times.timing(self._rates(), float(self.stream.time_base or 0))
+        return self._times.timing(self._declared.rates, float(self.stream.time_base or 0))
 
     @property
     def fps(self) -> float:
@@ -194,38 +186,6 @@ class VideoReader:
             drawn = "" if timing.times is None else ", and drawn at their own times"
             lines.append(f"the frame rate varies: frames are taken as evenly spaced, {timing.fps:.3f} a second{drawn}")
         return tuple(lines)
-
-    def _rates(self) -> list[float]:
-        """The rates that the file declares, the likeliest first."""
-        stream, codec = self.stream, self.stream.codec_context
-        average, guessed = stream.average_rate, stream.guessed_rate
-        if self._untimed:  # the average is the demuxer's own default
-            found = [codec.framerate, guessed, average]
-        elif average and guessed and average > _MOST_ABOVE_GUESS * guessed:  # that of stamps' ticks, as in DV
-            found = [guessed, average, stream.base_rate]
-        else:
-            found = [average, guessed, stream.base_rate]
-        return [float(rate) for rate in found if rate and MIN_FPS <= float(rate) <= MAX_FPS]
-
-    def _own_duration(self) -> float | None:
-        """Seconds of the pictures, as far as the file tells them apart from what else it holds."""
-        if self._untimed:
-            return None
-        if self.stream.duration and self.stream.time_base:
-            return float(self.stream.duration * self.stream.time_base)
-        tag = _TAG_DURATION.fullmatch(self.stream.metadata.get("DURATION", ""))  # Matroska's
-        if tag:
-            hours, minutes, seconds = (float(number) for number in tag.groups())
-            return self._from_start(3600 * hours + 60 * minutes + seconds)
-        if self.container.duration and len(self.container.streams) == 1:
-            return self._from_start(self.container.duration / av.time_base)
-        return None
-
-    def _from_start(self, duration: float) -> float | None:
-        """Seconds from the first picture on, of a duration that some formats count from 0."""
-        start = float((self.stream.start_time or 0) * (self.stream.time_base or 0))
-        counted = self.container.format.name in _FROM_ZERO and start > 0
-        return max(duration - start, 0.0) or None if counted else duration or None
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         """Every frame that decodes, in order of presentation; what does not is counted and left out."""
@@ -356,7 +316,7 @@ class VideoReader:
             return f"{self.decoded} frames could be decoded"
         if self._complete and not self.stream.frames and not self._untimed and not self.may_restart:
             # Matroska counts no frames but knows when they end
-            end, duration = self._times.end - (self._times.first or 0.0), self._own_duration()
+            end, duration = self._times.end - (self._times.first or 0.0), self._declared.own_duration
             if end and duration and end < 0.9 * duration and (duration - end) * self.declared_fps >= 2:
                 return f"{self.decoded} frames could be decoded, {end:.2f} of {duration:.2f} seconds"
         return None

@@ -375,7 +375,7 @@ def test_an_error_while_frames_are_read_names_the_file(tmp_path: Path, monkeypat
     def fails(*_: Any) -> Any:
         raise av.error.InvalidDataError(1, "no such thing")
 
-    monkeypatch.setattr(reader_module, "to_rgb", fails)
+    monkeypatch.setattr(reader_module, "orientation", fails)
     for call in (video.read, video.probe):
         with pytest.raises(InputError, match="no such thing") as caught:
             call(path)
