@@ -5,7 +5,7 @@
 For each form of `forms`: the number of frames, their mean difference in levels (same conversion; `levels_bare` is
 against the bare command, where that differs), and frames over frames a second against the duration that ffprobe states.
 Equal are: as many frames, at most 2 levels, at most 1.5 frames. What this ffmpeg cannot write is listed, and not
-counted. Writes `results/real_files.json`, and its table in docs/kinds_of_files.md; `--output` writes the rows to another
+counted. Writes `results/real_files.json`, and its table in docs/kinds_of_files.md; `--output` writes rows to another
 file, and `--before` takes the verdicts of such a file, of an earlier state of the package, into the table.
 """
 
