@@ -101,8 +101,11 @@ def update_index(
     building = _building_key(dataset, key, names)
     there = _config(dataset, key) if key in dataset.list_brain_runs() else None
     if there is not None and _matches(there, model, kwargs, backend, options or {}):
-        refresh_index(dataset, key, names)
-        return True
+        try:
+            if refresh_index(dataset, key, names):
+                return True
+        except InputError as error:
+            logger.warning("%s; it is built anew", error)
     if there is not None and _shares_store(there, options or {}):
         drop_index(dataset, key)  # what is built would go into its table, and be deleted with it
     try:
@@ -148,19 +151,26 @@ def _shares_store(there: Any, options: dict[str, Any]) -> bool:
     return any(options.get(name) is not None and options[name] == getattr(there, name, None) for name in stores)
 
 
-def refresh_index(dataset: fo.Dataset, key: str, names: FieldNames) -> None:
-    """Brings an index that exists up to date, without its teacher; does nothing where there is none."""
+def refresh_index(dataset: fo.Dataset, key: str, names: FieldNames) -> bool:
+    """Brings an index that exists up to date, without its teacher.
+
+    Returns:
+        whether there is one; what a killed process has registered, and not built, is none.
+
+    Raises:
+        InputError: it cannot be read, or its backend does not take the changes.
+    """
     if key not in dataset.list_brain_runs():
-        return
+        return False
     try:
         results = dataset.load_brain_results(key)
         if results is not None:
             _refresh(dataset, results, names)
+        return results is not None
     except Exception as error:
         raise InputError(
             f"dataset {dataset.name!r}: the similarity index {key!r} could not be brought up to date "
-            f"({type(error).__name__}: {brief(error)}); mend this and run the fit again, which fits nothing twice, or "
-            f"delete the index: dataset.delete_brain_run({key!r})"
+            f"({type(error).__name__}: {brief(error)})"
         ) from error
 
 

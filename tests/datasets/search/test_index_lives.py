@@ -110,6 +110,26 @@ def test_what_a_killed_process_has_left_is_cleared_away(indexed, teacher):
     assert indexed.list_brain_runs() == ["latent_inr"]
 
 
+def test_an_index_that_was_registered_and_never_built(indexed, teacher):
+    """As a process leaves it that is killed in between."""
+    before = found(indexed)
+    document = indexed._doc.brain_methods["latent_inr"]
+    document.results.delete()
+    document.results = None
+    document.save()
+    indexed.clear_cache()
+    assert index.update_index(indexed, "latent_inr", NAMES, teacher) and found(indexed) == before
+
+
+def test_an_index_that_cannot_be_read_is_built_anew(indexed, teacher, monkeypatch, caplog):
+    def fail(*_, **__):
+        raise ValueError("no such file")
+
+    monkeypatch.setattr(index, "_refresh", fail)
+    assert index.update_index(indexed, "latent_inr", NAMES, teacher) and len(found(indexed)) == 2
+    assert "no such file" in caplog.text and indexed.list_brain_runs() == ["latent_inr"]
+
+
 def test_runs_of_others_are_never_deleted(indexed, teacher, fit, no_fit):
     fob.compute_uniqueness(indexed, embeddings="latent_inr", uniqueness_field="unique")
     with pytest.raises(InputError, match="already has a uniqueness run under brain_key 'unique'"):
