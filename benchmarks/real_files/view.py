@@ -194,8 +194,13 @@ def run(folder: Path, count: int) -> dict[str, Any]:
         "drawn_again": Counter(case.drawn[1].partition(":")[0] for case in taken if len(case.drawn) > 1),
         "seconds_after_each_call": seconds,
         "wrong": wrong,
-        "rows": [{**asdict(case), "path": Path(case.path).name} for case in taken],
+        "rows": [_bare({**asdict(case), "path": Path(case.path).name}, f"{folder / 'files'}/") for case in taken],
     }
+
+
+def _bare(row: dict[str, Any], folder: str) -> dict[str, Any]:
+    """A row that does not tell where the files lay."""
+    return {**row, **{what: [said.replace(folder, "") for said in row[what]] for what in ("fitted", "drawn")}}
 
 
 def _outcomes(summary: Any) -> dict[str, str]:
