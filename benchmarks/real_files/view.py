@@ -37,7 +37,7 @@ FILES = 200
 _ROOT = Path(__file__).resolve().parents[2]
 # A reason that is only a type and what some library had to say
 _RAW = re.compile(r"[A-Za-z]+(Error|Exception|Warning)\b")
-_LONGEST = 400
+_LONGEST = 1000
 
 
 @dataclass

@@ -37,6 +37,14 @@ def read_config(dataset: fo.Dataset, key: str) -> dict[str, Any] | None:
     return {k: v for k, v in config.serialize().items() if k not in ("cls", "type", "method")}
 
 
+def is_ours(dataset: fo.Dataset, key: str) -> bool:
+    """Whether this package has recorded a run under the key."""
+    try:
+        return read_config(dataset, key) is not None
+    except InputError:
+        return False
+
+
 def read_outcomes(dataset: fo.Dataset, key: str) -> dict[str, dict[str, Any]]:
     """Reads what became of each sample: id -> `{status, filepath, reason, psnr, seconds, settings, at}`.
 

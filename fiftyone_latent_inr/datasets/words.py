@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sized
 
-_LONGEST = 400
+_LONGEST = 1000
 
 
 def video_count(count: int) -> str:
@@ -37,6 +37,7 @@ def outcomes(samples: Mapping[str, Sized]) -> str:
 
 
 def brief(error: BaseException | str) -> str:
-    """An error in one line of at most 400 characters: databases and decoders may answer with a page."""
+    """An error in one line of at most 1000 characters: databases and decoders may answer with a page."""
     text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."
+    # the end often says what to do
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 405]} ... {text[-400:]}"

@@ -58,7 +58,8 @@ class FitJob(Job):
         self._written: set[str] = set()
         self._said: set[str] = set()
         self.too_long: list[str] = []
-        self._embedded = set(with_embedding(self.dataset, self.names))
+        # vectors that are to be cleared make no sample complete, whatever file it names
+        self._embedded = set() if self.clear_first else set(with_embedding(self.dataset, self.names))
         self._undrawn = undrawn(self.dataset, self.names.embedding)
 
     def _examine(self, target: Target) -> FitItem | None:

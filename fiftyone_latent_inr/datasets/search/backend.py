@@ -49,17 +49,21 @@ def check_backend(dataset: fo.Dataset, key: str, backend: str | None, options: d
 
 def _named(backend: str | None, options: dict[str, Any]) -> Any:
     known = fob.brain_config.similarity_backends
-    name = backend or "sklearn"
-    if name not in known:
+    name = "sklearn" if backend is None else backend
+    if not isinstance(name, str) or name not in known:
         close = difflib.get_close_matches(str(name), known, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise InputError(f"unknown backend {name!r}: {hint}FiftyOne knows {', '.join(sorted(known))}")
     settings = {"metric": "cosine", **known[name], **options}
-    module, _, kind = str(settings.pop("config_cls")).rpartition(".")
     try:
-        return getattr(importlib.import_module(module), kind)(**settings)
+        kind = settings.pop("config_cls")
+        if isinstance(kind, str):
+            module, _, kind = kind.rpartition(".")
+            kind = getattr(importlib.import_module(module), kind)
+        return kind(**settings)
     except Exception as error:
-        raise InputError(f"backend {name!r} does not take backend_options={options!r}: {brief(error)}") from error
+        # the names alone: values may be passwords
+        raise InputError(f"backend {name!r} does not take backend_options {sorted(options)}: {brief(error)}") from error
 
 
 def _servers(config: Any) -> Iterator[tuple[str, int]]:

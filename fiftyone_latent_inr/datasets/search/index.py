@@ -181,14 +181,15 @@ def mend_indexes(dataset: fo.Dataset) -> None:
     read of an index that nobody in this process has asked yet: it is read from the samples when somebody does.
     """
     for key in dataset.list_brain_runs(type="similarity"):
-        field = getattr(_config(dataset, key), "embeddings_field", None)
-        try:
-            if field is None or not _is_over(_config(dataset, key), field) or runs.read_config(dataset, field) is None:
-                continue
-            if BrainMethod.has_cached_run_results(dataset, key) or _config(dataset, key).method not in _IN_FIELD:
+        config = _config(dataset, key)
+        field = getattr(config, "embeddings_field", None)
+        if field is None or not _is_over(config, field) or not runs.is_ours(dataset, field):
+            continue
+        if BrainMethod.has_cached_run_results(dataset, key) or config.method not in _IN_FIELD:
+            try:
                 refresh_index(dataset, key, FieldNames.of(field))
-        except InputError as error:  # somebody else's run or field; a server that is down: not what was asked for
-            logger.warning("%s", error)
+            except InputError as error:  # a server that is down: not what was asked for
+                logger.warning("%s", error)
 
 
 def drop_index(dataset: fo.Dataset, key: str) -> None:

@@ -96,7 +96,7 @@ def test_an_index_that_cannot_be_built_leaves_the_old_one(indexed, teacher, monk
     monkeypatch.setattr(index.fob, "compute_similarity", half)
     with pytest.raises(InputError if isinstance(error, Exception) else KeyboardInterrupt) as caught:
         index.update_index(indexed, "latent_inr", NAMES, teacher, options={"metric": "euclidean"})
-    assert len(str(caught.value)) < 1000
+    assert len(str(caught.value)) < 1400
     assert indexed.list_brain_runs() == ["latent_inr"] and found(indexed) == before
     monkeypatch.undo()
     assert index.update_index(indexed, "latent_inr", NAMES, teacher, options={"metric": "euclidean"})
