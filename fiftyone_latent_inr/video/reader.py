@@ -92,7 +92,7 @@ class VideoReader:
             uint8 (H, W, 3), turned upright.
 
         Raises:
-            InputError: a size or number below 1, or no frame at all could be decoded.
+            InputError: a size or number below 1, the pictures are encrypted, or no frame at all could be decoded.
         """
         size = None if size is None else arguments.side_lengths("size", size)
         max_frames = None if max_frames is None else arguments.whole("max_frames", max_frames, 1)
@@ -191,6 +191,9 @@ class VideoReader:
         """Every frame that decodes, in order of presentation; what does not is counted and left out."""
         reordered = self.container.format.name == "avi"
         for packet in self._packets():
+            if not self.decoded and packet.has_sidedata("encryption_info"):
+                # some decoders make noise of it and call that repaired
+                raise InputError(f"cannot read {self.file}: its pictures are encrypted; give an unprotected copy")
             self._times.packet(packet, reordered)
             if not packet.size and not (packet.pts is None and packet.dts is None):
                 self._times.repeat(packet)  # the same picture again, as in Theora

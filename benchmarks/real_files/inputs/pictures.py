@@ -152,7 +152,7 @@ def theora_repeats(path: Path) -> None:
     ffmpeg(*still, *moves, "-filter_complex", "[0][1]concat=n=2", "-c:v", "libtheora", "-q:v", "8", path)
 
 
-@add("protected files", ".mp4", has=REFUSED)
+@add("protected files", ".mp4", has=REFUSED, says="encrypted")
 def encrypted(path: Path) -> None:
     key = {"encryption_key": "0123456789abcdef" * 2, "encryption_kid": "00112233445566778899aabbccddeeff"}
     write(path, Pictures(moving()), options={"encryption_scheme": "cenc-aes-ctr", **key})
