@@ -24,7 +24,7 @@ from .sound_mix import Line, audio_frame
 from .sound_packets import is_encrypted, on_clock
 
 AAC_FRAME = 1024  # samples in a packet
-_AAC_RATES = {96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000}
+_RATE = 48_000  # of what is encoded anew: that of video, whatever the sound's own is, which may change on the way
 
 # Seconds in which the process must have read or made something; a busy machine may need many. A clock that may start
 # again is looked for in the whole file, which takes as long as reading that.
@@ -225,8 +225,7 @@ def _records(file: Path, index: int, start: float) -> Iterator[tuple[bytes, int,
                 yield _ALIVE, 0, b""
             continue
         if line is None or encoder is None:
-            rate = frame.sample_rate if frame.sample_rate in _AAC_RATES else 48000
-            line = Line(rate, 1 if frame.layout.nb_channels == 1 else 2)
+            line = Line(_RATE, 1 if frame.layout.nb_channels == 1 else 2)
             encoder = aac_encoder(line.rate, line.channels)
             buffered = np.zeros((line.channels, 0), np.float32)
             yield _FORM, 0, json.dumps({"rate": line.rate, "channels": line.channels}).encode()
