@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import cycle
 from typing import Any
 
 import media
@@ -64,10 +65,16 @@ class Failing:
         return self.real(*given, **named)
 
 
-@pytest.fixture(params=FULL, ids=["torch", "cublas"])
-def fail(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Failing]:
+@pytest.fixture
+def fail(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Failing]:
+    """Lets a function fail, with one kind of error and the other in turn."""
+    kinds = cycle(FULL)
+
+    def error() -> Exception:
+        return next(kinds)()
+
     def patch(owner: Any, name: str, when: Callable[..., bool]) -> Failing:
-        failing = Failing(getattr(owner, name), when, request.param)
+        failing = Failing(getattr(owner, name), when, error)
         monkeypatch.setattr(owner, name, failing)
         return failing
 

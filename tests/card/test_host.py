@@ -139,7 +139,6 @@ def default_type(kind: torch.dtype) -> Iterator[None]:
 HOSTS: dict[str, Callable[[], Any]] = {
     "device": lambda: torch.device("meta"),
     "float64": lambda: default_type(torch.float64),
-    "float16": lambda: default_type(torch.float16),
     "inference": torch.inference_mode,
     "no gradients": torch.no_grad,
     "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),

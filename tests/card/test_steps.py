@@ -105,10 +105,9 @@ def test_parameters_stay_where_compiled_code_may_read_them(make) -> None:
             assert one.grad is not None and one.grad.storage_offset() == places[name], name
 
 
-@pytest.mark.parametrize("make", [one_fit, one_batch])
-def test_a_look_at_the_rate_is_few_launches(make) -> None:
+def test_a_look_at_the_rate_is_few_launches() -> None:
     with fake_card.fake_card() as watch:
-        state = make("fast")
+        state = one_fit("fast")
         begin_rate(state)
         state.rate.round()
         watch.launches.clear()
