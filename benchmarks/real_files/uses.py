@@ -123,7 +123,7 @@ def output_of_255_bytes(folder: Path) -> str:
 @_use("names of outputs", r"exit 0: $")
 def output_not_utf8_in_a_strict_locale(folder: Path) -> str:
     _tiny(folder)
-    name = os.fsdecode(b"caf\xe9.linr")
+    name = os.fsdecode(b"\xe9t\xe9.linr")
     return _encode(folder, "s.mp4", name, PYTHONUTF8="0", PYTHONIOENCODING="utf-8:strict")
 
 

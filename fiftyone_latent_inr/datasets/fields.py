@@ -16,7 +16,9 @@ from .writing import MOST_BYTES, document_bytes
 # Names fields, index, runs and folder unless it is told otherwise; it stands in users' datasets, and never changes.
 FIT_NAME = "latent_inr"
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
+# FiftyOne gives fields of these names to videos, to views of their clips and frames, and to groups; or we do
+_TAKEN = {"frames", "frame_id", "frame_number", "group", "sample_id", "source_id", "support"}
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,11 @@ class FieldNames:
             InputError: the name cannot be a top-level FiftyOne field.
         """
         check_name(embeddings_field, "embeddings_field")
+        if embeddings_field in _TAKEN or hasattr(fo.Sample, embeddings_field):  # samples would be broken by it
+            raise InputError(
+                f"embeddings_field={embeddings_field!r} means something else to FiftyOne; choose another name, such as "
+                f"{FIT_NAME!r}"
+            )
         suffixes = ("frames", "path", "psnr", "ms_ssim", "bpp")
         return cls(embeddings_field, *(f"{embeddings_field}_{suffix}" for suffix in suffixes))
 
@@ -70,7 +77,8 @@ def check_name(name: str, argument: str) -> None:
         )
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InputError(
-            f"{argument}={name!r} is not a usable name: letters, digits and underscores, beginning with a letter"
+            f"{argument}={name!r} is not a usable name: at most 100 letters, digits and underscores, beginning with "
+            "a letter"
         )
 
 

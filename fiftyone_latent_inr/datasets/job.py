@@ -16,7 +16,7 @@ from ..errors import InputError, LatentINRError
 from . import runs
 from .progress import Reporter
 from .samples import Target
-from .words import brief
+from .words import brief, log_line
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Failure:
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.filepath} (sample {self.sample_id}): {self.reason}"
+        return log_line(f"{self.filepath} (sample {self.sample_id}): {self.reason}")
 
 
 @dataclass
@@ -213,8 +213,8 @@ class Job(ABC):
         failure = Failure(target.sample_id, target.filepath, reason)
         self.tally.failed.append(failure)
         self.outcomes[target.sample_id] = runs.outcome("failed", target.filepath, self.digest, reason=reason)
-        if not known:
-            logger.error("%s could not be %s", target.filepath, self.VERB, exc_info=error)
+        if not known:  # a fault of ours, maybe, or of a library: where it is, for whoever looks for it
+            logger.debug("sample %s could not be %s", target.sample_id, self.VERB, exc_info=error)
         self.reporter.note(f"Failed: {failure}", logging.WARNING)
         if not self.skip_failures:
             raise InputError(f"{failure}") from error

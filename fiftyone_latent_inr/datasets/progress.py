@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import arguments
 from ..progress import FitProgress
-from .words import duration
+from .words import duration, log_line
 
 logger = logging.getLogger(__name__)
 
@@ -60,13 +60,15 @@ class Reporter:
         """Ends the video at hand: its wall seconds (None when it was not fitted) and a line about it."""
         if seconds is not None:
             self._spent.append(seconds)
+        line = log_line(line)
         logger.info(line)
         if self._draw and self._bar is None:
             print(line, file=sys.stderr)
-        self._show(1.0, [self._counter(), line.split(": ", 1)[-1]])
+        self._show(1.0, [self._counter(), line.rpartition(": ")[-1]])  # a name may hold a colon, too
 
     def note(self, line: str, level: int = logging.INFO) -> None:
-        """Says something once: in the log, and above the bar."""
+        """Says something once, on one line whatever names are in it: in the log, and above the bar."""
+        line = log_line(line)
         logger.log(level, line)
         if self._bar is not None:
             self._bar.write(line, file=sys.stderr)
@@ -99,10 +101,10 @@ class Reporter:
 
     def _emit(self, fraction: float, label: str) -> None:
         if self._callback is not None:
-            self._callback(min(fraction, 1.0), label)
+            self._callback(min(fraction, 1.0), log_line(label))
         elif self._bar is not None:
             self._bar.n = min(fraction, 1.0)
-            self._bar.set_description_str(label, refresh=True)
+            self._bar.set_description_str(log_line(label), refresh=True)
 
 
 def _part(seconds: float | None) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sized
 
+from ..errors import one_line
+
 _LONGEST = 1000
 
 
@@ -38,6 +40,13 @@ def outcomes(samples: Mapping[str, Sized]) -> str:
 
 def brief(error: BaseException | str) -> str:
     """An error in one line of at most 1000 characters: databases and decoders may answer with a page."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    # the end often says what to do
+    return log_line(" ".join(str(error).split()) or type(error).__name__)
+
+
+def log_line(text: str) -> str:
+    """A text with names and paths in it on one line of at most 1000 characters; what is left out is in the middle.
+
+    The end often says what to do.
+    """
+    text = one_line(text)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 405]} ... {text[-400:]}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -44,6 +44,16 @@ def prior_for(
     return None if found is None else or_too_small(partial(found.to, device), f"prior {found.name}")
 
 
+def check_prior(prior: Any) -> None:
+    """Refuses what is neither a prior nor the name of one; None is no prior, and fine.
+
+    Raises:
+        InputError: says what it is.
+    """
+    if prior is not None and not isinstance(prior, str | os.PathLike) and not hasattr(prior, "check_architecture"):
+        raise InputError(f"prior must be a Prior, a name or a folder, not {type(prior).__name__}")
+
+
 def resolve_prior(prior: str | os.PathLike[str] | Prior | None) -> Prior | None:
     """The prior that is meant, loaded.
 
@@ -54,8 +64,7 @@ def resolve_prior(prior: str | os.PathLike[str] | Prior | None) -> Prior | None:
         InputError: there is none of this name, or it is damaged or not safe to load.
         PriorUnavailableError: the Hub does not give it now.
     """
-    if prior is not None and not isinstance(prior, str | os.PathLike) and not hasattr(prior, "check_architecture"):
-        raise InputError(f"prior must be a Prior, a name or a folder, not {type(prior).__name__}")
+    check_prior(prior)
     if prior is None or not isinstance(prior, str | os.PathLike):
         return prior
     if os.fspath(prior).strip() == NO_PRIOR:

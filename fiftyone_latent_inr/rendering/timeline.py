@@ -7,7 +7,11 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from .. import arguments
 from ..errors import InputError
+
+# Frames drawn for each stored one; bounds the memory that their instants take
+MAX_FACTOR = 1000
 
 
 def frame_times(
@@ -20,14 +24,15 @@ def frame_times(
     Args:
         num_frames: T of the stored video.
         span: (A, B) as in Python's slices; None or negative ends count as they do there.
-        fps_factor: above 1 draws frames in between, below 1 leaves some out.
+        fps_factor: above 1 draws frames in between, below 1 leaves some out; at most 1000.
 
     Returns:
         (N,) float64 frame indices in [0, T - 1], ascending, at least one.
 
     Raises:
-        InputError: the span holds no frame, or reaches beyond the video.
+        InputError: the span holds no frame, or reaches beyond the video; the factor is out of range.
     """
+    fps_factor = arguments.number("fps_factor", fps_factor, 0, MAX_FACTOR, above=True)
     first, last = (bound if bound is None or bound >= 0 else num_frames + bound for bound in span)
     first, last = first or 0, num_frames if last is None else last
     if not 0 <= first < last <= num_frames:
@@ -39,7 +44,17 @@ def frame_times(
 
 
 def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
-    """(H, W) times `scale`, rounded, at least one pixel a side."""
+    """(H, W) times `scale`, rounded, at least one pixel a side.
+
+    Raises:
+        InputError: the scale is no number above 0, or a side would be longer than frames can be drawn.
+    """
+    scale = arguments.number("scale", scale, 0, above=True)
+    if max(size) * scale > arguments.MAX_SIDE:
+        raise InputError(
+            f"scale {scale:g} makes frames of {size[0]}x{size[1]} larger than the {arguments.MAX_SIDE} pixels that a "
+            f"side may have; at most {arguments.MAX_SIDE / max(size):.4g}"
+        )
     height, width = (max(1, round(side * scale)) for side in size)
     return height, width
 

@@ -61,3 +61,18 @@ def test_scaled_size() -> None:
     assert scaled_size((90, 160), 2) == (180, 320)
     assert scaled_size((3, 5), 1.5) == (4, 8)
     assert scaled_size((3, 5), 0.01) == (1, 1)
+
+
+@pytest.mark.parametrize("factor", ["2", None, True, float("nan"), float("inf"), 0, -1, 1e9, [2]])
+def test_what_is_no_factor_is_refused(factor: object) -> None:
+    with pytest.raises(InputError, match="fps_factor must be a number above 0, at most 1000"):
+        frame_times(5, fps_factor=factor)  # type: ignore[arg-type]
+
+
+def test_what_is_no_scale_is_refused() -> None:
+    for scale in ("2", None, True, float("nan"), float("inf"), 0, -1):
+        with pytest.raises(InputError, match="scale must be a number above 0"):
+            scaled_size((90, 160), scale)  # type: ignore[arg-type]
+    assert scaled_size((64, 16), 256) == (16384, 4096)
+    with pytest.raises(InputError, match=r"scale 256\.5 .* at most 256"):
+        scaled_size((64, 16), 256.5)

@@ -9,8 +9,9 @@ from typing import Any
 
 from fiftyone.core.collections import SampleCollection
 
+from ... import arguments
 from ...devices import pick_device
-from ...errors import InputError
+from ...errors import InputError, one_line
 from ...files import digest_of
 from ...video.writer import DEFAULT_CRF
 from .. import runs
@@ -172,6 +173,9 @@ def draw_dataset(
         InputError: see `reconstruct`.
     """
     dataset = dataset_of(samples, "reconstruct")
+    overwrite = arguments.flag("overwrite", overwrite)
+    skip_failures = arguments.flag("skip_failures", skip_failures)
+    reporter = Reporter(progress)
     names = FieldNames.of(embeddings_field)
     media_field = drawing.field(names.embedding)
     check_media_field(dataset, media_field)
@@ -188,7 +192,6 @@ def draw_dataset(
     drawn: dict[str, str | None] = {}
     if media_field in dataset.get_field_schema():
         drawn = dict(zip(*all_videos(dataset).values(["id", media_field]), strict=True))
-    reporter = Reporter(progress)
     job = DrawJob(
         dataset=dataset,
         key=media_field,
@@ -206,5 +209,5 @@ def draw_dataset(
     unfitted = [target.sample_id for target in targets if not target.stored]
     outcome = tally.made, tally.adopted, tally.skipped, unfitted, tally.failed
     summary = DrawSummary(media_field, *outcome, tally.seconds)
-    reporter.note(f"{dataset.name}: {summary.text()}")  # each failure has been told when it happened
+    reporter.note(f"{one_line(dataset.name)}: {summary.text()}")  # each failure has been told when it happened
     return summary

@@ -23,6 +23,7 @@ from ..fields import all_videos
 from ..job import FatalError, Item, Job, Result
 from ..samples import Target
 from ..stored_files import check_swapped
+from ..words import log_line
 from ..writing import check_disk, try_fields
 from .cost import Workload, estimate, seconds_per_pixel
 from .drawing import Drawing
@@ -169,7 +170,7 @@ class DrawJob(Job):
         except BitstreamError as error:  # damage behind the header
             raise InputError(f"{error}; fit this sample again") from error
         name = Path(item.target.filepath).name
-        lines = [line for line in (item.note, *(f"{name}: {note}" for note in notes)) if line]
+        lines = [log_line(line) for line in (item.note, *(f"{name}: {note}" for note in notes)) if line]
         for line in lines:
             self.reporter.note(line)
         return lines

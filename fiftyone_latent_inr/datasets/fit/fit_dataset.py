@@ -13,9 +13,10 @@ from fiftyone.core.collections import SampleCollection
 
 from ... import arguments
 from ...devices import pick_device
-from ...encoding.choose_prior import NO_PRIOR
+from ...encoding.choose_prior import NO_PRIOR, check_prior
 from ...encoding.request import check_teacher
-from ...errors import InputError
+from ...errors import InputError, one_line
+from ...video.timing import check_fps
 from .. import runs
 from ..fields import FIT_NAME, FieldNames, check_fields
 from ..file_names import default_folder, output_folder
@@ -134,24 +135,25 @@ def fit_dataset(  # noqa: PLR0913
         PriorUnavailableError: the Hub does not give the prior; known before anything is fitted, too.
     """
     dataset = dataset_of(samples)
+    fit_options = _checked_options(fit_options)
+    check_teacher(teacher)
+    check_prior(prior)
+    Settings.check(preset, fit_options)
+    overwrite = arguments.flag("overwrite", overwrite)
+    skip_failures = arguments.flag("skip_failures", skip_failures)
+    reporter = Reporter(progress)
     names = FieldNames.of(embeddings_field)
     index.check_brain_key(dataset, brain_key, names)
     check_fields(dataset, names)
     if teacher is not None:
         check_backend(dataset, brain_key, backend, backend_options)
     record = runs.read_config(dataset, names.embedding)
-    fit_options = _checked_options(fit_options)
-    check_teacher(teacher)
-    overwrite = arguments.flag("overwrite", overwrite)
-    skip_failures = arguments.flag("skip_failures", skip_failures)
-    Settings.check(preset, fit_options)
     folder = output_folder(default_folder() / str(dataset.slug) if output_dir is None else output_dir)
     teacher = load_teacher(teacher, fit_options.get("device"))
     loaded = _load_prior(prior, preset, teacher, fit_options)
     settings = Settings.of(preset, teacher, loaded, fit_options)
     start = None if prior is None else loaded or NO_PRIOR  # the preset's own may be of another teacher
     targets = list_targets(samples, dataset, names)
-    reporter = Reporter(progress)
     if teacher is None:
         reporter.note("No teacher: the videos are stored without embeddings, and cannot be searched by text")
     else:
@@ -177,7 +179,7 @@ def fit_dataset(  # noqa: PLR0913
     tally = job.run(targets)
     outcome = tally.made, tally.adopted, tally.skipped, tally.failed
     summary = FitSummary(*outcome, brain_key if job.indexed else None, str(folder), tally.seconds, job.too_long)
-    reporter.note(f"{dataset.name}: {summary.text()}")  # each failure has been told when it happened
+    reporter.note(f"{one_line(dataset.name)}: {summary.text()}")  # each failure has been told when it happened
     return summary
 
 
@@ -195,6 +197,7 @@ def _checked_options(options: dict[str, Any]) -> dict[str, Any]:
         "max_frames": partial(arguments.whole, "max_frames", low=1),
         "seed": arguments.seed,
         "residual": partial(arguments.flag, "residual"),
+        "fps": check_fps,
     }
     pick_device(options.get("device"))
     required = ("seed", "residual")  # of the others None is the default

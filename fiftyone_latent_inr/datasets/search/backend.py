@@ -6,7 +6,7 @@ import difflib
 import importlib
 import socket
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,7 +33,7 @@ def check_backend(dataset: fo.Dataset, key: str, backend: str | None, options: d
     Raises:
         InputError: says what is wrong with it, and which there are or what to install.
     """
-    config = _named(backend, options or {}) if backend is not None or options else None
+    config = _named(backend, options or {}) if backend is not None or options not in (None, {}) else None
     if config is None:
         if key not in dataset.list_brain_runs():
             return
@@ -49,6 +49,8 @@ def check_backend(dataset: fo.Dataset, key: str, backend: str | None, options: d
 
 def _named(backend: str | None, options: dict[str, Any]) -> Any:
     known = fob.brain_config.similarity_backends
+    if not isinstance(options, Mapping):
+        raise InputError(f"backend_options must be a dict of the backend's options, not {type(options).__name__}")
     name = "sklearn" if backend is None else backend
     if not isinstance(name, str) or name not in known:
         close = difflib.get_close_matches(str(name), known, n=1)
