@@ -10,6 +10,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any
@@ -55,6 +56,35 @@ def whole(name: str, value: Any, low: int, high: int | None = None) -> int:
         wanted = f"of at least {low}" if high is None else f"from {low} to {high}"
         raise InputError(f"{name} must be a whole number {wanted}, not {_shown(value)}")
     return int(value)
+
+
+@dataclass(frozen=True)
+class Range:
+    """What a number may be: see `number` and `whole`; None, too, if it is `optional`."""
+
+    low: float
+    high: float = math.inf
+    whole: bool = False
+    above: bool = False
+    optional: bool = False
+
+
+def check_fields(what: str, settings: Any, ranges: Mapping[str, Range]) -> None:
+    """Checks numbers of a frozen dataclass, and makes Python's of those of other types, which JSON does not know.
+
+    Raises:
+        InputError: one is not in its range; says which field, of `what`.
+    """
+    for name, wanted in ranges.items():
+        value = getattr(settings, name)
+        if value is None and wanted.optional:
+            continue
+        if wanted.whole:
+            given: float = whole(f"{what}: {name}", value, int(wanted.low), int(wanted.high))
+        else:
+            given = number(f"{what}: {name}", value, wanted.low, wanted.high, above=wanted.above)
+        if not isinstance(value, int | float):  # 1 stays 1: digests are of what was given
+            object.__setattr__(settings, name, given)
 
 
 def side_lengths(name: str, value: Any) -> tuple[int, int]:

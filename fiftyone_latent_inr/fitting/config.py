@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -20,6 +21,33 @@ REFERENCE_PIXELS = 16 * 90 * 160
 # the quality at which a configuration is as its preset says
 QUALITY = 50
 MAX_BPP = 24
+
+
+_SHARE = arguments.Range(0, 1)
+_ABOVE = arguments.Range(0, 1, above=True)
+_COUNT = arguments.Range(1, 10**9, whole=True)
+_BPP = arguments.Range(0, MAX_BPP, above=True, optional=True)
+# of the fields that are numbers
+_RANGES = {
+    "steps": _COUNT,
+    "steps_growth": arguments.Range(0, 2),
+    "max_frames_per_step": _COUNT,
+    "points_per_step": _COUNT,
+    "learning_rate": _ABOVE,
+    "warmup": _SHARE,
+    "alignment_weight": arguments.Range(0),
+    "bits": arguments.Range(4, 16, whole=True),
+    "rate_weight": _SHARE,
+    "rate_start": _ABOVE,
+    "bpp": _BPP,
+    "max_bpp": arguments.Range(0, above=True, optional=True),
+    "between": _SHARE,
+    "group_frames": arguments.Range(4, 10**9, whole=True),
+    "similar": arguments.Range(-math.inf),
+    "max_depth": arguments.Range(0, MAX_DEPTH, whole=True),
+    "warm_steps": _ABOVE,
+    "warm_weight": _ABOVE,
+}
 
 
 @dataclass(frozen=True)
@@ -92,24 +120,16 @@ class FitConfig:
     prior: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("steps", "max_frames_per_step", "points_per_step"):
-            arguments.whole(f"fit configuration: {name}", getattr(self, name), 1)
-        if not 4 <= self.bits <= 16:
-            raise InputError(f"fit configuration: bits must be from 4 to 16, not {self.bits}")
-        if not 0 <= self.rate_weight <= 1:
-            raise InputError(f"fit configuration: rate_weight must be in [0, 1], not {self.rate_weight}")
-        if not 0 < self.rate_start < 1:
-            raise InputError(f"fit configuration: rate_start must be in (0, 1), not {self.rate_start}")
-        if self.max_bpp is not None and self.max_bpp <= 0:
-            raise InputError(f"fit configuration: max_bpp must be above 0, not {self.max_bpp}")
-        if not (0 < self.warm_steps <= 1 and 0 < self.warm_weight <= 1):
-            raise InputError("fit configuration: warm_steps and warm_weight must be in (0, 1]")
-        if self.group_frames < 4 or not 0 <= self.max_depth <= MAX_DEPTH:
-            raise InputError(f"fit configuration: group_frames must be at least 4, max_depth from 0 to {MAX_DEPTH}")
-        if not 0 <= self.between < 1:
-            raise InputError(f"fit configuration: between must be in [0, 1), not {self.between}")
-        if not 0 < self.learning_rate <= 1:
-            raise InputError(f"fit configuration: learning_rate must be in (0, 1], not {self.learning_rate}")
+        what = "fit configuration"
+        if not isinstance(self.architecture, Architecture):
+            raise InputError(f"{what}: architecture must be an Architecture, not {type(self.architecture).__name__}")
+        for name, text in (("preset", self.preset), ("prior", self.prior)):
+            if not isinstance(text, str) and (name != "prior" or text is not None):
+                raise InputError(f"{what}: {name} must be a name, not {type(text).__name__}")
+        arguments.check_fields(what, self, _RANGES)
+        for name in ("rate_start", "between"):
+            if getattr(self, name) == 1:
+                raise InputError(f"{what}: {name} must be below 1, to leave the rest of the fit some steps")
 
     def steps_for(self, num_frames: int, height: int, width: int, warm: bool = False) -> int:
         """Optimiser steps for T frames of H x W pixels, of a group that starts from an earlier one if `warm`."""

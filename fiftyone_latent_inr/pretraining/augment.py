@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .. import arguments
 from ..arrays import Frames
 
 # A camera's steady motion from one frame to the next: pixels of the clip, log of the zoom, degrees (deviations).
@@ -47,6 +48,13 @@ class Augmentation:
     cut: float = 0.05
     mirror: bool = True
     colours: bool = True
+
+    def __post_init__(self) -> None:
+        what, share = "augmentation", arguments.Range(0, 1)
+        ranges = {"most_zoom": arguments.Range(1), "most_stride": arguments.Range(1, 10**6, whole=True)}
+        arguments.check_fields(what, self, ranges | dict.fromkeys(("frozen", "camera", "cut"), share))
+        for name in ("mirror", "colours"):
+            object.__setattr__(self, name, arguments.flag(f"{what}: {name}", getattr(self, name)))
 
 
 def cut_clip(

@@ -6,11 +6,26 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 
+from .. import arguments
 from ..errors import InputError
 from .augment import Augmentation
 
 # Counted into `PretrainConfig.digest`: raise it whenever the same settings and seed would give other networks.
 PRETRAIN_VERSION = 4
+
+
+_COUNT = arguments.Range(1, 10**9, whole=True)
+_RATE, _WEIGHT = arguments.Range(0, 1, above=True), arguments.Range(0)
+# of the fields that are numbers
+_RANGES = {
+    **dict.fromkeys(("steps", "drawing_steps", "clips_per_step", "frames_per_step", "points_per_frame"), _COUNT),
+    "semantic_frames": _COUNT,
+    "window": arguments.Range(2, 10**9, whole=True),
+    "learning_rate": _RATE,
+    "semantic_rate": _RATE,
+    **dict.fromkeys(("weight_decay", "decay", "grid_weight"), _WEIGHT),
+    "warmup": arguments.Range(0, 10**9, whole=True),
+}
 
 
 @dataclass(frozen=True)
@@ -53,21 +68,17 @@ class PretrainConfig:
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
-        counts = ("steps", "drawing_steps", "clips_per_step", "window")
-        for name in (*counts, "frames_per_step", "points_per_frame", "semantic_frames"):
-            if getattr(self, name) < 1:
-                raise InputError(f"pretraining: {name} must be at least 1, not {getattr(self, name)}")
-        if not self.sizes or any(min(size) < 16 for size in self.sizes):
+        arguments.check_fields("pretraining", self, _RANGES)
+        if not isinstance(self.augmentation, Augmentation):
+            raise InputError(f"pretraining: augmentation is no Augmentation, but {type(self.augmentation).__name__}")
+        if not isinstance(self.sizes, list | tuple) or not self.sizes:
+            raise InputError("pretraining: sizes must be pairs (height, width), at least one")
+        sizes = tuple(arguments.side_lengths("pretraining: each of sizes", size) for size in self.sizes)
+        if any(min(size) < 16 for size in sizes):
             raise InputError(f"pretraining: sizes must be of at least 16x16 pixels, not {self.sizes}")
-        if self.window < 2 or self.frames_per_step > self.window:
-            raise InputError("pretraining: a window needs 2 frames at least, and those of frames_per_step")
-        if (
-            not (0 < self.learning_rate <= 1 and 0 < self.semantic_rate <= 1)
-            or self.grid_weight < 0
-            or self.weight_decay < 0
-            or self.warmup < 0
-        ):
-            raise InputError("pretraining: rates must be in (0, 1]; weights and warmup at least 0")
+        object.__setattr__(self, "sizes", sizes)
+        if self.frames_per_step > self.window:
+            raise InputError("pretraining: frames_per_step cannot be more than the frames of a window")
 
     def digest(self) -> str:
         """Twelve hexadecimal digits that change with any setting."""
