@@ -40,7 +40,8 @@ def of_files(folder: Path, only: str) -> list[Row]:
                 rows.append({"kind": INPUTS[name].kind, "case": name, "now": f"not tried: {error}", "right": None})
     drawn = draw_all([folder / "inputs" / file for file in files], folder / "drawings")
     for file, one in files.items():
-        row = {"kind": one.kind, "case": one.name, "now": in_words(one, drawn[file])}
+        now = in_words(one, drawn[file]).replace(str(folder / "drawings") + "/", "")
+        row: Row = {"kind": one.kind, "case": one.name, "now": now}
         rows.append({**row, "right": not wrong(one, drawn[file])})
     return rows
 

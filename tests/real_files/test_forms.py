@@ -1,6 +1,6 @@
 """A container of each family as the program ffmpeg writes it, read as ffmpeg reads it.
 
-`python -m benchmarks.real_files.compare` does the same over all 228 of them.
+`python -m benchmarks.real_files.compare` does the same over all forms.
 """
 
 from __future__ import annotations
