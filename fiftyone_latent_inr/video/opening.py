@@ -31,6 +31,8 @@ def open_container(file: Path) -> Any:
     elif is_row_of_images(container):
         try:
             what = None if _moves(container) else "an image"
+            if what and container.format.name == "webp_pipe" and b"ANIM" in _head(file):
+                raise InputError(f"cannot read {file}: an animation in WebP is not decoded here; convert it to MP4")
         finally:
             container.close()
         if what is None:
@@ -112,8 +114,7 @@ def reason_of(error: Exception) -> str:
 
 
 def _why_invalid(file: Path) -> str:
-    with open(file, "rb") as handle:
-        head = handle.read(4096)
+    head = _head(file)
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip"):
         if not any(kind == b"moov" for kind, _, _ in top_level_boxes(file)):
             return "its index (moov) is missing, so the recording or copy was cut short; copy or record it again"
@@ -121,6 +122,11 @@ def _why_invalid(file: Path) -> str:
     if head and b"\0" not in head and all(byte >= 9 for byte in head):
         return "it is a text file, not a video"
     return "it is not a video, or its beginning is damaged; copy it again or convert it to MP4"
+
+
+def _head(file: Path) -> bytes:
+    with open(file, "rb") as handle:
+        return handle.read(4096)
 
 
 def top_level_boxes(file: Path) -> Iterator[tuple[bytes, int, int]]:

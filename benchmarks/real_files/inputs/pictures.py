@@ -152,6 +152,16 @@ def theora_repeats(path: Path) -> None:
     ffmpeg(*still, *moves, "-filter_complex", "[0][1]concat=n=2", "-c:v", "libtheora", "-q:v", "8", path)
 
 
+@add("animations", ".webp", has=REFUSED, says="WebP")
+def animated_webp(path: Path) -> None:
+    write(path, Pictures(moving(), codec="libwebp_anim", pix_fmt="yuv420p", options={}))
+
+
+@add("animations", ".gif", frames=10, seconds=1.0, has=PLAIN)
+def animated_gif(path: Path) -> None:
+    write(path, Pictures(moving(), codec="gif", pix_fmt="rgb8", options={}))
+
+
 @add("protected files", ".mp4", has=REFUSED, says="encrypted")
 def encrypted(path: Path) -> None:
     key = {"encryption_key": "0123456789abcdef" * 2, "encryption_kid": "00112233445566778899aabbccddeeff"}
