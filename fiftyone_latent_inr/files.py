@@ -28,7 +28,7 @@ _REASONS = {
     errno.ENOENT: "no such file or folder; check the spelling, or create the folder first",
     errno.ENOTDIR: "a part of the path is a file, not a folder",
     errno.EISDIR: "it is a folder, not a file; name a file in it",
-    errno.ENAMETOOLONG: "the name is too long",
+    errno.ENAMETOOLONG: "the name is too long, or the path; choose a shorter one, or a folder less deep",
     errno.ELOOP: "its links lead back to themselves; give the file itself",
     errno.EIO: "the disk reported a read or write error; check the disk",
 }
@@ -151,6 +151,23 @@ def _checked_target(path: str | os.PathLike[str]) -> Path:
     if not target.parent.is_dir():
         raise InputError(f"cannot write {target}: the folder {target.parent} does not exist; create it first")
     return target
+
+
+def check_length(path: str | os.PathLike[str]) -> None:
+    """Finds out whether the file system takes a name and a path as long as this, before there is something to write.
+
+    Some take no 255 bytes; and folders may be so deep that little is left of the 4,096 that a path may have.
+
+    Raises:
+        InputError: it does not.
+    """
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise InputError(f"cannot write {path}: {reason(error)}") from error
 
 
 def check_target(path: str | os.PathLike[str], source: str | os.PathLike[str]) -> None:

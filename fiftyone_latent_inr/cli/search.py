@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from . import types as arg
-from .output import quiet_fiftyone, show
+from .output import quiet_fiftyone, say, show
 
 
 def add(commands: Any) -> None:
@@ -24,5 +24,5 @@ def _run(args: argparse.Namespace) -> None:
     quiet_fiftyone()
     from ..datasets.search.search import search
 
-    for rank, hit in enumerate(search(args.dataset, args.text, k=args.k), 1):
+    for rank, hit in enumerate(search(args.dataset, args.text, k=args.k, notify=say), 1):
         show(f"{rank:3d}  {hit.similarity:6.3f}  {hit.filepath}")

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import argparse
 
+# Python reads no number of thousands of digits, and nobody means one
+_MOST_DIGITS = 19
+
 
 def size(text: str) -> tuple[int, int]:
     """`180x320`: (H, W)."""
     try:
         height, width = (int(part) for part in text.lower().split("x"))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not HxW, height first, such as 180x320") from None
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is not HxW, height first, such as 180x320") from None
     if min(height, width) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: both sides must be at least 1")
+        raise argparse.ArgumentTypeError(f"{_shown(text)}: both sides must be at least 1")
     return height, width
 
 
 def count(text: str) -> int:
     """A whole number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    if not text.isdecimal() or len(text) > _MOST_DIGITS or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is not a whole number of at least 1")
     return int(text)
 
 
 def seed(text: str) -> int:
     """A whole number that torch takes as a seed."""
-    if not text.isdecimal() or int(text) >= 2**63:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a seed: a whole number from 0 to 2^63 - 1")
+    if not text.isdecimal() or len(text) > _MOST_DIGITS or int(text) >= 2**63:
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is not a seed: a whole number from 0 to 2^63 - 1")
     return int(text)
 
 
@@ -37,7 +40,7 @@ def positive(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is not a number above 0")
     return value
 
 
@@ -48,7 +51,7 @@ def quality(text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value <= 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a quality from 0 to 100")
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is not a quality from 0 to 100")
     return value
 
 
@@ -60,4 +63,8 @@ def span(text: str) -> tuple[int | None, int | None]:
             raise ValueError
         return (int(first) if first else None), (int(last) if last else None)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not A:B, such as 0:16, :16 or 16:") from None
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is not A:B, such as 0:16, :16 or 16:") from None
+
+
+def _shown(text: str) -> str:
+    return repr(text) if len(text) <= 40 else f"{text[:40]!r}…"

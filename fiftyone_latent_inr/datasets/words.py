@@ -44,9 +44,9 @@ def brief(error: BaseException | str) -> str:
 
 
 def log_line(text: str) -> str:
-    """A text with names and paths in it on one line of at most 1000 characters; what is left out is in the middle.
+    """A text with names and paths in it on one line of at most 1000 characters.
 
-    The end often says what to do.
+    What is left out is in the middle: a message begins with what cannot be done, and ends with the reason.
     """
     text = one_line(text)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 405]} ... {text[-400:]}"
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 403]} … {text[-400:]}"

@@ -132,6 +132,10 @@ class Checkpoint:
         with atomic_target(self._path(index)) as temporary:
             temporary.write_bytes(codec.assemble(document, sections))
 
+    def place(self, index: int) -> str:
+        """Where a group is kept, in words."""
+        return f"group {index} in memory" if self._folder is None else str(self._path(index))
+
     def _path(self, index: int) -> Path:
         assert self._folder is not None
         return self._folder / f"group-{index:06d}.part"

@@ -96,7 +96,7 @@ def scan(
     if planner is None:
         raise InputError(f"{footage.name}: there are no frames in it")
     plan = planner.finish()
-    tell(report, footage.warnings)
+    tell(report, [*footage.warnings, *footage.notes])
     if held is not None and len(plan.spans) == 1:
         frames, targets = np.stack(held), None
         if teacher is not None:

@@ -181,10 +181,7 @@ class VideoFit:
         Raises:
             InputError: a group is not to be had from the checkpoint any more.
         """
-        kept = [self._checkpoint.group(index) for index in range(len(self._spans))]
-        done = [one for one in kept if one is not None]
-        if len(done) < len(kept):
-            raise InputError(f"group {kept.index(None)} of a video's fit is lost; fit it again")
+        done = [self._finished(index) for index in range(len(self._spans))]
         groups = [(self._shape_of(k), one.data, self._parent(k)) for k, one in zip(self._spans, done, strict=True)]
         # a group of an earlier version's checkpoint may lack a metric: a part of the frames says nothing of the video
         names = [name for name in done[0].metrics if all(name in one.metrics for one in done)]
@@ -224,11 +221,16 @@ class VideoFit:
             size += len(codec.encode([codec.Layout("sequence", latents.codes.shape)], [latents]))
         return size
 
+    def _finished(self, index: int) -> FinishedGroup:
+        found = self._checkpoint.group(index)
+        if found is None:  # somebody has cleaned up
+            raise InputError(f"{self._checkpoint.place(index)}: this finished group is gone or damaged; fit it again")
+        return found
+
     def _stored(self, index: int) -> tuple[Tensors, Tensors]:
         """A finished group's numbers as a reader sees them, and the step sizes that they were stored with."""
         if index not in self._decoded:
-            span, finished = self._spans[index], self._checkpoint.group(index)
-            assert finished is not None
+            span, finished = self._spans[index], self._finished(index)
             reference = self._of_prior if span.parent is None else self._stored(span.parent)[0]
             found = decode_group(self._shape_of(span), finished.data, reference)
             self._decoded[index] = found

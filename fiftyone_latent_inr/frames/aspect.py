@@ -65,6 +65,22 @@ def resized(aspect: Fraction, old: tuple[int, int], new: tuple[int, int]) -> Fra
     return next(simple for simple in map(exact.limit_denominator, range(1, 1001)) if abs(simple / exact - 1) <= 0.002)
 
 
+def stretch(aspect: Fraction, old: tuple[int, int], new: tuple[int, int]) -> float:
+    """How much wider pictures are shown, in proportion to their height, after a resize; 1 if only by rounding.
+
+    Args:
+        aspect: width over height of a pixel before; `resized` makes up for a resize where it is not 1.
+        old: (H, W) before.
+        new: (h, w) after.
+
+    Example:
+        >>> stretch(SQUARE, (1080, 1920), (90, 160)), stretch(SQUARE, (1080, 1920), (90, 90))
+        (1.0, 0.5625)
+    """
+    rounding = min(abs(new[1] - new[0] * old[1] / old[0]), abs(new[0] - new[1] * old[0] / old[1])) < 1
+    return 1.0 if aspect != SQUARE or rounding else old[0] * new[1] / (old[1] * new[0])
+
+
 def to_header(aspect: Fraction) -> dict[str, list[int]]:
     """The entry of a `.linr` file's header: none for square pixels."""
     return {} if aspect == SQUARE else {"pixel_aspect": [aspect.numerator, aspect.denominator]}

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from itertools import islice
 
 import numpy as np
@@ -14,7 +15,7 @@ from .. import arguments
 from ..arrays import Frame, Frames, as_frames
 from ..errors import InputError
 from ..files import require_file
-from ..frames.aspect import SQUARE
+from ..frames.aspect import SQUARE, stretch
 from ..frames.resize import area_resize
 from .images import ImageSequence, content_of, find_images
 from .timing import Times, check_fps
@@ -37,6 +38,7 @@ class Footage:
         source: a file's path, images, or frames.
         fps: frames a second; of a file known once it has been read.
         warnings: lines about what was odd, once it has been read.
+        notes: lines about what was asked for, once it has been read.
         times: (T,) seconds at which each frame of a file is shown, where they are not evenly spaced, once it has been
             read; else None.
         pixel_aspect: width over height of a pixel of the frames, once they have been read; 1 of an array.
@@ -57,6 +59,7 @@ class Footage:
         self.source = _known(source, None if fps is None else check_fps(fps))
         self.fps = self.source.rate if isinstance(self.source, ImageSequence) else float(fps or _ARRAY_FPS)
         self.warnings: tuple[str, ...] = ()
+        self.notes: tuple[str, ...] = ()
         self.times: Times | None = None
         self.pixel_aspect = SQUARE
 
@@ -80,6 +83,17 @@ class Footage:
             count = probe(self.source).num_frames
         return count if count is None or self.max_frames is None else min(count, self.max_frames)
 
+    def _stretch(self, old: tuple[int, int], aspect: Fraction = SQUARE) -> None:
+        """Notes whether `size` changes the shape of the pictures, which may be meant so, or a slip."""
+        change = 1.0 if self.size is None else stretch(aspect, old, self.size)
+        if self.size is not None and change != 1:
+            how = f"{change:.3g} times as wide" if change > 1 else f"{1 / change:.3g} times as high"
+            height = max(1, round(self.size[1] * old[0] / old[1]))
+            self.notes = (
+                f"size {self.size[0]}x{self.size[1]} changes the shape of the pictures, which are {old[0]}x{old[1]}: "
+                f"all in them is {how} as it was; {height}x{self.size[1]} keeps the shape",
+            )
+
     def key(self) -> str:
         """Twelve hexadecimal digits that change with the content: blocks of files, an array's frames."""
         if not isinstance(self.source, np.ndarray):
@@ -98,6 +112,7 @@ class Footage:
         if not isinstance(self.source, np.ndarray):
             yield from self._decoded(self.source)
             return
+        self._stretch(self.source.shape[1:3])
         for frame in self.source[: self.max_frames]:
             yield np.ascontiguousarray(frame if self.size is None else area_resize(frame, self.size))
 
@@ -129,6 +144,7 @@ class Footage:
             timing = reader.timing
             self.fps, self.times, self.warnings = timing.fps, timing.times, reader.warnings
             self.pixel_aspect = reader.pixel_aspect
+            self._stretch(reader.source_size, reader.source_aspect)
 
 
 def _known(source: Source, fps: float | None) -> str | os.PathLike[str] | Frames | ImageSequence:

@@ -86,10 +86,11 @@ class ImageReader:
         has_audio: False.
         may_restart: False; the clock of images has no stamps.
         pixel_aspect: 1; what images say of resolution is meant for paper.
+        source_aspect: 1, too.
     """
 
     has_audio = may_restart = False
-    pixel_aspect = SQUARE
+    pixel_aspect = source_aspect = SQUARE
 
     def __init__(self, sequence: ImageSequence) -> None:
         self.file = Path(sequence.name)

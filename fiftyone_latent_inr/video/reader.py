@@ -34,7 +34,7 @@ class VideoReader:
     Attributes:
         file: the file, absolute.
         source_size: (H, W) of the first frame, turned upright; (0, 0) before it is decoded.
-        pixel_aspect: width over height of a pixel of the frames given; 1 before the first one.
+        pixel_aspect, source_aspect: width over height of a pixel, resized and not; 1 before the first frame.
         decoded: frames given so far.
     """
 
@@ -46,7 +46,7 @@ class VideoReader:
         """
         self.file = require_file(path, "video")
         self.source_size = (0, 0)
-        self.pixel_aspect = SQUARE
+        self.pixel_aspect = self.source_aspect = SQUARE
         self.decoded = 0
         self._times = PictureTimes()
         self._failed_packets = 0
@@ -109,12 +109,10 @@ class VideoReader:
             if start > 0 and frame.time is not None and frame.time < start:
                 continue
             how = self._orientation(frame)
-            target = size
+            target = self.source_size if self.decoded and size is None else size
             if not self.decoded:
                 self._first(frame, transposed=how[0])
                 self.pixel_aspect = self._pixel_aspect(how[0], size)
-            elif size is None:
-                target = self.source_size
             if self._coded_aspect() != self._first_aspect:
                 self._notes["the shape of its pixels changes on the way: that of the first frame is kept"] = None
             if target is not None and how[0]:
@@ -297,6 +295,7 @@ class VideoReader:
         except ValueError:
             self._notes[f"pixels of {ratio(stored)} are taken for square ones"] = None
             return SQUARE
+        self.source_aspect = aspect
         return resized(aspect, self.source_size, size or self.source_size)
 
     def _orientation(self, frame: av.VideoFrame) -> tuple[bool, bool, bool]:

@@ -134,3 +134,23 @@ def test_long_paths_leave_a_line_its_reason(tmp_path: Path) -> None:
 
     line = str(Failure("1", os.path.sep + "動\n/" * 1400, "the reason"))
     assert len(line) <= 1000 and line.startswith(r"/動\n/") and line.endswith("(sample 1): the reason")
+
+
+def test_where_names_may_not_be_as_long_the_others_go_on(
+    make_dataset: Callable[..., fo.Dataset], clips: dict[str, str], fit: Callable[..., Any], tiny: Any, tmp_path: Path
+) -> None:
+    """A path has 4,096 bytes on Linux: so deep, a name has 55 left."""
+    folder = tmp_path / "deep"
+    while len(os.fspath(folder)) < 3800:
+        folder /= "d" * 200
+    folder /= "d" * (4095 - 56 - len(os.fspath(folder)))
+    for name, clip in zip(("a.mp4", "b" * 60 + ".mp4"), clips.values(), strict=False):
+        (tmp_path / name).symlink_to(clip)
+    dataset = make_dataset([tmp_path / "a.mp4", tmp_path / ("b" * 60 + ".mp4")])
+    summary = fit(dataset, teacher=None, config=replace(tiny, steps=2), output_dir=folder)
+    (failure,) = summary.failed
+    assert len(summary.fitted) == 1 and failure.filepath == dataset.last().filepath
+    assert failure.reason.startswith("cannot write /") and failure.reason.endswith("or a folder less deep")
+    drawn = linr.interpolate(dataset, 2.5, scale=1.25, device="cpu", progress=False)
+    assert len(drawn.failed) == 1 and not drawn.drawn and drawn.unfitted == [failure.sample_id]
+    assert len(linr.reconstruct(dataset, device="cpu", progress=False).drawn) == 1

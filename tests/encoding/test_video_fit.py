@@ -389,3 +389,22 @@ def test_a_metric_that_not_all_groups_have_is_left_out(tmp_path: Path) -> None:
     kept.keep_group(0, first)
     again = run(frames, config, checkpoint=tmp_path)
     assert "psnr_unquantised" not in again.metrics and again.metrics["psnr"] == whole.metrics["psnr"]
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_finished_group_that_somebody_removes_is_named(
+    frames: np.ndarray, tmp_path: Path, index: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first is what others start from."""
+    keep = Checkpoint.keep_group
+
+    def removed(self: Checkpoint, number: int, finished: Any) -> None:
+        keep(self, number, finished)
+        if number == index:
+            (tmp_path / f"group-{number:06d}.part").unlink()
+
+    monkeypatch.setattr(Checkpoint, "keep_group", removed)
+    with pytest.raises(linr.InputError, match=f"{tmp_path}/group-{index:06d}.part: this finished group is gone"):
+        run(frames, checkpoint=tmp_path)
+    monkeypatch.undo()
+    assert run(frames, checkpoint=tmp_path).num_frames == len(frames)

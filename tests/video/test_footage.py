@@ -139,3 +139,23 @@ def test_keys_of_long_arrays_see_their_end(num: int) -> None:
 def test_bad_arguments(options: dict[str, object], words: str) -> None:
     with pytest.raises(InputError, match=words):
         Footage(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (None, ()),
+        ((12, 16), ()),
+        ((48, 64), ()),
+        ((17, 23), ()),  # as near as whole pixels come
+        ((24, 24), ("size 24x24", "24x32", "1.33 times as high", "18x24 keeps the shape")),
+        ((12, 32), ("2 times as wide", "24x32 keeps the shape")),
+    ],
+)
+def test_a_size_that_changes_the_shape_of_pictures_is_told(
+    clip: Path, size: tuple[int, int] | None, words: tuple[str, ...]
+) -> None:
+    for source in (clip, scene(1, 10)):
+        footage = Footage(source, size)
+        assert footage.notes == () and len(list(footage.frames())) == 10 and len(footage.notes) == bool(words)
+        assert all(word in footage.notes[0] for word in words) and footage.warnings == ()

@@ -13,7 +13,7 @@ import fiftyone as fo
 import numpy as np
 
 from ...errors import BitstreamError, InputError, LatentINRError, NewerFileError
-from ...files import fingerprint, writable_folder
+from ...files import check_length, fingerprint, writable_folder
 from ...latent_video.video import LatentVideo, load
 from ...progress import FitProgress
 from ...video.images import content_of, find_images
@@ -97,6 +97,7 @@ class DrawJob(Job):
         if current and not self.overwrite and Path(current).name in names and is_whole(Path(current)):
             return None
         self._check(folder)
+        check_length(folder / names[-1])
         there = [] if self.overwrite else [name for name in names if is_whole(folder / name)]
         path = folder / [*there, names[-1]][0]
         return DrawItem(target, target.stored, path, sound, Workload.of(video, self.drawing), note)

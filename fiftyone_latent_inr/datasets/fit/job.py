@@ -10,6 +10,7 @@ from typing import Any
 
 from ...encoding.checkpoint import discard, parts_of
 from ...errors import BitstreamError, InputError, NewerFileError
+from ...files import check_length
 from ...progress import FitProgress
 from ...video.images import content_of
 from ..fields import FieldNames, all_videos, ensure_fields, store, with_embedding
@@ -90,6 +91,7 @@ class FitJob(Job):
         target = item.target
         check_room(self.dataset, target.sample_id, self.names.frames)
         path = self.folder / file_name(target.name, item.fingerprint, self.settings.digest)
+        check_length(path)
         if path.is_dir():
             raise InputError(f"{path}: it is a folder, where the fitted file is to be written; remove it")
         video = self._adopt(item, path)

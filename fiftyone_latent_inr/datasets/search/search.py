@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,14 @@ class SearchResult:
     similarity: float
 
 
-def search(samples: SampleCollection | str, text: str, *, k: int = 5, brain_key: str = FIT_NAME) -> list[SearchResult]:
+def search(
+    samples: SampleCollection | str,
+    text: str,
+    *,
+    k: int = 5,
+    brain_key: str = FIT_NAME,
+    notify: Callable[[str], None] | None = None,
+) -> list[SearchResult]:
     """Finds the videos that a text describes best.
 
     Args:
@@ -32,6 +40,7 @@ def search(samples: SampleCollection | str, text: str, *, k: int = 5, brain_key:
         text: description of what to look for.
         k: number of videos at most.
         brain_key: key of the index.
+        notify: takes a line for people before the teacher is loaded, which takes seconds, or a download.
 
     Returns:
         the best first.
@@ -46,6 +55,9 @@ def search(samples: SampleCollection | str, text: str, *, k: int = 5, brain_key:
     if isinstance(samples, str):
         samples = _load(samples)
     results = _load_index(samples, brain_key)
+    if notify is not None:
+        named = [results.config.model, *(results.config.model_kwargs or {}).values()]
+        notify(f"loading the teacher that embeds the text: {' '.join(map(str, named))}")
     model = results.get_model()
     with model:
         query = np.asarray(model.embed_prompts([text]), np.float32).reshape(-1)

@@ -224,6 +224,15 @@ def test_cleared_renamed_cloned_and_merged(indexed, make_dataset, teacher):
         search(indexed, "a red circle")
 
 
+def test_who_waits_is_told_for_what(indexed, capsys):
+    from fiftyone_latent_inr.cli.main import main
+
+    assert main(["search", indexed.name, "a red circle", "-k", "1"]) == 0
+    out, err = capsys.readouterr()
+    assert err == "latent-inr: loading the teacher that embeds the text: latent-inr/small-teacher\n"
+    assert len(out.splitlines()) == 1 and "/videos/" in out
+
+
 def test_vectors_of_two_teachers_are_said_to_be(indexed):
     indexed.add_sample(fo.Sample(filepath="/videos/more.mp4", latent_inr=np.zeros(7, np.float32)))
     with pytest.raises(InputError, match=r"the index 'latent_inr' cannot be read .*fit the dataset again"):
