@@ -38,9 +38,9 @@ def number(name: str, value: Any, low: float, high: float = math.inf, *, above: 
     except OverflowError:
         given = math.inf
     if not math.isfinite(given) or not low <= given <= high or (above and given == low):
-        start = f"above {low:g}" if above else f"from {low:g}"
+        start = f"above {low:g}" if above else f"of at least {low:g}" if high == math.inf else f"from {low:g}"
         end = "" if high == math.inf else f"{', at most' if above else ' to'} {high:g}"
-        wanted = f"{'at least ' + format(low, 'g') if high == math.inf and not above else start + end}"
+        wanted = "that is finite" if low == -math.inf else start + end
         raise InputError(f"{name} must be a number {wanted}, not {_shown(value)}")
     return given
 

@@ -222,7 +222,7 @@ def test_other_calls_refuse_wrong_arguments(
 
 def test_all_bounds_are_told() -> None:
     for check, words in (
-        (partial(arguments.number, "x", "a", 0), "x must be a number at least 0, not 'a'"),
+        (partial(arguments.number, "x", "a", 0), "x must be a number of at least 0, not 'a'"),
         (partial(arguments.number, "x", 0, 0, above=True), "x must be a number above 0, not 0"),
         (partial(arguments.number, "x", 3, 0, 2, above=True), "x must be a number above 0, at most 2, not 3"),
         (partial(arguments.number, "x", 3, 1, 2), "x must be a number from 1 to 2, not 3"),
