@@ -151,6 +151,6 @@ def test_where_names_may_not_be_as_long_the_others_go_on(
     (failure,) = summary.failed
     assert len(summary.fitted) == 1 and failure.filepath == dataset.last().filepath
     assert failure.reason.startswith("cannot write /") and failure.reason.endswith("or a folder less deep")
-    drawn = linr.interpolate(dataset, 2.5, scale=1.25, device="cpu", progress=False)
+    drawn = linr.interpolate(dataset, 12.5001, scale=1.2502, device="cpu", progress=False)
     assert len(drawn.failed) == 1 and not drawn.drawn and drawn.unfitted == [failure.sample_id]
     assert len(linr.reconstruct(dataset, device="cpu", progress=False).drawn) == 1
