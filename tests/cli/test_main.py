@@ -327,7 +327,7 @@ def test_an_interrupted_encode_leaves_nothing_behind(clip: Path, tmp_path: Path)
     with subprocess.Popen(command, preexec_fn=listen, **pipes) as process:  # noqa: PLW1509 - no threads here
         assert process.stderr is not None
         seen = b""
-        while b"fit:" not in seen:
+        while b"fit " not in seen:
             piece = process.stderr.read1(200)  # type: ignore[attr-defined]
             assert piece, seen
             seen += piece

@@ -94,7 +94,7 @@ def test_a_stopped_fit_goes_on_unless_an_image_has_changed(folder: Path, tiny: F
 
 @pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf")])
 def test_rates_that_are_none(folder: Path, tiny: FitConfig, fps: float) -> None:
-    with pytest.raises(linr.InputError, match="fps must be a positive number"):
+    with pytest.raises(linr.InputError, match="fps, the frame rate, must be a number from"):
         quick(folder, tiny, fps=fps)
 
 

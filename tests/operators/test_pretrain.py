@@ -29,7 +29,7 @@ def test_pretrain_form(dataset, home, prior_folder):
     ("params", "where", "says"),
     [
         ({"teacher": "smal"}, "teacher", "smal"),
-        ({"steps": 0}, "steps", "at least 1"),
+        ({"steps": 0}, "steps", "from 1 to"),
         ({"steps": 1.5}, "steps", "whole number"),
         ({"licence_field": "licenze"}, "licence_field", "no field 'licenze'"),
     ],
