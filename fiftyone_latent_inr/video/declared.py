@@ -59,21 +59,26 @@ class Declared:
         """Seconds of the pictures, as far as the file tells them apart from what else it holds."""
         if self._untimed:
             return None
-        if self._stream.duration and self._stream.time_base:
-            return float(self._stream.duration * self._stream.time_base)
-        tag = _TAG_DURATION.fullmatch(self._stream.metadata.get("DURATION", ""))  # Matroska's
-        if tag:
+        tag = _TAG_DURATION.fullmatch(self._stream.metadata.get("DURATION", ""))
+        if tag:  # Matroska's, whose other one may be that of the sound
             hours, minutes, seconds = (float(number) for number in tag.groups())
             return self._from_start(3600 * hours + 60 * minutes + seconds)
+        if self._stream.duration and self._stream.time_base:
+            return float(self._stream.duration * self._stream.time_base)
         if self._container.duration and len(self._container.streams) == 1:
             return self._from_start(self._container.duration / av.time_base)
         return None
 
     @property
+    def counted(self) -> int | None:
+        """How many frames, where the file says it."""
+        return int(self._stream.frames) or None
+
+    @property
     def frames(self) -> int | None:
         """How many frames, else an estimate from the duration."""
-        if self._stream.frames > 0:
-            return int(self._stream.frames)
+        if self.counted:
+            return self.counted
         duration = self.duration
         return max(1, round(duration * self.fps)) if duration else None
 

@@ -139,8 +139,8 @@ def read(
         frames: list[Frame] = []
         for frame in reader.frames(size, max_frames):
             if not frames:
-                declared = None if reader.may_restart else reader.declared_frames
-                expected = min(declared or 1, max_frames or declared or 1)
+                # a guess is not asked: what lasts long may be a few pictures that stand
+                expected = min(reader.counted_frames or 1, max_frames or reader.counted_frames or 1)
                 _check_memory(reader.file, frame, expected, limit)
             frames.append(frame)
             _check_memory(reader.file, frame, len(frames), limit)

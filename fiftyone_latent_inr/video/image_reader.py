@@ -168,6 +168,11 @@ class ImageReader:
         return self._sequence.rate
 
     @property
+    def counted_frames(self) -> int:
+        """How many images there are."""
+        return self.declared_frames
+
+    @property
     def declared_frames(self) -> int:
         """How many images there are."""
         return len(self._sequence.files)

@@ -154,6 +154,11 @@ class VideoReader:
         return self._declared.duration
 
     @property
+    def counted_frames(self) -> int | None:
+        """How many frames the file says it has, None where it does not."""
+        return self._declared.counted
+
+    @property
     def declared_frames(self) -> int | None:
         """How many frames the file says it has, else an estimate from its duration."""
         return self._declared.frames

@@ -19,8 +19,9 @@ Times = npt.NDArray[np.float64]
 DEFAULT_FPS = 25.0  # for streams that do not say
 MIN_FPS, MAX_FPS = 1e-4, 1e5  # what MP4 can hold; beyond, a stamp is damaged
 
-# How far from its time a picture may be shown for pictures to count as evenly spaced: periods, and seconds.
-_MOST_PERIODS, _MOST_SECONDS = 0.5, 0.010
+# How far from its time a picture may be shown for pictures to count as evenly spaced: periods, but no more seconds than
+# the next, as of slides; and seconds on top of that.
+_MOST_PERIODS, _MOST_LATE, _MOST_SECONDS = 0.5, 0.050, 0.010
 
 _MOST_RUNS, _MOST_MICROS = 1 << 16, 1 << 53  # of evenly spaced frames that are kept, and of their microseconds
 _CLOCK = 90_000  # ticks a second, where frames have times of their own
@@ -44,9 +45,9 @@ class Timing:
 
     @property
     def varies(self) -> bool:
-        """Whether gaps differ by more than the rounding of stamps."""
+        """Whether gaps differ by more than the rounding of stamps, the time that the last picture stands included."""
         shortest, longest = self.gaps or (0.0, 0.0)
-        return longest > 1.5 * shortest and longest - shortest > 0.002
+        return self.times is not None or (longest > 1.5 * shortest and longest - shortest > 0.002)
 
 
 class PictureTimes:
@@ -73,9 +74,9 @@ class PictureTimes:
 
     @property
     def end(self) -> float:
-        """When the last picture begins to be shown, seconds; 0 where stamps do not tell."""
+        """When the last picture ceases to be shown, as far as the file says, seconds; 0 where stamps do not tell."""
         found = [stamp for stamp in self._best if not math.isnan(stamp)]
-        return max(found, default=0.0)
+        return max(max(found) + self._length, self._end) if found else 0.0
 
     def packet(self, packet: Any, reordered: bool = False) -> None:
         """Takes a packet before it is decoded.
@@ -278,4 +279,4 @@ def _uneven(times: Times, rate: float, tick: float) -> Times | None:
     if times[-1] > _MOST_MICROS / 1e6:  # stamps are damaged
         return None
     wrong = np.abs(times - np.arange(len(times)) / rate).max()
-    return times if wrong > _MOST_PERIODS / rate + _MOST_SECONDS + tick else None
+    return times if wrong > min(_MOST_PERIODS / rate, _MOST_LATE) + _MOST_SECONDS + tick else None

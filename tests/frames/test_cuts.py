@@ -14,8 +14,8 @@ from fiftyone_latent_inr import InputError, resources, video
 from fiftyone_latent_inr.frames.cuts import MAX_FLASH, CutFinder, find_cuts
 
 CLIPS = Path(os.environ.get("LATENT_INR_CLIPS", Path(__file__).resolve().parents[3] / "shared" / "clips"))
-# Seen by eye; of the two tracks of `nasa_mirror` in the larger one. `mixed_scenes` has two pairs of scenes in turns of 1,
-# 1, 2, 2, 3, 3, ... frames, started anew nine times.
+# Seen by eye; of the two tracks of `nasa_mirror` in the larger one. `mixed_scenes` has two pairs of scenes in turns
+# of 1, 1, 2, 2, 3, 3, ... frames, started anew nine times.
 REAL = {"street_cuts": (30, 76, 137, 187, 242), "nasa_mirror_180p": (240,)}
 _STARTS = (0, 210, 420, 600, 810, 1020, 1200, 1410, 1620)
 

@@ -380,3 +380,21 @@ def test_an_error_while_frames_are_read_names_the_file(tmp_path: Path, monkeypat
         with pytest.raises(InputError, match="no such thing") as caught:
             call(path)
         assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_few_pictures_that_stand_for_long(tmp_path: Path) -> None:
+    """Neither damaged nor too large for the memory: what lasts is not what is held."""
+    path = tmp_path / "slides.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuvj420p"
+        stream.codec_context.time_base = ENDLESS
+        for k, frame in enumerate(media.moving_square(3)):
+            picture = av.VideoFrame.from_ndarray(frame).reformat(format="yuvj420p")
+            picture.pts, picture.time_base = 60_000 * k, ENDLESS
+            for packet in stream.encode(picture):
+                packet.duration = 60_000
+                container.mux(packet)
+    found = video.read(path, max_bytes=10 * 96 * 64 * 3)
+    assert len(found.array) == 3 and found.fps == pytest.approx(1 / 60, rel=0.01)
+    assert not any("damaged" in line for line in found.warnings)

@@ -97,6 +97,22 @@ def test_uneven_stamps_are_kept_as_times() -> None:
     assert found.varies
 
 
+def test_slides_have_times_however_slow_they_are() -> None:
+    """Even spacing would show them by seconds too early or late, though by less than half of one."""
+    found = timed([0, 8000, 20000, 28000, 40000], [0.1], 10000)
+    assert found.times is not None and found.varies
+    assert found.times.tolist() == [0, 8, 20, 28, 40]
+
+
+def test_a_last_picture_that_stands_makes_the_rate_vary() -> None:
+    times = PictureTimes()
+    for k in range(20):
+        times.add(SimpleNamespace(pts=100 * k, dts=None, duration=100 if k < 19 else 10_000, time_base=MILLI))
+    found = times.timing([10.0], 0.001)
+    assert found.varies and found.times is not None and found.span == pytest.approx(11.9)
+    assert times.end == pytest.approx(11.9)
+
+
 def test_a_phones_jitter_is_even_spacing() -> None:
     rng = np.random.default_rng(0)
     stamps = [round(k * 1000 / 30 + rng.uniform(-12, 12)) for k in range(300)]
