@@ -14,11 +14,11 @@ from typing import Any
 import av
 
 from ..files import require_file
-from .clock import FileClock, file_clock
+from .clock import FileClock, file_clock, stamp_of
 from .images import find_images
 from .opening import open_container
 from .sound_packets import is_encrypted, length_of, on_clock, sounds
-from .sound_process import AAC_FRAME, SoundLostError, SoundProcess, bit_rate
+from .sound_process import AAC_FRAME, SoundLostError, SoundProcess, bit_rate, in_brief
 
 # What goes over bit for bit: what the container takes and browsers play. The rest (PCM, Vorbis, AC-3) becomes AAC.
 _COPIED = {"mp4": {"aac", "mp3", "opus", "flac"}, "mov": {"aac", "mp3"}}
@@ -162,7 +162,7 @@ class Sound:
     def _fall_silent(self, error: Exception, line: str) -> None:
         self.close()
         self._waiting = None
-        self.notes.append(line.format(" ".join(str(error).split())[:200] or type(error).__name__))
+        self.notes.append(line.format(in_brief(error)))
 
 
 class _Nowhere(io.RawIOBase):
@@ -225,7 +225,7 @@ def _moved(packets: Iterator[tuple[float, Any]], target: Any, earliest: float) -
         if start < earliest or start <= last:
             continue
         length = length_of(packet)
-        stamp = packet.pts if packet.pts is not None else packet.dts
+        stamp = stamp_of(packet)
         if stamp is None or packet.time_base > _COARSE:
             packet.duration = round(length * 1_000_000)
             packet.time_base = Fraction(1, 1_000_000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +28,7 @@ _NEAR = 1.0  # seconds that a stream's stamps may lie outside of what the first 
 
 
 @dataclass
-class _Run:
+class Run:
     """Packets of one stream that follow one clock; seconds by that clock, and what is added to make it go on."""
 
     number: int  # of the packet that it begins with, in the file
@@ -87,7 +87,7 @@ class Restarts:
             packet.dts += ticks
 
 
-@dataclass
+@dataclass(frozen=True)
 class FileClock:
     """The one clock of a file, by which pictures and sound go on where the file's own clock starts again.
 
@@ -95,30 +95,46 @@ class FileClock:
 
     Attributes:
         first: seconds at which the first picture is shown that can be decoded; of sound alone, when that begins.
+        runs: by the stream's index in the container; none of streams whose stamps are as they are.
     """
 
     first: float = 0.0
-    _runs: dict[int, list[_Run]] = field(default_factory=dict)  # by stream; none where stamps are as they are
-    _now: dict[int, tuple[int, float]] = field(default_factory=dict)  # run and last stamp
+    runs: Mapping[int, Sequence[Run]] = field(default_factory=dict)
 
-    def seconds(self, stream: int, stamp: float) -> float:
+    def of(self, stream: int) -> StreamClock:
+        """The clock as one reading of a stream, from its first packet on, asks it."""
+        return StreamClock(self.runs.get(stream, ()))
+
+
+class StreamClock:
+    """Stamps of one stream in, seconds by the file's one clock out."""
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self._runs = runs
+        self._index, self._last = 0, -math.inf
+
+    def seconds(self, stamp: float) -> float:
         """A stamp by the one clock.
 
         Args:
-            stream: index of the stream in the container.
-            stamp: seconds by the file's own clock; a stream's stamps are to be asked for in the demuxer's order.
+            stamp: seconds by the file's own clock; stamps are to be asked for in the demuxer's order.
 
         Returns:
-            Seconds by the one clock; those of a stream may overlap a little where its clock starts again.
+            Seconds by the one clock; they may overlap a little where the file's own starts again.
         """
-        runs = self._runs.get(stream)
-        if not runs:
+        if not self._runs:
             return stamp
-        index, last = self._now.get(stream, (0, -math.inf))
-        if stamp < last - _FALL or not _within(runs[index], stamp):
-            index = next((k for k in range(index + 1, len(runs)) if _within(runs[k], stamp)), index)
-        self._now[stream] = index, stamp
-        return stamp + runs[index].offset
+        if stamp < self._last - _FALL or not _within(self._runs[self._index], stamp):
+            later = range(self._index + 1, len(self._runs))
+            self._index = next((k for k in later if _within(self._runs[k], stamp)), self._index)
+        self._last = stamp
+        return stamp + self._runs[self._index].offset
+
+
+def stamp_of(packet: Any) -> int | None:
+    """When a packet is shown or heard, in units of its time base; when it is decoded where the file says no more."""
+    stamp: int | None = packet.pts if packet.pts is not None else packet.dts
+    return stamp
 
 
 def file_clock(path: str | os.PathLike[str]) -> FileClock:
@@ -133,13 +149,13 @@ def file_clock(path: str | os.PathLike[str]) -> FileClock:
     file = require_file(path, "video")
     with open_container(file) as container:
         pictures = _pictures(container, file)
-        clock = FileClock(_first_picture(container, pictures) if pictures else _begin(container.streams.audio))
+        first = _first_picture(container, pictures) if pictures else _begin(container.streams.audio)
         master = pictures.index if pictures else None  # a stream must not be asked once its container is closed
         may_restart = bool(container.format.flags & TS_DISCONT)
-    if may_restart:
-        with open_container(file) as container:
-            clock._runs = _all_runs(container, master)
-    return clock
+    if not may_restart:
+        return FileClock(first)
+    with open_container(file) as container:
+        return FileClock(first, _all_runs(container, master))
 
 
 def _pictures(container: Any, file: Path) -> Any:
@@ -180,19 +196,19 @@ def _packets(container: Any, *streams: Any) -> Iterator[Any]:
         yield from container.demux(*streams)
 
 
-def _all_runs(container: Any, pictures: int | None) -> dict[int, list[_Run]]:
+def _all_runs(container: Any, pictures: int | None) -> dict[int, list[Run]]:
     """Where each stream's clock begins, and how it goes on: pictures from their own end, sound with the pictures."""
     streams = [s for s in container.streams if s.type == "audio" or s.index == pictures]
-    found: dict[int, list[_Run]] = {stream.index: [] for stream in streams}
+    found: dict[int, list[Run]] = {stream.index: [] for stream in streams}
     own = {stream.index: Restarts(stream.index) for stream in streams}
     for number, packet in enumerate(_packets(container, streams)):
-        stamp = packet.pts if packet.pts is not None else packet.dts
+        stamp = stamp_of(packet)
         if stamp is None or not packet.time_base:
             continue
         time, restarts, runs = float(stamp * packet.time_base), own[packet.stream_index], found[packet.stream_index]
         begins = [one.begins(packet) for one in own.values()]
         if any(begins) or not runs:
-            runs.append(_Run(number, time, time, restarts.offset))
+            runs.append(Run(number, time, time, restarts.offset))
         runs[-1].low, runs[-1].high = min(runs[-1].low, time), max(runs[-1].high, time)
     master = found.get(pictures if pictures is not None else -1) or next(iter(found.values()), [])
     for runs in found.values():
@@ -201,7 +217,7 @@ def _all_runs(container: Any, pictures: int | None) -> dict[int, list[_Run]]:
     return {index: runs for index, runs in found.items() if len(runs) > 1 or (runs and runs[0].offset)}
 
 
-def _follow(runs: list[_Run], master: list[_Run]) -> None:
+def _follow(runs: list[Run], master: list[Run]) -> None:
     """Gives each run of a sound the offset of the pictures' run of its clock; others go on from their own end."""
     earliest, change = 0, 0.0
     for run in runs:
@@ -212,9 +228,9 @@ def _follow(runs: list[_Run], master: list[_Run]) -> None:
         run.offset += change
 
 
-def _overlap(one: _Run, other: _Run) -> bool:
+def _overlap(one: Run, other: Run) -> bool:
     return one.low <= other.high + _NEAR and other.low <= one.high + _NEAR
 
 
-def _within(run: _Run, stamp: float) -> bool:
+def _within(run: Run, stamp: float) -> bool:
     return run.low - _NEAR <= stamp <= run.high + _NEAR

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import math
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
@@ -17,10 +16,10 @@ import av
 from .. import arguments
 from ..arrays import Frame
 from ..errors import InputError
-from ..files import reason
+from ..files import reason, require_file
 from ..frames.aspect import SQUARE
 from ..frames.resize import area_resize
-from .images import ImageSequence, find_images
+from .images import ImageSequence, find_images, named
 from .reader import VideoReader
 from .rgb import UPRIGHT, Colours, Orientation, turn
 from .timing import Timing
@@ -47,7 +46,7 @@ _DECODERS = (
 # More is no frame of a video but a picture made to fill the memory: pixels, as the file declares them, and bytes.
 _MOST_PIXELS, _MOST_BYTES = 1 << 27, 1 << 29
 _ORIENTATION = 0x0112  # EXIF's tag
-# EXIF's values: transpose, flip the rows, flip the columns.
+# By EXIF's numbers: transpose, flip the rows, flip the columns.
 _TURNS: dict[int, Orientation] = {
     2: (False, False, True),
     3: (False, True, True),
@@ -57,7 +56,6 @@ _TURNS: dict[int, Orientation] = {
     7: (True, True, True),
     8: (True, True, False),
 }
-_MOST_NAMED = 3
 
 
 def open_video(source: str | os.PathLike[str] | ImageSequence) -> VideoReader | ImageReader:
@@ -189,9 +187,9 @@ class ImageReader:
         if self._resized:
             lines.append("frames of another size than the first one's were resized to it")
         if self._lost:
-            lines.append(f"{len(self._lost)} images could not be read and are left out: {_named(self._lost)}")
+            lines.append(f"{len(self._lost)} images could not be read and are left out: {named(self._lost)}")
         if self._cut:
-            lines.append(f"{len(self._cut)} images are cut short, what is missing is grey: {_named(self._cut)}")
+            lines.append(f"{len(self._cut)} images are cut short, what is missing is grey: {named(self._cut)}")
         return tuple(lines)
 
     def _frames_again(self) -> Iterator[av.VideoFrame]:
@@ -238,13 +236,12 @@ def _decoded(path: Path, data: bytes) -> tuple[av.VideoFrame, bool]:
 
 
 def _bytes_of(path: Path) -> bytes:
+    file = require_file(path, "picture")
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):  # reading a pipe would wait for its other end
-            raise InputError(f"cannot read {path}: it is not a regular file")
-        if found.st_size > _MOST_BYTES:
-            raise InputError(f"cannot read {path}: {found.st_size:,} bytes are too many for one frame")
-        return path.read_bytes()
+        size = file.stat().st_size
+        if size > _MOST_BYTES:
+            raise InputError(f"cannot read {path}: {size:,} bytes are too many for one frame")
+        return file.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {path}: {reason(error)}") from error
 
@@ -259,15 +256,10 @@ def _has_end(data: bytes) -> bool:
 
 
 def _orientation(data: bytes) -> Orientation:
-    """As EXIF says; FFmpeg's matrix cannot be had where PyAV does not know the kind of what lies beside it."""
+    """As EXIF says, which not all of FFmpeg's decoders of images read; `rgb.orientation` is that of videos."""
     from PIL import Image
 
     with suppress(Exception):  # whatever Pillow thinks of the file, it is decoded already
         with Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "TIFF", "WEBP")) as image:
             return _TURNS.get(int(image.getexif().get(_ORIENTATION, 1)), UPRIGHT)
     return UPRIGHT
-
-
-def _named(names: list[str]) -> str:
-    more = len(names) - _MOST_NAMED
-    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

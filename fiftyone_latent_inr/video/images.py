@@ -12,12 +12,12 @@ from itertools import pairwise
 from pathlib import Path
 
 from ..errors import InputError
-from ..files import fingerprint, reason
+from ..files import as_path, fingerprint, reason
+from .timing import DEFAULT_FPS
 
 # Those whose levels are those of a screen, one picture a file.
 IMAGE_SUFFIXES = {".bmp", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pam", ".pbm", ".pgm", ".png"}
 IMAGE_SUFFIXES |= {".pnm", ".ppm", ".qoi", ".tga", ".tif", ".tiff", ".webp"}
-DEFAULT_IMAGE_FPS = 25.0  # what FFmpeg takes, too
 
 _NUMBER = re.compile(r"([0-9]+)")
 _WILD = re.compile(r"[*?]|%\d*d")  # what makes a name a pattern, as for a shell and as for FFmpeg
@@ -47,9 +47,9 @@ class ImageSequence:
         """Images in the order that they are given in.
 
         Raises:
-            InputError: one is not named like an image, or there is none.
+            InputError: one is no path, or not named like an image, or there is none.
         """
-        paths = tuple(Path(file) for file in files)
+        paths = tuple(as_path(file, "image") for file in files)
         if not paths:
             raise InputError("there are no images in the list")
         other = next((path for path in paths if path.suffix.lower() not in IMAGE_SUFFIXES), None)
@@ -62,14 +62,14 @@ class ImageSequence:
     @property
     def rate(self) -> float:
         """Frames a second."""
-        return DEFAULT_IMAGE_FPS if self.fps is None else self.fps
+        return DEFAULT_FPS if self.fps is None else self.fps
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """The notes, and that the rate is assumed if it is."""
         if self.fps is not None:
             return self.notes
-        assumed = f"images do not say their rate: {DEFAULT_IMAGE_FPS:g} frames a second are assumed (fps says another)"
+        assumed = f"images do not say their rate: {DEFAULT_FPS:g} frames a second are assumed (fps says another)"
         return (*self.notes, assumed)
 
     def fingerprint(self) -> str:
@@ -110,19 +110,23 @@ def find_images(path: str | os.PathLike[str], fps: float | None = None) -> Image
         InputError: there is no image there, or there are several sequences.
     """
     try:
-        text = os.fsdecode(path)
-        place = Path(os.path.abspath(os.path.expanduser(text)))
-        is_folder, is_there = place.is_dir(), os.path.lexists(place)
-    except (TypeError, ValueError):  # no path: said by whoever wants a file
+        place = as_path(path, "video")
+    except InputError:  # no path: said by whoever wants a file
         return None
     try:
-        if is_folder and text:
+        if place.is_dir():
             return _sequence(place, place, "*", fps)
-        if _WILD.search(place.name) and place.parent.is_dir() and not is_there:
+        if _WILD.search(place.name) and place.parent.is_dir() and not os.path.lexists(place):
             return _sequence(place, place.parent, place.name, fps)
     except OSError as error:
-        raise InputError(f"cannot read {os.fsdecode(path)}: {reason(error)}") from error
+        raise InputError(f"cannot read {place}: {reason(error)}") from error
     return None
+
+
+def named(files: Sequence[str]) -> str:
+    """The first names of files, and how many more there are."""
+    more = len(files) - _MOST_NAMED
+    return ", ".join(files[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def content_of(source: str | os.PathLike[str] | ImageSequence) -> str:
@@ -191,7 +195,7 @@ def _one_of_several(place: Path, folder: Path, names: list[str]) -> tuple[list[s
     (main, count), (_, second) = counts.most_common(2)
     if second == 1 and 2 * count > len(names) and count > 1:
         others = [name for name in names if _template(name) != main]
-        return [n for n in names if _template(n) == main], [f"left out, as they are named otherwise: {_named(others)}"]
+        return [n for n in names if _template(n) == main], [f"left out, as they are named otherwise: {named(others)}"]
     stems = {os.path.splitext(name)[0].casefold() for name in names}
     if len(stems) == len(names) and 3 * len(counts) > 2 * len(names):
         return names, ["the images are not numbered alike: they are taken in the order of their names"]
@@ -215,7 +219,7 @@ def _counting(names: list[str]) -> list[str]:
         step, count = Counter(steps).most_common(1)[0]
         gaps = [k for k, one in enumerate(steps) if one > step]
         if gaps and 2 * count > len(steps):  # else they are times, not numbers
-            return [f"numbers are missing after {_named([names[k] for k in gaps])}: frames are taken as evenly spaced"]
+            return [f"numbers are missing after {named([names[k] for k in gaps])}: frames are taken as evenly spaced"]
     elif columns:
         parts: dict[tuple[int, ...], set[int]] = {}
         for *head, last in zip(*columns, strict=True):
@@ -224,8 +228,3 @@ def _counting(names: list[str]) -> list[str]:
         if others and len(first) > 1 and all(one == first for one in others):
             return [f"the names count in two places ({names[0]} to {names[-1]}): they are taken one after the other"]
     return []
-
-
-def _named(names: list[str]) -> str:
-    more = len(names) - _MOST_NAMED
-    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from copy import deepcopy
 from itertools import chain, repeat
 from typing import Any
 
 import av
 import av.stream
 
-from .clock import FileClock
+from .clock import FileClock, stamp_of
 
 _ENCRYPTED = {"enca", "drms"}  # what MP4 calls sounds that are protected by a key
 
@@ -64,15 +63,15 @@ def on_clock(
         they are in the file. A packet without a stamp, or with one that those around it contradict, is taken to follow
         the one before.
     """
-    clock = deepcopy(clock)  # it remembers what it was asked
+    own = clock.of(stream.index)
     notes = [] if notes is None else notes
     ahead: deque[tuple[float | None, Any]] = deque()
     end: float | None = None
     for packet in chain(_demuxed(container, stream, notes), repeat(None, _AHEAD)):
         if packet is not None:
-            stamp = packet.pts if packet.pts is not None else packet.dts
+            stamp = stamp_of(packet)
             known = stamp is not None and packet.time_base
-            time = clock.seconds(stream.index, float(stamp * packet.time_base)) - origin if known else None
+            time = own.seconds(float(stamp * packet.time_base)) - origin if known else None
             ahead.append((time, packet))
         if not ahead or (packet is not None and len(ahead) <= _AHEAD):
             continue

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, NamedTuple
 import av
 import numpy as np
 
-from .clock import file_clock
+from .clock import file_clock, stamp_of
 from .opening import open_container
 from .sound_mix import Line, audio_frame
 from .sound_packets import is_encrypted, on_clock
@@ -30,6 +30,7 @@ _RATE = 48_000  # of what is encoded anew: that of video, whatever the sound's o
 # again is looked for in the whole file, which takes as long as reading that.
 PATIENCE, _SLOW_READING = 120.0, 10e6  # bytes a second
 _SIGN_OF_LIFE = 1.0  # seconds between two, while nothing else is sent
+_MOST_SAID = 200  # characters of an error
 
 # Runs where the parent's modules are found, whatever it did to its path; a folder that happens to be the current one
 # is none of them.
@@ -54,6 +55,11 @@ class AacPacket(NamedTuple):
 
 class SoundLostError(Exception):
     """A sound that cannot be decoded, with the reason in a few words."""
+
+
+def in_brief(error: Exception) -> str:
+    """An error in a few words on one line."""
+    return " ".join(str(error).split())[:_MOST_SAID] or type(error).__name__
 
 
 class SoundProcess:
@@ -160,7 +166,7 @@ class SoundProcess:
         if status is None:
             return "decoding it stopped"
         lines = self._process.stderr.read().decode(errors="replace").split("\n")
-        said = next((f": {line.strip()[:200]}" for line in reversed(lines) if line.strip()), "")
+        said = next((f": {line.strip()[:_MOST_SAID]}" for line in reversed(lines) if line.strip()), "")
         name = f"ended with status {status}"
         if status < 0:
             with suppress(ValueError):
@@ -192,7 +198,7 @@ def main() -> None:
     except BrokenPipeError:
         os._exit(0)
     except Exception as error:
-        told["error"] = " ".join(str(error).split())[:200] or type(error).__name__
+        told["error"] = in_brief(error)
     with suppress(OSError):
         _send(out, _END, 0, json.dumps(told).encode())
     # Not the ordinary way out: what PyAV would free twice is not freed at all
@@ -282,7 +288,7 @@ def _frames(file: Path, index: int, start: float, notes: list[str]) -> Iterator[
             yield None, None
             if is_encrypted(stream, packet):
                 raise SoundLostError("it is encrypted")
-            stamp = packet.pts if packet.pts is not None else packet.dts
+            stamp = stamp_of(packet)
             shift = None if stamp is None else seconds - float(stamp * packet.time_base)
             try:
                 frames = stream.codec_context.decode(packet)

@@ -153,8 +153,13 @@ def test_paths_of_all_kinds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     folder(tmp_path / "frames", "1.png")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    for path in ("frames", "frames/", "./frames", "~/frames", Path("frames"), os.fsencode("frames")):
+    for path in (
+        *("frames", "frames/", "./frames", "~/frames", (tmp_path / "frames").as_uri()),
+        *(Path("frames"), os.fsencode("frames")),
+    ):
         assert found(path).name == str(tmp_path / "frames")  # type: ignore[arg-type]
+    for pattern in ("frames/%d.png", "~/frames/*", f"file://{tmp_path}/frames/?.png"):
+        assert names(pattern) == ["1.png"]
 
 
 def test_the_rate_is_given_or_assumed_and_said(tmp_path: Path) -> None:
@@ -163,9 +168,12 @@ def test_the_rate_is_given_or_assumed_and_said(tmp_path: Path) -> None:
     assert found(place, 12.5).rate == 12.5 and found(place, 12.5).warnings == ()
 
 
-def test_lists_of_files() -> None:
-    sequence = ImageSequence.of_files(["x/b.png", Path("x/a.jpg")])
-    assert [file.name for file in sequence.files] == ["b.png", "a.jpg"] and sequence.name == "x"
+def test_lists_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    place = tmp_path / "x"
+    sequence = ImageSequence.of_files(["x/b.png", Path("x/a.jpg"), (place / "c.png").as_uri()])
+    assert sequence.files == tuple(place / name for name in ("b.png", "a.jpg", "c.png"))
+    assert sequence.name == str(place)
     with pytest.raises(InputError, match=r"b\.mp4.*fit_many"):
         ImageSequence.of_files(["a.mp4", "b.mp4"][::-1])
     with pytest.raises(InputError, match="no images"):

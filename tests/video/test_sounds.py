@@ -17,6 +17,7 @@ from benchmarks.real_files.sounds import measure
 from fiftyone_latent_inr import video
 from fiftyone_latent_inr.video import audio as audio_module
 from fiftyone_latent_inr.video import sound_process
+from fiftyone_latent_inr.video.clock import FileClock
 from fiftyone_latent_inr.video.sound_packets import on_clock
 
 FRAMES = media.moving_square(20, 32, 48)  # 2 s at 10 fps
@@ -165,9 +166,6 @@ class _Stamped:
             packet.pts = packet.dts = None if stamp is None else round(stamp * 1000)
             yield packet
 
-    def seconds(self, stream: int, stamp: float) -> float:
-        return stamp
-
 
 @pytest.mark.parametrize(
     ("stamps", "heard"),
@@ -184,13 +182,13 @@ class _Stamped:
 )
 def test_stamps_that_those_around_contradict(stamps: list[float | None], heard: list[float]) -> None:
     file: Any = _Stamped(stamps)
-    assert [time for time, _ in on_clock(file, file, file, 0.0)] == pytest.approx(heard)
+    assert [time for time, _ in on_clock(file, file, FileClock(), 0.0)] == pytest.approx(heard)
 
 
 def test_a_clock_that_goes_back_is_said() -> None:
     file: Any = _Stamped([*np.arange(5, 9, 0.1), *np.arange(0, 4, 0.1)])
     notes: list[str] = []
-    assert len(list(on_clock(file, file, file, 0.0, notes))) == 80
+    assert len(list(on_clock(file, file, FileClock(), 0.0, notes))) == 80
     assert len(notes) == 1 and "goes back" in notes[0]
 
 

@@ -106,15 +106,15 @@ class DrawJob(Job):
         """The file to take the sound from, if it is still what was fitted; whether it is gone; what to say of it."""
         if not self.drawing.audio:
             return None, False, ""
-        name = Path(target.filepath).name
+        name = target.name
         try:
-            found = content_of(target.filepath)
+            images = find_images(target.filepath)
+            found = content_of(images or target.filepath)
         except InputError as error:
             return None, True, f"{name}: drawn without sound, as the original cannot be read: {error}"
         if video.metadata.get("fingerprint") not in (None, found):
             return None, False, f"{name}: drawn as it was fitted, without sound: it has changed since; fit it again"
-        silent = find_images(target.filepath) is not None
-        return None if silent else target.filepath, False, ""
+        return None if images else target.filepath, False, ""
 
     def _check(self, folder: Path) -> None:
         """Finds out before the first video, and once a folder, whether it can be written."""
@@ -170,8 +170,7 @@ class DrawJob(Job):
             raise
         except BitstreamError as error:  # damage behind the header
             raise InputError(f"{error}; fit this sample again") from error
-        name = Path(item.target.filepath).name
-        lines = [log_line(line) for line in (item.note, *(f"{name}: {note}" for note in notes)) if line]
+        lines = [log_line(line) for line in (item.note, *(f"{item.target.name}: {note}" for note in notes)) if line]
         for line in lines:
             self.reporter.note(line)
         return lines
