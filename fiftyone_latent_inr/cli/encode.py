@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..files import check_target
-from ..video.images import find_images
 from . import types as arg
 from .options import PRESETS, add_shared
 from .output import figures, say, show
@@ -52,6 +51,8 @@ def add(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> None:
     # Before a fit of minutes begins: can its result be stored?
     check_target(args.output, args.input)
+    from ..video.images import find_images
+
     if args.fps is not None and find_images(args.input) is None:
         raise InputError(f"--fps is for a folder of images; {args.input} is a file, which knows its own rate")
     from ..encoding.checkpoint import discard, has_checkpoint, parts_of

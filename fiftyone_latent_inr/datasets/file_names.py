@@ -19,6 +19,8 @@ from ..files import MAX_NAME, shortened, writable_folder
 from .fields import FIT_NAME
 
 SUFFIX = ".linr"
+# The end of a name: fingerprint of the source, digest of the settings
+_NAMED = re.compile(r"-([0-9a-f]{12})-[0-9a-f]{10}\.linr\Z")
 
 
 def default_folder() -> Path:
@@ -45,18 +47,28 @@ def output_folder(path: str | os.PathLike[str]) -> Path:
 def file_name(source: str, fingerprint: str, settings: str) -> str:
     """Names the `.linr` file of a source, its fingerprint and its settings' digest."""
     stem = re.sub(r"[^\w.-]+", "_", Path(source).stem).strip("._") or "video"
-    end = f"-{fingerprint}-{settings}{SUFFIX}"
+    end = _end(fingerprint, settings)
     # 80 characters may take four times as many bytes; a folder of its finished groups is named after the file
     return shortened(stem[:80], MAX_NAME - len(os.fsencode(end + PARTS))) + end
 
 
 def is_current(stored: str | None, fingerprint: str, settings: str) -> bool:
     """Says whether a sample's stored path is of this source and these settings, and still there."""
-    if not stored or not stored.endswith(f"-{fingerprint}-{settings}{SUFFIX}"):
+    if not stored or not stored.endswith(_end(fingerprint, settings)):
         return False
     return os.path.isfile(stored)
+
+
+def fingerprint_in(path: str) -> str | None:
+    """The fingerprint of the source that a file's name says; None where somebody has named it otherwise."""
+    named = _NAMED.search(path)
+    return named[1] if named else None
 
 
 def settings_suffix(settings: str) -> str:
     """The end of the names of files with these settings; lets a database count them without reading any file."""
     return f"-{settings}{SUFFIX}"
+
+
+def _end(fingerprint: str, settings: str) -> str:
+    return f"-{fingerprint}{settings_suffix(settings)}"

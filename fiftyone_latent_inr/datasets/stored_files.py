@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import fiftyone as fo
@@ -10,9 +9,7 @@ import fiftyone as fo
 from ..errors import BitstreamError, InputError
 from . import runs
 from .drawings.drawing import SUFFIX
-
-# The end of such a file's name: fingerprint of the video, digest of the settings
-_NAMED = re.compile(r"-([0-9a-f]{12})-[0-9a-f]{10}\.linr")
+from .file_names import fingerprint_in
 
 
 def check_swapped(path: str, video: Any) -> None:
@@ -21,9 +18,9 @@ def check_swapped(path: str, video: Any) -> None:
     Raises:
         BitstreamError: name and content are of two videos.
     """
-    named = _NAMED.search(path)
-    if named and video.metadata.get("fingerprint") != named[1]:
-        raise BitstreamError(f"{path}: it is of another video than its name says")
+    named = fingerprint_in(path)
+    if named is not None:
+        _check_source(path, video, named)
 
 
 def read_fitted(path: str, source: str, settings: str, *, thorough: bool = False) -> Any:
@@ -47,8 +44,7 @@ def read_fitted(path: str, source: str, settings: str, *, thorough: bool = False
     from ..latent_video.video import load
 
     video = load(path)
-    if video.metadata.get("fingerprint") != source:
-        raise BitstreamError(f"{path}: it is of another video than its name says")
+    _check_source(path, video, source)
     if video.metadata.get("settings") != settings:
         raise BitstreamError(f"{path}: it was fitted with other settings than its name says")
     if thorough:
@@ -59,6 +55,11 @@ def read_fitted(path: str, source: str, settings: str, *, thorough: bool = False
             except InputError:  # a prior that is not here: drawing says how to get it
                 break
     return video
+
+
+def _check_source(path: str, video: Any, fingerprint: str) -> None:
+    if video.metadata.get("fingerprint") != fingerprint:
+        raise BitstreamError(f"{path}: it is of another video than its name says")
 
 
 def undrawn(dataset: fo.Dataset, embeddings_field: str) -> set[str]:

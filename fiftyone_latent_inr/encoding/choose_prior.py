@@ -44,7 +44,7 @@ def prior_for(
     return None if found is None else or_too_small(partial(found.to, device), f"prior {found.name}")
 
 
-def check_prior(prior: Any) -> None:
+def check_prior_type(prior: Any) -> None:
     """Refuses what is neither a prior nor the name of one; None is no prior, and fine.
 
     Raises:
@@ -64,7 +64,7 @@ def resolve_prior(prior: str | os.PathLike[str] | Prior | None) -> Prior | None:
         InputError: there is none of this name, or it is damaged or not safe to load.
         PriorUnavailableError: the Hub does not give it now.
     """
-    check_prior(prior)
+    check_prior_type(prior)
     if prior is None or not isinstance(prior, str | os.PathLike):
         return prior
     if os.fspath(prior).strip() == NO_PRIOR:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..semantics.teachers import Teacher
 
 
-def check_teacher(teacher: Any) -> None:
+def check_teacher_type(teacher: Any) -> None:
     """Refuses what is neither a teacher nor the name of one.
 
     Raises:
@@ -78,7 +78,7 @@ class FitRequest:
         """
         notes, seed = arguments.notes("metadata", metadata), arguments.seed(seed)
         residual = arguments.flag("residual", residual)
-        check_teacher(teacher)
+        check_teacher_type(teacher)
         chosen = pick_training_device(device)
         report(FitProgress("decode", 0, 1, message=f"fitting on {describe_device(chosen)}"))
         if isinstance(teacher, str | os.PathLike):  # Pillow is needed for teachers alone

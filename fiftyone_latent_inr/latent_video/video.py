@@ -42,7 +42,7 @@ class LatentVideo:
 
     Attributes:
         config: the model's configuration; of several groups of frames, the first one's.
-        fps: frames a second.
+        fps: frames a second; of frames that are not evenly spaced the average.
         times: (T,) seconds at which each frame is shown, from 0 on, where even spacing would be wrong; else None.
         pixel_aspect: width over height of a pixel, a `Fraction`; 1 for square ones.
         cuts: frames that start a new scene, ascending.

@@ -192,11 +192,14 @@ class _Nowhere(io.RawIOBase):
 
 @contextmanager
 def open_sound(path: str | os.PathLike[str] | None, start: float = 0.0) -> Iterator[Sound | None]:
-    """Opens a file for its sound: None where it has none at all, or no path or a folder of images is given.
+    """Opens a file for its sound, to be attached and written beside pictures; closed at the end of the block.
 
     Args:
         path: a video, or sound alone.
         start: seconds after its first picture from which the sound is wanted.
+
+    Yields:
+        the sound; None where the file has none, or no path or a folder of images is given.
 
     Raises:
         InputError: the file is missing, empty, or no media file.

@@ -29,19 +29,19 @@ from .writer import write
 __all__ = ["Video", "VideoInfo", "iter_frames", "probe", "read", "write"]
 
 _GIB = 1 << 30
-_COUNTED = 1 << 28  # bytes of a file that are read to learn its duration
+_COUNTED = 1 << 28  # bytes, up to which a file is read to learn its duration
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a file says of itself.
+    """What a file, or a folder of images, says of itself.
 
     Attributes:
-        path: the file, absolute.
+        path: the file or folder, absolute.
         height: rows of pixels once turned upright.
         width: columns of pixels once turned upright.
         num_frames: frames that the file declares, or an estimate from its duration, None where unknown.
-        fps: average frames a second.
+        fps: frames a second that it declares, on average; of images what is assumed where nobody said.
         duration: seconds of its pictures, None where unknown.
         has_audio: True if there is sound.
         pixel_aspect: width over height of a pixel once turned upright; 1 for square ones.
@@ -64,7 +64,7 @@ class Video:
     Attributes:
         array: uint8 (T, H, W, 3) RGB.
         fps: frames a second; for variable frame rates the average that keeps the duration.
-        warnings: lines for people on what was not as it should be; empty for a sound file.
+        warnings: lines for people on what was not as it should be; empty where all was.
         source_size: (H, W) before resizing, turned upright.
         times: (T,) seconds at which each frame is shown, ascending from 0, where even spacing would be wrong, as of a
             variable frame rate or where frames are lost; else None.
@@ -83,8 +83,12 @@ class Video:
 def probe(path: str | os.PathLike[str] | ImageSequence) -> VideoInfo:
     """Reads a file's declarations and decodes its first frame; of a folder of images, counts them.
 
+    Where the format's clock may start again (MPEG transport and program streams, Ogg), files of up to 256 MiB are read
+    to their end, without being decoded: what they declare is of no use.
+
     Raises:
-        InputError: the file is missing, empty, damaged from the start, or holds no video.
+        InputError: the file is missing, empty, damaged from the start, or holds no video; there is no such image, or
+            there are several sequences of them.
     """
     with open_video(path) as reader:
         first = next(reader.frames(max_frames=1))
@@ -119,7 +123,7 @@ def read(
     many. A frame whose size differs from the first one's is resized to it.
 
     Args:
-        path: any file that FFmpeg reads, or a folder of images (see `images.find_images`).
+        path: any file that FFmpeg reads, or a folder or pattern of images (see `images.find_images`).
         size: (H, W) to resize each frame to, by exact area averaging; None keeps the stored size.
         max_frames: number of frames, the first ones; None for all.
         max_bytes: memory that the frames may take, else the video is refused; None allows half of the memory that is

@@ -29,14 +29,14 @@ class Footage:
     """The frames to fit.
 
     Args:
-        source: path of a video or of a folder of images, images in their order, or frames, uint8 (T, H, W, 3).
+        source: path of a video or of a folder of images, paths of images in their order, or frames, uint8 (T, H, W, 3).
         size: (H, W) to resize to by area averaging, None for the frames' own.
         max_frames: number of frames, the first ones; None for all.
         fps: frames a second of an array, by default 30, or of images, by default 25; a file knows its own.
 
     Attributes:
         source: a file's path, images, or frames.
-        fps: frames a second; of a file known once it has been read.
+        fps: frames a second; of a file known once it has been read, of frames that are not evenly spaced the average.
         warnings: lines about what was odd, once it has been read.
         notes: lines about what was asked for, once it has been read.
         times: (T,) seconds at which each frame of a file is shown, where they are not evenly spaced, once it has been

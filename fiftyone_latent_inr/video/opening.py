@@ -146,3 +146,13 @@ def top_level_boxes(file: Path) -> Iterator[tuple[bytes, int, int]]:
                 return
             yield head[4:8], offset, size
             offset += size
+
+
+def is_whole(file: Path) -> bool:
+    """Whether an MP4 file is there and reaches to its end: index, pictures, and no box cut short."""
+    try:
+        boxes = list(top_level_boxes(file))
+        end = boxes[-1][1] + boxes[-1][2] if boxes else 0
+        return end == file.stat().st_size and {b"moov", b"mdat"} <= {kind for kind, _, _ in boxes}
+    except OSError:
+        return False

@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -21,7 +20,7 @@ from ..frames.aspect import SQUARE, as_pixel_aspect, ratio, resized
 from ..frames.resize import area_resize
 from .clock import TS_DISCONT, Restarts
 from .declared import Declared
-from .opening import is_pictures, main_pictures, open_container, reason_of, top_level_boxes, untimed
+from .opening import is_pictures, main_pictures, open_container, reason_of, untimed
 from .rgb import UPRIGHT, Colours, hdr_transfer, orientation, turn
 from .timing import PictureTimes, Times, Timing
 
@@ -100,6 +99,17 @@ class VideoReader:
             yield from self._frames(size, max_frames, start)
         except av.error.FFmpegError as error:
             raise InputError(f"cannot read {self.file}: {reason_of(error)}; convert the file to H.264") from error
+
+    def schedule(self, decode: bool = True) -> Timing:
+        """When the frames are shown, without making pictures of them; to be called once, in place of `frames`.
+
+        Args:
+            decode: whether to count what decodes; else what the file says that it holds.
+        """
+        for one in self._decode() if decode else (packet for packet in self._packets() if packet.size):
+            self._times.add(one)
+            self.decoded += 1
+        return self.timing
 
     def _frames(self, size: tuple[int, int] | None, max_frames: int | None, start: float) -> Iterator[Frame]:
         if start > 0:
@@ -253,17 +263,6 @@ class VideoReader:
             with suppress(av.error.FFmpegError):
                 self.container.seek(int(seconds / self.stream.time_base), stream=self.stream)
 
-    def schedule(self, decode: bool = True) -> Timing:
-        """When the frames are shown, without making pictures of them; to be called in place of `frames`.
-
-        Args:
-            decode: whether to count what decodes; else what the file says that it holds.
-        """
-        for one in self._decode() if decode else (packet for packet in self._packets() if packet.size):
-            self._times.add(one)
-            self.decoded += 1
-        return self.timing
-
     def _look_around(self) -> None:
         """Notes what is doubtful before the first frame."""
         others = [one for one in self.container.streams.video if is_pictures(one) and one is not self.stream]
@@ -345,7 +344,7 @@ def own_times(path: str | os.PathLike[str], fps: float) -> Times | None:
 
     Args:
         path: a video, or sound alone.
-        fps: the rate that it must have, else None.
+        fps: the rate that it must have; of another rate, None is given.
     """
     with suppress(InputError):
         # most files are as they should be, and their packets say so without being decoded
@@ -356,13 +355,3 @@ def own_times(path: str | os.PathLike[str], fps: float) -> Times | None:
                 return None
         return timing.times if math.isclose(timing.fps, fps, rel_tol=1e-5) else None
     return None
-
-
-def is_whole(file: Path) -> bool:
-    """Whether an MP4 file is there and reaches to its end: index, pictures, and no box cut short."""
-    try:
-        boxes = list(top_level_boxes(file))
-        end = boxes[-1][1] + boxes[-1][2] if boxes else 0
-        return end == file.stat().st_size and {b"moov", b"mdat"} <= {kind for kind, _, _ in boxes}
-    except OSError:
-        return False

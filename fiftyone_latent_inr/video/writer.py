@@ -61,8 +61,8 @@ def write(
         fps: frames a second, .0001 to 100,000; floats such as 29.97 are taken for the fraction they stand for.
         crf: quality of x264, 0 (best) to 51.
         audio: a file whose sound is taken along: copied bit for bit if it is AAC, MP3, Opus or FLAC, which browsers
-            play, else encoded anew as AAC. It is cut, at a packet's end, where the last frame ends. A file without
-            sound gives none.
+            play, else decoded by a process of its own and encoded anew as AAC. It is cut, at a packet's end, where the
+            last frame ends. A file without sound gives none, and so does a folder of images.
         audio_start: seconds after that file's first picture at which the sound begins.
         times: seconds at which each frame is shown, ascending, one for each frame, in place of even spacing; the last
             one is then shown until `len(times) / fps` after the first. None takes those of `audio`, where that is a
@@ -73,9 +73,9 @@ def write(
         lines for people on what was not as it should be with the sound; mostly none.
 
     Raises:
-        InputError: another extension, no frames, frames of another type or of several sizes, a rate, quality
-            or pixel aspect out of range, a folder that is missing, read-only or full, or no such file to take the
-            sound from.
+        InputError: another extension, no frames, frames of another type or of several sizes, a rate, quality, start
+            or pixel aspect out of range, times that do not ascend or are not as many as the frames, a folder that is
+            missing, read-only or full, or no such file to take the sound from.
 
     Example:
         >>> write("grey.mp4", np.full((5, 32, 32, 3), 127, np.uint8), fps=25)  # doctest: +SKIP

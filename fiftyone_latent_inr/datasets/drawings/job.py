@@ -17,7 +17,7 @@ from ...files import check_length, fingerprint, writable_folder
 from ...latent_video.video import LatentVideo, load
 from ...progress import FitProgress
 from ...video.images import content_of, find_images
-from ...video.reader import is_whole
+from ...video.opening import is_whole
 from ...video.writer import Frame, write
 from ..fields import all_videos
 from ..job import FatalError, Item, Job, Result

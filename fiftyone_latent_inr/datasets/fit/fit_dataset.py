@@ -13,8 +13,8 @@ from fiftyone.core.collections import SampleCollection
 
 from ... import arguments
 from ...devices import pick_device
-from ...encoding.choose_prior import NO_PRIOR, check_prior
-from ...encoding.request import check_teacher
+from ...encoding.choose_prior import NO_PRIOR, check_prior_type
+from ...encoding.request import check_teacher_type
 from ...errors import InputError, one_line
 from ...video.timing import check_fps
 from .. import runs
@@ -136,8 +136,8 @@ def fit_dataset(  # noqa: PLR0913
     """
     dataset = dataset_of(samples)
     fit_options = _checked_options(fit_options)
-    check_teacher(teacher)
-    check_prior(prior)
+    check_teacher_type(teacher)
+    check_prior_type(prior)
     Settings.check(preset, fit_options)
     overwrite = arguments.flag("overwrite", overwrite)
     skip_failures = arguments.flag("skip_failures", skip_failures)
