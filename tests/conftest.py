@@ -4,6 +4,7 @@ FiftyOne reads its settings when it is imported, so they are set here, before an
 """
 
 import atexit
+import functools
 import importlib.util
 import os
 import shutil
@@ -147,6 +148,18 @@ def make_dataset():
 def dataset(make_dataset, clips):
     """A dataset of the three clips."""
     return make_dataset(clips.values())
+
+
+@pytest.fixture
+def no_fit(monkeypatch):
+    """Fails where a video is fitted."""
+    from fiftyone_latent_inr.encoding import fit as fits
+
+    @functools.wraps(fits.fit)
+    def fail(*_, **__):
+        raise AssertionError("a video was fitted")
+
+    monkeypatch.setattr(fits, "fit", fail)
 
 
 @pytest.fixture

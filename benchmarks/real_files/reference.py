@@ -131,8 +131,3 @@ def flash_and_tone(path: Path) -> tuple[float | None, float | None]:
     )
     loud = np.flatnonzero(np.abs(np.frombuffer(sound.stdout[: len(sound.stdout) // 4 * 4], "<f4")) > _LOUD)
     return (white[0] if white else None), (float(loud[0]) / 48000 - _EARLY if len(loud) else None)
-
-
-def has_sound(path: Path) -> bool:
-    """Whether ffmpeg decodes sound from a file."""
-    return len(_run("ffmpeg", "-v", "error", "-nostdin", "-i", path, "-map", "0:a:0?", "-f", "s16le", "-").stdout) > 0

@@ -16,17 +16,6 @@ from fiftyone_latent_inr.encoding import fit as fits
 QUIET = {"progress": False, "device": "cpu"}
 
 
-@pytest.fixture
-def no_fit(monkeypatch):
-    """Fails where a video is fitted."""
-
-    @functools.wraps(fits.fit)
-    def fit(*_, **__):
-        raise AssertionError("a video was fitted")
-
-    monkeypatch.setattr(fits, "fit", fit)
-
-
 def lock(dataset, name, read_only=True):
     field = dataset.get_field(name)
     field.read_only = read_only

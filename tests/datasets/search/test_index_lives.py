@@ -39,15 +39,6 @@ def indexed(make_dataset, teacher, fitted_files, tmp_path):
     return dataset
 
 
-@pytest.fixture
-def no_fit(monkeypatch):
-    @functools.wraps(fits.fit)
-    def fit(*_, **__):
-        raise AssertionError("a video was fitted")
-
-    monkeypatch.setattr(fits, "fit", fit)
-
-
 def found(dataset, k=2):
     return dataset.sort_by_similarity("a red circle", k=k, brain_key="latent_inr").values("id")
 
