@@ -158,13 +158,20 @@ def _sequence(place: Path, folder: Path, pattern: str, fps: float | None) -> Ima
     regex = re.sub(r"%\d*d", "[0-9]+", re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."))
     like = re.compile(regex, re.DOTALL | re.IGNORECASE)
     with os.scandir(folder) as entries:
-        there = [(entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith(".")]
+        there = [(entry.name, _is_folder(entry)) for entry in entries if not entry.name.startswith(".")]
     names = sorted((n for n, is_dir in there if not is_dir and _is_image(n) and like.fullmatch(n)), key=_natural)
     if not names:
         hint = "name one of the folders in it" if any(d for _, d in there) else "give a video, or a folder of images"
         raise InputError(f"cannot read {place}: there is no image in this folder that could be a frame; {hint}")
     names, notes = _one_of_several(place, folder, names)
     return ImageSequence(str(place), tuple(folder / name for name in names), fps, (*notes, *_counting(names)))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle, or into a folder that may not be read: the reader leaves it out and says so
+        return False
 
 
 def _is_image(name: str) -> bool:

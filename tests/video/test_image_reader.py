@@ -141,6 +141,8 @@ def damage(place: Path, what: str) -> None:
     path.unlink()
     if what == "link":
         path.symlink_to(place / "nowhere.png")
+    elif what == "circle":
+        path.symlink_to(path.name)
     elif what == "pipe":
         os.mkfifo(path)
     else:
@@ -148,7 +150,7 @@ def damage(place: Path, what: str) -> None:
         path.write_bytes({"empty": b"", "cut": whole[: len(whole) // 2], "text": text, "zeros": bytes(2000)}[what])
 
 
-@pytest.mark.parametrize("what", ["empty", "cut", "text", "zeros", "link", "pipe"])
+@pytest.mark.parametrize("what", ["empty", "cut", "text", "zeros", "link", "circle", "pipe"])
 def test_a_damaged_image_is_left_out_and_said(tmp_path: Path, what: str) -> None:
     frames = media.moving_square(6, 48, 64)
     place = numbered(tmp_path / "frames", frames)

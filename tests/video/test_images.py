@@ -65,9 +65,14 @@ def test_links_count_even_where_they_lead_nowhere(tmp_path: Path) -> None:
     place = folder(tmp_path / "frames", "1.png")
     (place / "2.png").symlink_to(place / "1.png")
     (place / "3.png").symlink_to(place / "nowhere.png")
-    assert names(place) == ["1.png", "2.png", "3.png"]
+    (place / "4.png").symlink_to("4.png")
+    (place / "5.png").symlink_to(Path("1.png", "below"))
+    (place / "6.png").symlink_to("x" * 300)
+    (place / "more").symlink_to("more")
+    everything = [f"{k}.png" for k in range(1, 7)]
+    assert names(place) == everything and found(place).notes == ()
     (tmp_path / "link").symlink_to(place)
-    assert names(tmp_path / "link") == ["1.png", "2.png", "3.png"] and found(tmp_path / "link").name.endswith("link")
+    assert names(tmp_path / "link") == everything and found(tmp_path / "link").name.endswith("link")
 
 
 @pytest.mark.parametrize("words", [["no image", "a video, or a folder"], ["no image", "name one of the folders in it"]])
