@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 
 import av
@@ -55,7 +55,7 @@ class Colours:
     """Converts the frames of one video to RGB.
 
     A format with alpha may hold none: programs that capture or compute pictures leave the fourth byte at 0. Alpha that
-    is 0 in all pixels of all frames (the first 300 are looked at) is ignored, as ffmpeg and players do.
+    is 0 in all pixels of all frames (the first 300 are looked at, and it is said) is ignored, as ffmpeg and players do.
 
     Args:
         file: the video, as messages name it.
@@ -120,9 +120,12 @@ class Colours:
     def _has_alpha(self, frame: av.VideoFrame) -> bool:
         """Whether alpha means anything in this video; asked of frames whose format has it."""
         if self._alpha is None:
-            self._alpha = _is_seen(frame) or any(map(_is_seen, islice(self._again(), _MOST_LOOKED_AT)))
+            frames = islice(self._again(), _MOST_LOOKED_AT)
+            looked_at = count()
+            self._alpha = _is_seen(frame) or any(_is_seen(one) for one, _ in zip(frames, looked_at, strict=False))
             if not self._alpha:
-                self.notes["transparency that is total in every frame is taken for none"] = None
+                where = "every frame" if next(looked_at) < _MOST_LOOKED_AT else f"the first {_MOST_LOOKED_AT} frames"
+                self.notes[f"transparency that is total in {where} is taken for none"] = None
         return self._alpha
 
 

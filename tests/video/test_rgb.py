@@ -133,6 +133,15 @@ def test_alpha_that_is_nowhere_is_none(tmp_path: Path, suffix: str, codec: str, 
     assert np.abs(last - expected).max() <= 3 and first.max() <= 200
 
 
+@pytest.mark.parametrize(("most", "where"), [(4, "the first 4 frames"), (9, "every frame")])
+def test_how_much_was_looked_at_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, where: str) -> None:
+    monkeypatch.setattr("fiftyone_latent_inr.video.rgb._MOST_LOOKED_AT", most)
+    options = {"codec": "png", "pix_fmt": "rgba", "source": "rgba", "options": {}}
+    path = media.encode(tmp_path / "late.mov", layers(lambda k: 255 * (k >= most)), **options)
+    (line,) = (line for line in video.read(path).warnings if "transparency" in line)
+    assert line == f"transparency that is total in {where} is taken for none"
+
+
 def test_raw_avi_has_no_alpha(tmp_path: Path) -> None:
     """Its fourth byte is unused, whatever a program leaves there."""
     for alpha in (lambda k: 0, lambda k: 77, lambda k: 30 * k):
