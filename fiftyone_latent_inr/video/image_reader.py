@@ -10,8 +10,10 @@ from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 import av
+import numpy as np
 
 from .. import arguments
 from ..arrays import Frame
@@ -56,6 +58,18 @@ _TURNS: dict[int, Orientation] = {
     7: (True, True, True),
     8: (True, True, False),
 }
+# In a TIFF: the tags of what compresses it, of how its colours are kept, and of what a page is.
+_COMPRESSION, _PHOTOMETRIC, _PAGE = 0x0103, 0x0106, 0x00FE
+_JPEGS, _YCBCR, _REDUCED = (6, 7), 6, 0x1
+
+
+class _Picture(NamedTuple):
+    """What is decoded of an image file: the frame, how it is turned, and what is not as it should be."""
+
+    frame: av.VideoFrame
+    orientation: Orientation
+    is_whole: bool
+    is_stack: bool  # other pictures follow
 
 
 def open_video(source: str | os.PathLike[str] | ImageSequence) -> VideoReader | ImageReader:
@@ -98,6 +112,7 @@ class ImageReader:
         self._lost: list[str] = []  # names of files
         self._why = "there are no more"  # of the first one
         self._cut: list[str] = []
+        self._stacks: list[str] = []
         self._resized = False
         self._colours = Colours(self.file, self._frames_again)
 
@@ -132,13 +147,16 @@ class ImageReader:
         skipped = max(0, math.ceil(start * self.declared_fps - 1e-6))
         for path in self._sequence.files[skipped:]:
             try:
-                pixels, is_whole = read_image(path, self._colours)
+                picture = _decoded(path)
+                pixels = turn(self._colours.to_rgb(picture.frame), picture.orientation)
             except InputError as error:
                 self._why = self._why if self._lost else str(error)
                 self._lost.append(path.name)
                 continue
-            if not is_whole:
+            if not picture.is_whole:
                 self._cut.append(path.name)
+            if picture.is_stack:
+                self._stacks.append(path.name)
             if not self.decoded:
                 self.source_size = pixels.shape[0], pixels.shape[1]
             target = size or self.source_size
@@ -190,39 +208,35 @@ class ImageReader:
             lines.append(f"{len(self._lost)} images could not be read and are left out: {named(self._lost)}")
         if self._cut:
             lines.append(f"{len(self._cut)} images are cut short, what is missing is grey: {named(self._cut)}")
+        if self._stacks:
+            lines.append(
+                f"{len(self._stacks)} images hold several pictures, only the first of each is taken "
+                f"(save the others as files of their own): {named(self._stacks)}"
+            )
         return tuple(lines)
 
     def _frames_again(self) -> Iterator[av.VideoFrame]:
         """Every image that can be decoded, from the first."""
         for path in self._sequence.files:
             with suppress(InputError):
-                yield _decoded(path, _bytes_of(path))[0]
+                yield _decoded(path).frame
 
 
-def read_image(path: Path, colours: Colours) -> tuple[Frame, bool]:
-    """Decodes one image, turned upright as its EXIF data say.
-
-    Args:
-        path: an image.
-        colours: of the video that it belongs to.
-
-    Returns:
-        uint8 (H, W, 3), and whether the file reaches to its end.
+def _decoded(path: Path) -> _Picture:
+    """Decodes one image.
 
     Raises:
         InputError: the file is gone, no image, too large, or damaged.
     """
     data = _bytes_of(path)
-    frame, is_whole = _decoded(path, data)
-    return turn(colours.to_rgb(frame), _orientation(data)), is_whole
-
-
-def _decoded(path: Path, data: bytes) -> tuple[av.VideoFrame, bool]:
     name = next((decoder for magic, decoder in _DECODERS if data.startswith(magic)), None)
     if name is None and path.suffix.lower() == ".tga":  # begins with anything
         name = "targa"
     if name is None:
         raise InputError(f"cannot read {path}: it is not an image of a kind that is read here")
+    is_wrong, is_stack = _tiff_kind(data) if name == "tiff" else (False, name == "png" and _is_animated(data))
+    if is_wrong:
+        return _Picture(_by_pillow(path, data), UPRIGHT, True, is_stack)
     decoder = av.CodecContext.create(name, "r")
     decoder.thread_count = 1  # threads would keep the image back, and wait for more
     decoder.options = {"max_pixels": str(_MOST_PIXELS)}
@@ -232,7 +246,54 @@ def _decoded(path: Path, data: bytes) -> tuple[av.VideoFrame, bool]:
         frame = None
     if not isinstance(frame, av.VideoFrame):
         raise InputError(f"cannot read {path}: it is damaged, or larger than {_MOST_PIXELS:,} pixels")
-    return frame, not frame.is_corrupt and (name != "mjpeg" or _has_end(data))
+    is_whole = not frame.is_corrupt and (name != "mjpeg" or _has_end(data))
+    return _Picture(frame, _orientation(data), is_whole, is_stack)
+
+
+def _tiff_kind(data: bytes) -> tuple[bool, bool]:
+    """Whether a TIFF is one that FFmpeg gets wrong, and whether other pages follow, not only smaller copies.
+
+    FFmpeg makes black of JPEG data and takes YCbCr for limited range, and says nothing.
+    """
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+    is_wrong = is_stack = False
+    with suppress(Exception):  # whatever Pillow thinks of the file, FFmpeg is asked next
+        file, page = io.BytesIO(data), ImageFileDirectory_v2(data[:8])
+        file.seek(page.next)
+        page.load(file)
+        is_wrong = page.get(_COMPRESSION) in _JPEGS or page.get(_PHOTOMETRIC) == _YCBCR
+        if page.next:
+            file.seek(page.next)
+            page.load(file)
+            is_stack = len(page) > 0 and not page.get(_PAGE, 0) & _REDUCED
+    return is_wrong, is_stack
+
+
+def _is_animated(data: bytes) -> bool:
+    """Whether a PNG is an animation, which says so before its first picture."""
+    return b"acTL" in data[: max(0, data.find(b"IDAT"))]
+
+
+def _by_pillow(path: Path, data: bytes) -> av.VideoFrame:
+    """Decodes a TIFF by Pillow, upright.
+
+    Raises:
+        InputError: it is too large, or damaged.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(io.BytesIO(data), formats=("TIFF",)) as image:
+            if image.width * image.height > _MOST_PIXELS:
+                raise ValueError("too large")
+            # which Pillow turned when it loaded it depends on its release
+            upright = ImageOps.exif_transpose(image)
+            layout = "rgba" if upright.has_transparency_data else "rgb24"
+            pixels = np.asarray(upright.convert("RGBA" if layout == "rgba" else "RGB"))
+    except Exception as error:  # whatever Pillow raises on what a stranger wrote
+        raise InputError(f"cannot read {path}: it is damaged, or larger than {_MOST_PIXELS:,} pixels") from error
+    return av.VideoFrame.from_ndarray(pixels, format=layout)
 
 
 def _bytes_of(path: Path) -> bytes:

@@ -79,6 +79,63 @@ def test_kinds_of_images(tmp_path: Path, suffix: str, mode: str, options: dict[s
     assert np.abs(one(path.parent) - expected).mean() <= most
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L", "YCbCr", "CMYK", "RGBA"])
+@pytest.mark.parametrize("compression", ["jpeg", "tiff_lzw", None])
+def test_how_tiffs_are_compressed(tmp_path: Path, mode: str, compression: str | None) -> None:
+    """JPEG in TIFF is black to FFmpeg, without an error, and YCbCr is stretched."""
+    image = Image.fromarray(SMOOTH).convert("RGB" if mode == "RGBA" else mode)
+    if mode == "RGBA":
+        image.putalpha(100)
+    path = saved(image, tmp_path / "frames" / "1.tif", compression=compression)
+    with Image.open(path) as opened:
+        expected = np.asarray(opened.convert("RGB"), float) * (100 / 255 if mode == "RGBA" else 1)
+    assert np.abs(one(path.parent) - expected).mean() <= 1.5
+
+
+@pytest.mark.parametrize("value", range(1, 9))
+def test_jpeg_in_tiff_is_turned_upright(tmp_path: Path, value: int) -> None:
+    path = tmp_path / "frames" / "1.tif"
+    saved(Image.fromarray(SMOOTH), path, compression="jpeg", quality=98, tiffinfo={0x0112: value})
+    bare = saved(Image.fromarray(SMOOTH), tmp_path / "bare" / "1.tif", tiffinfo={0x0112: value})
+    frame, expected = one(path.parent).astype(int), one(bare.parent)
+    assert frame.shape == expected.shape and np.abs(frame - expected).mean() < 3
+
+
+def test_damaged_jpeg_in_tiff_is_left_out_and_said(tmp_path: Path) -> None:
+    for k in range(4):
+        path = saved(Image.fromarray(SMOOTH), tmp_path / "frames" / f"{k}.tif", compression="jpeg")
+    path.with_name("1.tif").write_bytes(path.read_bytes()[:300])
+    data = path.read_bytes()
+    at = data.index(b"\xff\xd8\xff")
+    path.with_name("2.tif").write_bytes(data[:at] + bytes(len(data[at:]) // 2) + data[at + len(data[at:]) // 2 :])
+    read = video.read(path.parent)
+    assert len(read.array) == 2 and read.array.reshape(2, -1).mean(1).min() > 50
+    assert any(line == "2 images could not be read and are left out: 1.tif, 2.tif" for line in read.warnings)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png"])
+def test_several_pictures_in_one_image_are_said(tmp_path: Path, suffix: str) -> None:
+    """Pages of a TIFF, as microscopes write them, and animations in PNG."""
+    first, second = (Image.fromarray(frame) for frame in media.moving_square(2, 48, 64))
+    for k in range(2):
+        saved(first, tmp_path / "frames" / f"{k}{suffix}")
+    path = saved(first, tmp_path / "frames" / f"2{suffix}", save_all=True, append_images=[second])
+    read = video.read(path.parent)
+    np.testing.assert_array_equal(read.array, [np.asarray(first)] * 3)
+    (line,) = (line for line in read.warnings if "several pictures" in line)
+    assert line.startswith("1 images") and line.endswith(f": 2{suffix}")
+
+
+def test_a_smaller_copy_in_a_tiff_is_no_page(tmp_path: Path) -> None:
+    small = Image.fromarray(SMOOTH).resize((32, 20))
+    small.encoderinfo = {"tiffinfo": {0x00FE: 1}}
+    path = saved(Image.fromarray(SMOOTH), tmp_path / "frames" / "1.tif", save_all=True, append_images=[small])
+    with Image.open(path) as opened:
+        opened.seek(1)
+        assert opened.tag_v2[0x00FE] == 1
+    assert not any("several pictures" in line for line in video.read(path.parent).warnings)
+
+
 def test_sixteen_bits(tmp_path: Path) -> None:
     grey = np.arange(0, 65536, 16, dtype=np.uint16).reshape(64, 64)
     saved(Image.fromarray(grey), tmp_path / "frames" / "1.png")
