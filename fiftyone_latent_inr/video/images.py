@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,6 +21,8 @@ IMAGE_SUFFIXES = {".bmp", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pam", ".pb
 IMAGE_SUFFIXES |= {".pnm", ".ppm", ".qoi", ".tga", ".tif", ".tiff", ".webp"}
 
 _NUMBER = re.compile(r"([0-9]+)")
+_DOTTED = re.compile(r"([0-9]+(?:\.[0-9]+)*)")  # a number, maybe a decimal one, or a version
+_DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _WILD = re.compile(r"[*?]|%\d*d")  # what makes a name a pattern, as for a shell and as for FFmpeg
 # What is read of an image to know it again: raw formats keep their size whatever they show.
 _BLOCK, _BLOCKS = 16 * 1024, 4
@@ -163,8 +166,13 @@ def _sequence(place: Path, folder: Path, pattern: str, fps: float | None) -> Ima
     if not names:
         hint = "name one of the folders in it" if any(d for _, d in there) else "give a video, or a folder of images"
         raise InputError(f"cannot read {place}: there is no image in this folder that could be a frame; {hint}")
-    names, notes = _one_of_several(place, folder, names)
-    return ImageSequence(str(place), tuple(folder / name for name in names), fps, (*notes, *_counting(names)))
+    timed, notes = _by_decimals(names)
+    if timed:
+        names = timed
+    else:
+        names, notes = _one_of_several(place, folder, names)
+        notes += _counting(names)
+    return ImageSequence(str(place), tuple(folder / name for name in names), fps, tuple(notes))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -186,7 +194,12 @@ def _natural(name: str) -> tuple[list[str | int], str]:
 
 def _template(name: str) -> str:
     """What the names of one sequence have in common."""
-    stem, suffix = os.path.splitext(_NUMBER.sub("#", name.casefold()))
+    return _NUMBER.sub("#", _alike(name))
+
+
+def _alike(name: str) -> str:
+    """The name without what differs within a sequence: small and capital letters, ways to write a kind."""
+    stem, suffix = os.path.splitext(name.casefold())
     return stem + {".jpeg": ".jpg", ".jpe": ".jpg", ".tiff": ".tif"}.get(suffix, suffix)
 
 
@@ -215,6 +228,59 @@ def _one_of_several(place: Path, folder: Path, names: list[str]) -> tuple[list[s
     )
 
 
+def _by_decimals(names: list[str]) -> tuple[list[str], list[str]]:
+    """The names by the one decimal number in which they differ, and lines about them; none where it is no such number.
+
+    `t0.5.png` after `t0.25.png`, but `shot1.25.png` after `shot1.5.png`: counts reach numbers that end in 0, and
+    are evenly spaced as counts.
+    """
+    rows = [_DOTTED.split(os.path.splitext(_alike(name))[0]) for name in names]
+    kinds = {os.path.splitext(_alike(name))[1] for name in names}
+    varying = [column for column in zip(*rows, strict=False) if len(set(column)) > 1]
+    if len(set(map(len, rows))) > 1 or len(kinds) > 1 or len(varying) != 1:
+        return [], []
+    if not all(map(_DECIMAL.fullmatch, varying[0])) or not any("." in text for text in varying[0]):
+        return [], []
+    wholes, tails = zip(*(text.partition(".")[::2] for text in varying[0]), strict=True)
+    shortest, longest = min(map(len, tails)), max(map(len, tails))
+    values = sorted(zip(map(Fraction, varying[0]), names, strict=True))
+    steps = [after[0] - before[0] for before, after in pairwise(values)]
+    evenness = _evenness(steps, Fraction(1, 10**longest))
+    if shortest in (0, longest):  # whole numbers are there, too, or the order is that of counts
+        is_decimal = evenness == 1
+    else:
+        longer = [tail for tail in tails if len(tail) > shortest]
+        counts = sorted((int(whole), int(tail)) for whole, tail in zip(wholes, tails, strict=True))
+        as_counts = [Fraction(b[1] - a[1]) for a, b in pairwise(counts) if a[0] == b[0]]
+        is_padded = any(tail.startswith("0") for tail in longer)  # as no count is
+        is_decimal = not any(tail.endswith("0") for tail in longer)
+        is_decimal &= is_padded or evenness >= _evenness(as_counts, Fraction(0))
+    if not is_decimal:
+        return [], []
+    ordered = [name for _, name in values]
+    wide = _middle(steps) * 3 / 2
+    gaps = [k for k, step in enumerate(steps) if step > wide]
+    return ordered, _missing(ordered, gaps) if 2 * evenness > 1 else []
+
+
+def _middle(steps: list[Fraction]) -> Fraction:
+    return sorted(steps)[(len(steps) - 1) // 2]
+
+
+def _evenness(steps: list[Fraction], unit: Fraction) -> Fraction:
+    """The share of steps that are like the middle one, up to a tenth of it or the last digit; 0 of none."""
+    if not steps:
+        return Fraction(0)
+    middle = _middle(steps)
+    return Fraction(sum(abs(step - middle) <= max(middle / 10, unit) for step in steps), len(steps))
+
+
+def _missing(names: list[str], gaps: list[int]) -> list[str]:
+    if not gaps:
+        return []
+    return [f"numbers are missing after {named([names[k] for k in gaps])}: frames are taken as evenly spaced"]
+
+
 def _counting(names: list[str]) -> list[str]:
     """Lines about numbers that are missing, or that count in two places."""
     numbers = [[int(part) for part in _NUMBER.findall(name)] for name in names]
@@ -225,8 +291,8 @@ def _counting(names: list[str]) -> list[str]:
         steps = [after - before for before, after in pairwise(columns[0])]
         step, count = Counter(steps).most_common(1)[0]
         gaps = [k for k, one in enumerate(steps) if one > step]
-        if gaps and 2 * count > len(steps):  # else they are times, not numbers
-            return [f"numbers are missing after {named([names[k] for k in gaps])}: frames are taken as evenly spaced"]
+        if 2 * count > len(steps):  # else they are times, not numbers
+            return _missing(names, gaps)
     elif columns:
         parts: dict[tuple[int, ...], set[int]] = {}
         for *head, last in zip(*columns, strict=True):

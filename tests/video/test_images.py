@@ -52,6 +52,56 @@ def test_numbers_count_by_their_value(tmp_path: Path, ordered: list[str]) -> Non
     assert found(tmp_path / "frames").notes == ()
 
 
+DECIMALS = {
+    "as Python writes them": [f"t{k / 4}.png" for k in range(50)],
+    "without zeros": [f"t{k / 4:g}.png" for k in range(50)],
+    "of one length": [f"t{k / 2:.1f}.png" for k in range(24)],
+    "twentieths": [f"{k / 20}.jpg" for k in range(45)],
+    "hundredths": [f"{k / 100}.jpg" for k in range(11, 96)],
+    "thirtieths": [f"{k / 30:.4g}s.png" for k in range(1, 100)],
+    "rounded": [f"{k / 12:.2f}.png" for k in range(30)],
+    "of a clock": [f"cam1-17328314{k}.{tail}.jpg" for k, tail in [(82, "9017"), (83, "0021"), (83, "1"), (83, "2011")]],
+    "uneven": ["t0.1.png", "t0.25.png", "t0.7.png"],
+    "capitals": ["T0.0.JPG", "t0.25.jpeg", "t0.5.jpg"],
+}
+
+
+@pytest.mark.parametrize("ordered", DECIMALS.values(), ids=DECIMALS)
+def test_decimal_numbers_count_by_their_value(tmp_path: Path, ordered: list[str]) -> None:
+    place = folder(tmp_path / "frames", *ordered)
+    assert names(place) == ordered and found(place).notes == ()
+
+
+def test_missing_decimals_are_said(tmp_path: Path) -> None:
+    place = folder(tmp_path / "frames", *(f"t{k / 4}.png" for k in (0, 1, 2, 3, 6, 7, 8)))
+    assert names(place)[3:5] == ["t0.75.png", "t1.5.png"]
+    (note,) = found(place).notes
+    assert "missing after t0.75.png:" in note
+
+
+COUNTS = {
+    "from one": [f"shot{a}.{k}.png" for a in (1, 2) for k in range(1, 13)],
+    "by threes": [f"shot{a}.{k}.png" for a in (1, 2, 3) for k in (3, 6, 9, 12)],
+    "odd ones": [f"{a}.{k}.png" for a in (1, 2) for k in range(1, 30, 2)],
+    "of one shot": [f"shot1.{k}.png" for k in (8, 9, 11, 12)],
+    "nanoseconds": ["14036.95555527.png", "14036.763555520.png", "14037.13555527.png"],
+    "versions": [f"v1.2.{k}.png" for k in range(8, 13)],
+}
+
+
+@pytest.mark.parametrize("ordered", COUNTS.values(), ids=COUNTS)
+def test_counts_behind_a_dot_are_no_decimals(tmp_path: Path, ordered: list[str]) -> None:
+    assert names(folder(tmp_path / "frames", *ordered)) == ordered
+
+
+def test_counts_of_one_length_behind_a_dot(tmp_path: Path) -> None:
+    place = folder(tmp_path / "frames", *(f"shot{a}.{k:04d}.png" for a in (1, 2) for k in range(5)))
+    assert "two places" in found(place).notes[0]
+    place = folder(tmp_path / "masks", *(f"{k}{mask}.png" for k in range(4) for mask in ("", ".1")))
+    with pytest.raises(InputError, match="several sequences"):
+        find_images(place)
+
+
 def test_what_is_no_image_is_left_out(tmp_path: Path) -> None:
     place = folder(tmp_path / "frames", "1.png", "2.png", ".DS_Store", "Thumbs.db", "._1.png", ".hidden.png", "1.json")
     (place / "3.png").mkdir()
@@ -224,3 +274,6 @@ def test_thousands_of_images_are_quickly_listed(tmp_path: Path) -> None:
     for k in range(5000):
         (place / f"{1305031102 + k // 3}.{(k * 175304) % 1000000:06d}.png").touch()
     assert len(names(place)) == 5000
+    for k, file in enumerate(sorted(place.iterdir())):
+        file.rename(place / f"{k / 8}.jpg")
+    assert names(place)[-1] == "624.875.jpg"
