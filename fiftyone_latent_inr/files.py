@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 import stat
+import time
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -37,6 +38,9 @@ _REASONS = {
 _BLOCK = 64 * 1024
 _BLOCKS = 16
 
+# What is written before it gets its name, and after how many seconds without a change it may be a leftover.
+_TEMPORARY = re.compile(r"\.linr-([0-9a-f]{6})[0-9a-f]{6}\.tmp")
+_LEFT = 24 * 3600
 # Bytes that a name in a folder may take, on nearly all file systems.
 MAX_NAME = 255
 _JOINER = "\u200d"  # makes one picture of several emoji
@@ -123,7 +127,7 @@ def atomic_target(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = _checked_target(path)
     # A short name of its own: the target's name may already be as long as the file system allows.
-    temporary = target.parent / f".linr-{secrets.token_hex(6)}.tmp"
+    temporary = _temporary(target.parent)
     try:
         yield temporary
         with open(temporary, "rb") as handle:
@@ -193,12 +197,41 @@ def check_target(path: str | os.PathLike[str], source: str | os.PathLike[str]) -
 
 def _try_writing(folder: Path) -> None:
     """Asking the permission bits is not enough: read-only mounts, quotas and root all differ from them."""
-    probe = folder / f".linr-{secrets.token_hex(6)}.tmp"
+    probe = _temporary(folder)
     try:
         probe.write_bytes(b"linr")
     finally:
         with suppress(OSError):
             probe.unlink()
+    with suppress(OSError):
+        _remove_leftovers(folder)
+
+
+def _temporary(folder: Path) -> Path:
+    """A name that nothing has yet; its first six digits are the process's number."""
+    return folder / f".linr-{os.getpid() & 0xFFFFFF:06x}{secrets.token_hex(3)}.tmp"
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Removes what killed processes left: nothing that one of this machine, or of another one, may still write."""
+    with os.scandir(folder) as entries:
+        found = [(entry, known) for entry in entries if (known := _TEMPORARY.fullmatch(entry.name))]
+    for entry, known in found:
+        state = entry.stat(follow_symlinks=False)
+        if stat.S_ISREG(state.st_mode) and time.time() - state.st_mtime > _LEFT and not _runs(int(known[1], 16)):
+            os.unlink(entry.path)
+
+
+def _runs(process: int) -> bool:
+    if os.name != "posix":  # there, asking is ending
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is another user's
+        return True
+    return True
 
 
 def writable_folder(path: str | os.PathLike[str]) -> Path:

@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -51,6 +52,30 @@ def test_rights_follow_the_umask(tmp_path: Path) -> None:
     umask = os.umask(0)
     os.umask(umask)
     assert (tmp_path / "x.bin").stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+@pytest.mark.skipif(os.name != "posix", reason="whether a process runs cannot be asked there")
+def test_what_killed_processes_left_is_removed_when_it_is_old(tmp_path: Path) -> None:
+    script = (
+        "import os, signal, sys; from fiftyone_latent_inr.files import atomic_target\n"
+        "with atomic_target(sys.argv[1]) as path: path.write_bytes(b'half'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "x.bin")], check=False)
+    (left,) = tmp_path.iterdir()
+    writable_folder(tmp_path)
+    assert left.exists()  # who shares the folder may be another machine
+    with atomic_target(tmp_path / "y.bin") as mine:
+        mine.write_bytes(b"still written")
+        others = [
+            tmp_path / ".linr-notes.tmp",
+            tmp_path / "linr-0123456789ab.tmp",
+            tmp_path / ".linr-0123456789ab.tmp.x",
+        ]
+        for path in (left, mine, *others):
+            path.touch()
+            os.utime(path, (0, 0))
+        writable_folder(tmp_path)
+        assert sorted(tmp_path.iterdir()) == sorted([mine, *others])
 
 
 def test_folders_and_missing_folders(tmp_path: Path) -> None:
