@@ -58,8 +58,8 @@ _TURNS: dict[int, Orientation] = {
     7: (True, True, True),
     8: (True, True, False),
 }
-# In a TIFF: the tags of what compresses it, of how its colours are kept, and of what a page is.
-_COMPRESSION, _PHOTOMETRIC, _PAGE = 0x0103, 0x0106, 0x00FE
+# In a TIFF: the tags of what compresses it, of how its colours are kept, of its tiles, and of what a page is.
+_COMPRESSION, _PHOTOMETRIC, _TILES, _PAGE = 0x0103, 0x0106, 0x0142, 0x00FE
 _JPEGS, _YCBCR, _REDUCED = (6, 7), 6, 0x1
 
 
@@ -253,7 +253,7 @@ def _decoded(path: Path) -> _Picture:
 def _tiff_kind(data: bytes) -> tuple[bool, bool]:
     """Whether a TIFF is one that FFmpeg gets wrong, and whether other pages follow, not only smaller copies.
 
-    FFmpeg makes black of JPEG data and takes YCbCr for limited range, and says nothing.
+    FFmpeg makes black of tiles and of JPEG data and takes YCbCr for limited range, and says nothing.
     """
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
@@ -262,7 +262,7 @@ def _tiff_kind(data: bytes) -> tuple[bool, bool]:
         file, page = io.BytesIO(data), ImageFileDirectory_v2(data[:8])
         file.seek(page.next)
         page.load(file)
-        is_wrong = page.get(_COMPRESSION) in _JPEGS or page.get(_PHOTOMETRIC) == _YCBCR
+        is_wrong = _TILES in page or page.get(_COMPRESSION) in _JPEGS or page.get(_PHOTOMETRIC) == _YCBCR
         if page.next:
             file.seek(page.next)
             page.load(file)
@@ -289,11 +289,17 @@ def _by_pillow(path: Path, data: bytes) -> av.VideoFrame:
                 raise ValueError("too large")
             # which Pillow turned when it loaded it depends on its release
             upright = ImageOps.exif_transpose(image)
+            if upright.mode in ("I", "F"):  # 32 bits, of which nobody says what is white
+                raise ValueError(upright.mode)
+            if upright.mode.startswith("I;16"):
+                return av.VideoFrame.from_ndarray(np.asarray(upright).astype(np.uint16), format="gray16le")
             layout = "rgba" if upright.has_transparency_data else "rgb24"
             pixels = np.asarray(upright.convert("RGBA" if layout == "rgba" else "RGB"))
+            return av.VideoFrame.from_ndarray(pixels, format=layout)
     except Exception as error:  # whatever Pillow raises on what a stranger wrote
-        raise InputError(f"cannot read {path}: it is damaged, or larger than {_MOST_PIXELS:,} pixels") from error
-    return av.VideoFrame.from_ndarray(pixels, format=layout)
+        raise InputError(
+            f"cannot read {path}: it is damaged, larger than {_MOST_PIXELS:,} pixels, or of more than 16 bits a level"
+        ) from error
 
 
 def _bytes_of(path: Path) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import tracemalloc
 from fractions import Fraction
 from pathlib import Path
@@ -90,6 +91,47 @@ def test_how_tiffs_are_compressed(tmp_path: Path, mode: str, compression: str | 
     with Image.open(path) as opened:
         expected = np.asarray(opened.convert("RGB"), float) * (100 / 255 if mode == "RGBA" else 1)
     assert np.abs(one(path.parent) - expected).mean() <= 1.5
+
+
+def tiled(path: Path, levels: np.ndarray, order: str = "<") -> Path:
+    """A TIFF of tiles of 16 by 16, not compressed; of (H, W) or (H, W, 3), sides in multiples of 16."""
+    height, width, channels = np.atleast_3d(levels).shape
+    cut = [levels[y : y + 16, x : x + 16] for y in range(0, height, 16) for x in range(0, width, 16)]
+    tiles = [tile.astype(levels.dtype.newbyteorder(order)).tobytes() for tile in cut]
+    tags = {
+        256: [width],
+        257: [height],
+        258: [8 * levels.itemsize] * channels,
+        259: [1],
+        262: [1 if channels == 1 else 2],
+    }
+    tags |= {277: [channels], 322: [16], 323: [16], 324: [0] * len(tiles), 325: [len(tiles[0])] * len(tiles)}
+    tags |= {339: [3 if levels.dtype.kind == "f" else 1] * channels}
+    first = 8 + 2 + 12 * len(tags) + 4
+    begin = first + sum(4 * len(value) for value in tags.values() if len(value) > 1)
+    tags[324] = [begin + len(tiles[0]) * k for k in range(len(tiles))]
+    entries = rest = b""
+    for tag, value in sorted(tags.items()):
+        packed = struct.pack(f"{order}{len(value)}I", *value)
+        at = packed if len(value) == 1 else struct.pack(f"{order}I", first + len(rest))
+        rest += b"" if len(value) == 1 else packed
+        entries += struct.pack(f"{order}HHI", tag, 4, len(value)) + at
+    head = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HIH", 42, 8, len(tags))
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(head + entries + bytes(4) + rest + b"".join(tiles))
+    return path
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_tiles_of_a_tiff(tmp_path: Path, order: str) -> None:
+    """As maps and microscopes have them; they are black to FFmpeg, without an error."""
+    colours = SMOOTH[:32]
+    np.testing.assert_array_equal(one(tiled(tmp_path / "8" / "1.tif", colours, order).parent), colours)
+    grey = np.arange(0, 65536, 32, dtype=np.uint16).reshape(32, 64)
+    frame = one(tiled(tmp_path / "16" / "1.tif", grey, order).parent)
+    assert np.abs(frame - (grey[..., None] / 257)).max() <= 1.5
+    with pytest.raises(InputError, match=r"1\.tif: it is damaged, .* or of more than 16 bits"):
+        one(tiled(tmp_path / "32" / "1.tif", grey.astype(np.float32) / 65535, order).parent)
 
 
 @pytest.mark.parametrize("value", range(1, 9))
@@ -258,7 +300,6 @@ def test_pictures_that_would_fill_the_memory_are_left_out(tmp_path: Path) -> Non
 
 
 def test_a_picture_with_a_true_header_that_is_too_large(tmp_path: Path) -> None:
-    import struct
     import zlib
 
     def chunk(kind: bytes, data: bytes) -> bytes:
