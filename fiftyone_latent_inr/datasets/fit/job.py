@@ -146,7 +146,19 @@ class FitJob(Job):
             self.reporter.event(event)
 
         notes = {"source": target.name, "fingerprint": source, "settings": self.settings.digest}
-        return fit(target.source, progress=listen, metadata=notes, checkpoint=parts, **self.fit_arguments)
+        self._check_unchanged(target, source)
+        video = fit(target.source, progress=listen, metadata=notes, checkpoint=parts, **self.fit_arguments)
+        try:
+            self._check_unchanged(target, source)
+        except InputError:
+            discard(parts)
+            raise
+        return video
+
+    def _check_unchanged(self, target: Target, source: str) -> None:
+        """A file that was exchanged since the run began would be stored under the name of what it was."""
+        if content_of(target.source) != source:
+            raise InputError(f"{target.filepath}: it has changed since this run began; run it again")
 
     def _save(self, video: Any, path: Path) -> None:
         try:

@@ -1,5 +1,6 @@
 """Files that are damaged, exchanged or gone are noticed, and what the messages say is what then works."""
 
+import functools
 import logging
 import os
 import shutil
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from fiftyone_latent_inr import codec, files, load, reconstruct, video
+from fiftyone_latent_inr.encoding import fit as fits
 
 QUIET = {"progress": False, "device": "cpu"}
 
@@ -107,6 +109,29 @@ def test_files_that_were_exchanged(two, plain):
     failed = reconstruct(two, **QUIET).failed
     assert len(failed) == 2 and all("of another video than its name says; fit this" in f.reason for f in failed)
     assert len(plain(two).fitted) == 2 and len(reconstruct(two, **QUIET).drawn) == 2
+
+
+@pytest.mark.parametrize("moment", ["before its turn", "meanwhile"])
+def test_a_video_that_changes_during_the_run(make_dataset, clips, plain, monkeypatch, tmp_path, moment):
+    """What it was changed to is not stored under the name of what it was."""
+    paths = [shutil.copy(clips[name], tmp_path) for name in ("red circle", "blue square")]
+    dataset, real = make_dataset(paths), fits.fit
+
+    @functools.wraps(real)
+    def fit(source, **options):
+        video = real(source, **options)
+        if paths.index(source) == (moment == "meanwhile"):
+            shutil.copy(clips["green star"], paths[1])
+        return video
+
+    monkeypatch.setattr(fits, "fit", fit)
+    summary = plain(dataset)
+    (failure,) = summary.failed
+    assert failure.filepath == paths[1] and failure.reason.endswith("has changed since this run began; run it again")
+    assert len(summary.fitted) == 1 and not list((tmp_path / "linr").glob("*.parts"))
+    monkeypatch.undo()
+    shutil.copy(clips["blue square"], paths[1])
+    assert len(plain(dataset).fitted) == 1
 
 
 def test_files_of_other_settings(two, plain):
