@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 
 import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
+from fiftyone.core.media import VIDEO, get_media_type
 
+from ... import arguments
 from ...errors import InputError
 from ..fields import FIT_NAME, FieldNames, all_videos
 from ..samples import dataset_of
@@ -49,24 +51,34 @@ def to_grouped_dataset(
         slices: slice -> field with the paths of what goes into the group beside the original; by default
             every field that `reconstruct`, `super_resolve` and `interpolate` have written.
         embeddings_field: field of the fit, after which those fields are named.
-        overwrite: whether to make the dataset anew, if it was made by this function, of the same source.
+        overwrite: whether to make the dataset anew, if it was made by this function, of the same source. The old one
+            is deleted once the new one is there.
         persistent: whether to keep it when FiftyOne's database shuts down.
 
     Returns:
         the grouped dataset.
 
     Raises:
-        InputError: the collection cannot be used, nothing was drawn of it, a slice or field does not exist, the name
-            cannot name a dataset, or another dataset has it, be it one that was made in the same way of another source
-            (a clone, or a dataset that had the source's name before).
+        InputError: the collection cannot be used, nothing was drawn of it, a slice or field does not exist or holds
+            no videos, the name cannot name a dataset, or another dataset has it, be it one that was made in the same
+            way of another source (a clone, or a dataset that had the source's name before); or the dataset has lost
+            the fields that say what its samples were made from.
     """
     source = dataset_of(samples, "to_grouped_dataset")
+    overwrite = arguments.flag("overwrite", overwrite)
+    persistent = arguments.flag("persistent", persistent)
+    if not isinstance(name, str):
+        raise InputError(f"name={name!r} cannot name a dataset: it must be text")
     mend_indexes(source)
     chosen = _slices(source, slices, FieldNames.of(embeddings_field))
-    if overwrite:
-        _delete(name, source)
-    grouped = _dataset(name, source)
-    _add(grouped, samples, source, chosen)
+    wanted = _wanted(samples, source, chosen)
+    grouped = _existing(name, source)
+    if grouped is None or overwrite:
+        grouped = _made_anew(name, grouped, samples, source, wanted)
+    else:
+        _check_fields(grouped)
+        _mark(grouped, source)  # with the name of today, and the id where it was made before ids were kept
+        _add(grouped, samples, source, wanted)
     if persistent:
         grouped.persistent = True
     return grouped
@@ -77,9 +89,16 @@ def _slices(source: fo.Dataset, given: Mapping[str, str] | None, names: FieldNam
     if given is None:
         prefix = f"{names.embedding}_"
         found = {field.removeprefix(prefix): field for field in drawn_fields(source, names.embedding)}
+    elif not isinstance(given, Mapping):
+        raise InputError(f"slices must map names of slices to fields of paths, not be of type {type(given).__name__}")
     else:
         found = dict(given)
-        missing = sorted(set(found.values()) - set(source.get_field_schema(ftype=fo.StringField)))
+        for slice_ in found:
+            good = isinstance(slice_, str) and slice_.strip() and slice_.isprintable()
+            if not good or slice_.startswith("$") or "." in slice_:
+                raise InputError(f"{slice_!r} cannot name a slice: give text without dots that does not begin with $")
+        known = source.get_field_schema(ftype=fo.StringField)
+        missing = [field for field in found.values() if not isinstance(field, str) or field not in known]
         if missing:
             raise InputError(f"dataset {source.name!r} has no field of paths called {', '.join(map(repr, missing))}")
         if ORIGINAL in found:
@@ -92,27 +111,62 @@ def _slices(source: fo.Dataset, given: Mapping[str, str] | None, names: FieldNam
     return found
 
 
-def _delete(name: str, source: fo.Dataset) -> None:
-    if fo.dataset_exists(name):
-        _check_ours(fo.load_dataset(name), source)
-        fo.delete_dataset(name)
+def _wanted(samples: SampleCollection, source: fo.Dataset, slices: dict[str, str]) -> dict[str, dict[str, str | None]]:
+    """Sample id -> slice -> path of what goes there, in the order of the samples."""
+    ids = samples.values("id")
+    # From the dataset: a view that selects other fields would hide the paths
+    rows = all_videos(source).select(ids, ordered=True).values(["filepath", *slices.values()])
+    wanted = {i: dict(zip([ORIGINAL, *slices], row, strict=True)) for i, *row in zip(ids, *rows, strict=True)}
+    for row in wanted.values():
+        for slice_, path in row.items():
+            if slice_ != ORIGINAL and path and get_media_type(path) != VIDEO:
+                raise InputError(f"slice {slice_!r}: field {slices[slice_]!r} holds {path}, which is no video")
+    return wanted
 
 
-def _dataset(name: str, source: fo.Dataset) -> fo.Dataset:
-    """The dataset of this name, made where there is none."""
-    if fo.dataset_exists(name):
-        grouped = fo.load_dataset(name)
-        _check_ours(grouped, source)
-        _mark(grouped, source)  # with the name of today, and the id where it was made before ids were kept
-        return grouped
+def _existing(name: str, source: fo.Dataset) -> fo.Dataset | None:
+    """The dataset of this name, if there is one; it is known to be ours."""
+    if not fo.dataset_exists(name):
+        return None
+    grouped = fo.load_dataset(name)
+    _check_ours(grouped, source)
+    return grouped
+
+
+def _made_anew(
+    name: str,
+    old: fo.Dataset | None,
+    samples: SampleCollection,
+    source: fo.Dataset,
+    wanted: dict[str, dict[str, str | None]],
+) -> fo.Dataset:
+    """Makes the dataset; the old one goes when the new one is whole, and not before."""
     try:
-        grouped = fo.Dataset(name)
+        grouped = fo.Dataset(name if old is None else None)
     except ValueError as error:  # a name without letters, or too close to another's
         raise InputError(f"name={name!r} cannot name a dataset: {error}") from error
-    grouped.add_group_field(GROUP, default=ORIGINAL)
-    grouped.add_sample_field(SOURCE_ID, fo.StringField)
-    _mark(grouped, source)
+    try:
+        grouped.add_group_field(GROUP, default=ORIGINAL)
+        grouped.add_sample_field(SOURCE_ID, fo.StringField)
+        _mark(grouped, source)
+        _add(grouped, samples, source, wanted)
+    except BaseException:
+        grouped.delete()
+        raise
+    if old is not None:
+        old.delete()
+        grouped.name = name
     return grouped
+
+
+def _check_fields(grouped: fo.Dataset) -> None:
+    """Refuses a dataset whose samples cannot be known again."""
+    for field, there in ((GROUP, grouped.group_field == GROUP), (SOURCE_ID, grouped.has_field(SOURCE_ID))):
+        if not there:
+            raise InputError(
+                f"dataset {grouped.name!r} has lost its field {field!r}, without which nothing can be added: give the "
+                "field its name again, choose another name, or make the dataset anew with overwrite=True"
+            )
 
 
 def _mark(grouped: fo.Dataset, source: fo.Dataset) -> None:
@@ -143,13 +197,11 @@ def _id(dataset: fo.Dataset) -> str:
     return str(dataset._doc.id)
 
 
-def _add(grouped: fo.Dataset, samples: SampleCollection, source: fo.Dataset, slices: dict[str, str]) -> None:
+def _add(
+    grouped: fo.Dataset, samples: SampleCollection, source: fo.Dataset, wanted: dict[str, dict[str, str | None]]
+) -> None:
     """Adds the samples and slices that are not there, and brings paths up to date."""
     here = _here(grouped)
-    ids = samples.values("id")
-    # From the dataset: a view that selects other fields would hide the paths
-    paths = all_videos(source).select(ids, ordered=True).values(["filepath", *slices.values()])
-    wanted = {i: dict(zip([ORIGINAL, *slices], row, strict=True)) for i, *row in zip(ids, *paths, strict=True)}
     changed = {
         here[i, slice_][0]: path
         for i, row in wanted.items()

@@ -89,6 +89,58 @@ def test_own_slices(drawn):
         to_grouped_dataset(drawn, NAME, slices={"original": "latent_inr_x2"})
 
 
+WRONG = [
+    ({"slices": 3}, "slices must map"),
+    ({"slices": ["latent_inr_x2"]}, "slices must map"),
+    ({"slices": {"a": ["x"]}}, "no field of paths"),
+    ({"slices": {"a": "latent_inr_path"}}, r"holds .*\.linr, which is no video"),
+    *(({"slices": {key: "latent_inr_x2"}}, "cannot name a slice") for key in (3, None, "", " ", "a.b", "$a", "a\0")),
+    *(({name: "no"}, f"{name} must be True or False") for name in ("overwrite", "persistent")),
+    ({"name": None}, "cannot name a dataset"),
+    ({"name": ["x"]}, "cannot name a dataset"),
+]
+
+
+def test_what_is_wrong_is_known_before_the_old_one_is_deleted(drawn):
+    grouped = to_grouped_dataset(drawn, NAME)
+    before = fo.list_datasets()
+    for options, said in WRONG:
+        with pytest.raises(InputError, match=said):
+            to_grouped_dataset(drawn, **{"name": NAME, "overwrite": True, **options})
+    assert not grouped.deleted and fo.list_datasets() == before
+    assert set(grouped.group_slices) == {"original", "x2", "fps2"} and grouped.count() == 2
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_old_one_is_deleted_once_the_new_one_is_whole(drawn, monkeypatch, there):
+    grouped = to_grouped_dataset(drawn, NAME) if there else None
+    before = fo.list_datasets()
+
+    def fail(*_, **__):
+        raise ConnectionError("the database is down")
+
+    with monkeypatch.context() as patch, pytest.raises(ConnectionError):
+        patch.setattr(fo.Dataset, "add_samples", fail)
+        to_grouped_dataset(drawn, NAME, overwrite=True)
+    assert fo.list_datasets() == before and (grouped is None or grouped.count() == 2)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda grouped: grouped.delete_sample_field("source_id"),
+        lambda grouped: grouped.rename_sample_field("group", "other"),
+    ],
+)
+def test_fields_that_say_what_is_what_are_gone(drawn, edit):
+    edit(to_grouped_dataset(drawn, NAME))
+    with pytest.raises(InputError, match="has lost its field .* overwrite=True"):
+        to_grouped_dataset(drawn, NAME)
+    again = to_grouped_dataset(drawn, NAME, overwrite=True)
+    assert again.name == NAME and fo.load_dataset(NAME) is again
+    assert to_grouped_dataset(drawn, NAME).count() == 2 and again.group_field == "group"
+
+
 def test_a_slice_of_a_grouped_dataset_is_a_source(drawn):
     first = to_grouped_dataset(drawn, NAME)
     try:
