@@ -41,7 +41,7 @@ def number(name: str, value: Any, low: float, high: float = math.inf, *, above: 
         start = f"above {low:g}" if above else f"of at least {low:g}" if high == math.inf else f"from {low:g}"
         end = "" if high == math.inf else f"{', at most' if above else ' to'} {high:g}"
         wanted = "that is finite" if low == -math.inf else start + end
-        raise InputError(f"{name} must be a number {wanted}, not {_shown(value)}")
+        raise InputError(f"{name} must be a number {wanted}, not {shown(value)}")
     return given
 
 
@@ -54,7 +54,7 @@ def whole(name: str, value: Any, low: int, high: int | None = None) -> int:
     good = isinstance(value, Integral) and not isinstance(value, bool)
     if not good or int(value) < low or (high is not None and int(value) > high):
         wanted = f"of at least {low}" if high is None else f"from {low} to {high}"
-        raise InputError(f"{name} must be a whole number {wanted}, not {_shown(value)}")
+        raise InputError(f"{name} must be a whole number {wanted}, not {shown(value)}")
     return int(value)
 
 
@@ -97,7 +97,7 @@ def side_lengths(name: str, value: Any) -> tuple[int, int]:
     good = len(sides) == 2 and all(isinstance(one, Integral) and not isinstance(one, bool) for one in sides)
     if not good or not all(1 <= int(one) <= MAX_SIDE for one in sides):
         raise InputError(
-            f"{name} must be (height, width) in pixels, two whole numbers from 1 to {MAX_SIDE}, not {_shown(value)}"
+            f"{name} must be (height, width) in pixels, two whole numbers from 1 to {MAX_SIDE}, not {shown(value)}"
         )
     return int(sides[0]), int(sides[1])
 
@@ -109,7 +109,7 @@ def flag(name: str, value: Any) -> bool:
         InputError: it is neither.
     """
     if not isinstance(value, bool | np.bool_):
-        raise InputError(f"{name} must be True or False, not {_shown(value)}")
+        raise InputError(f"{name} must be True or False, not {shown(value)}")
     return bool(value)
 
 
@@ -123,7 +123,7 @@ def choice(name: str, value: Any, known: Iterable[str]) -> str:
     if not isinstance(value, str) or value not in names:
         close = difflib.get_close_matches(value.lower(), names, 1) if isinstance(value, str) else []
         hint = f"did you mean {close[0]!r}? " if close else ""
-        raise InputError(f"unknown {name} {_shown(value)}; {hint}choose one of {', '.join(names)}")
+        raise InputError(f"unknown {name} {shown(value)}; {hint}choose one of {', '.join(names)}")
     return value
 
 
@@ -145,7 +145,7 @@ def listener(value: Any) -> Any:
     if value is None or callable(value):
         return value or False
     if not isinstance(value, bool | np.bool_):
-        raise InputError(f"progress must be True, False or a function to call, not {_shown(value)}")
+        raise InputError(f"progress must be True, False or a function to call, not {shown(value)}")
     return bool(value)
 
 
@@ -159,7 +159,7 @@ def notes(name: str, value: Any) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise InputError(f"{name} must be a dict of notes, not {_shown(value)}")
+        raise InputError(f"{name} must be a dict of notes, not {shown(value)}")
     plain: dict[str, Any] = _plain(name, value, 0)
     size = len(json.dumps(plain))
     if size > _MAX_NOTES:
@@ -183,7 +183,7 @@ def _plain(place: str, value: Any, depth: int) -> Any:
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
-                raise InputError(f"{place} has the name {_shown(key)}, where names must be text")
+                raise InputError(f"{place} has the name {shown(key)}, where names must be text")
         return {str(key): _plain(f"{place}[{key[:40]!r}]", one, depth + 1) for key, one in value.items()}
     if isinstance(value, np.ndarray):
         value = value.tolist() if value.ndim else [value.item()]
@@ -192,7 +192,7 @@ def _plain(place: str, value: Any, depth: int) -> Any:
     raise InputError(f"{place} is of type {type(value).__name__}, which JSON cannot hold; give text, numbers or lists")
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """What was given, in few words."""
     if isinstance(value, os.PathLike):
         return repr(os.fspath(value))

@@ -18,6 +18,7 @@ from fiftyone_latent_inr import arguments, video
 from fiftyone_latent_inr.arrays import as_frames
 from fiftyone_latent_inr.datasets.drawings.drawing import Drawing
 from fiftyone_latent_inr.errors import InputError
+from fiftyone_latent_inr.fitting import PRESETS, resolve
 from fiftyone_latent_inr.video.footage import Footage
 
 FRAMES = np.arange(2 * 6 * 8 * 3, dtype=np.uint8).reshape(2, 6, 8, 3)
@@ -101,6 +102,13 @@ def test_a_fit_refuses_wrong_arguments_before_any_work(name: str, value: Any, mo
 def test_the_nearest_name_is_told() -> None:
     with pytest.raises(InputError, match="unknown preset 'Balancd'; did you mean 'balanced'"):
         linr.fit(FRAMES, preset="Balancd")
+
+
+@pytest.mark.parametrize("preset", ["Fast", "", 5])
+def test_a_preset_is_checked_where_a_configuration_takes_its_place(preset: Any) -> None:
+    with pytest.raises(InputError, match="unknown preset"):
+        resolve(preset, PRESETS["fast"])
+    assert resolve(None, PRESETS["fast"]) == resolve("best", PRESETS["fast"]) == PRESETS["fast"]
 
 
 @pytest.mark.parametrize("fps", [25, Fraction(30000, 1001), np.float32(12.5), np.int16(30), Decimal("23.976"), 1e-3])
@@ -203,8 +211,8 @@ def test_frames_may_lie_anywhere(make: Callable[[np.ndarray], Any], tmp_path: Pa
         (lambda path, o: video.write(path.with_name("x.mp4"), FRAMES, **o), "fps", NUMBERS),
         (lambda path, o: video.write(path.with_name("x.mp4"), FRAMES, 5, **o), "crf", ["12", None, NAN, -1, 52, True]),
         (lambda path, o: video.write(path.with_name("x.mp4"), FRAMES, 5, **o), "audio_start", ["1", None, NAN]),
-        (lambda path, o: Drawing(**o), "scale", ["2", None, True, NAN, 0, 17]),
-        (lambda path, o: Drawing(**o), "factor", ["2", None, True, NAN, 0.5, 65]),
+        (lambda path, o: Drawing(**o), "scale", ["2", None, True, NAN, 0, 17, 1.00001, 0.99999]),
+        (lambda path, o: Drawing(**o), "factor", ["2", None, True, NAN, 0.5, 65, 1.00001]),
         (lambda path, o: Drawing(**o), "audio", FLAGS),
         (lambda path, o: Drawing(**o), "motion", FLAGS),
     ],

@@ -41,7 +41,7 @@ PRESETS: dict[str, FitConfig] = {
 
 
 def resolve(
-    preset: str, config: FitConfig | None = None, quality: float | None = None, bpp: float | None = None
+    preset: str | None, config: FitConfig | None = None, quality: float | None = None, bpp: float | None = None
 ) -> FitConfig:
     """The configuration to fit with: `config` where one is given, else the named preset, at a quality or rate.
 
@@ -49,6 +49,8 @@ def resolve(
         InputError: there is no such preset, `config` is not a `FitConfig`, or see `FitConfig.at`.
     """
     if config is not None:
+        if preset is not None:  # a name that is misspelt is said to be, though nothing hangs on it
+            arguments.choice("preset", preset, PRESETS)
         if not isinstance(config, FitConfig):
             raise InputError(f"config must be a FitConfig, not {type(config).__name__}")
         return config.at(quality, bpp)

@@ -202,11 +202,10 @@ class LatentVideo:
         Raises:
             InputError: a time or the size is out of range.
         """
-        height, width = _checked_size(size or self.size)
-        count = self.num_frames if times is None else len(times)
-        frames = self.iter_render(times, size, device, motion)
+        instants, (height, width) = _checked_times(times, self.num_frames), self._checked_size(size)
+        frames = self.iter_render(instants, (height, width), device, motion)
         first = next(frames, None)
-        drawn = np.empty((count, height, width, 3), np.uint8)
+        drawn = np.empty((len(instants), height, width, 3), np.uint8)
         if first is not None:
             drawn[0] = first
             for k, frame in enumerate(frames, 1):
@@ -221,17 +220,16 @@ class LatentVideo:
         motion: bool = False,
     ) -> Iterator[Frame]:
         """Like `render`, one frame (H, W, 3) at a time, so that memory does not grow with their number."""
-        return in_plain_torch(self._frames(times, size, device, motion))
+        instants, sides = _checked_times(times, self.num_frames), self._checked_size(size)
+        return in_plain_torch(self._frames(instants, sides, device, motion))
+
+    def _checked_size(self, size: Any) -> tuple[int, int]:
+        return self.size if size is None else arguments.side_lengths("size", size)
 
     def _frames(
-        self,
-        times: Sequence[float] | npt.NDArray[Any] | None,
-        size: tuple[int, int] | None,
-        device: str | None,
-        motion: bool,
+        self, instants: npt.NDArray[np.float32], size: tuple[int, int], device: str | None, motion: bool
     ) -> Iterator[Frame]:
-        instants = _checked_times(times, self.num_frames)
-        height, width = _checked_size(size or self.size)
+        height, width = size
         chosen = pick_device(device)
         starts = np.array([group.first for group in self._stored.groups])
         owners = np.searchsorted(starts, instants, side="right") - 1
@@ -337,17 +335,18 @@ def _checked_cuts(cuts: Any, num_frames: int) -> tuple[int, ...]:
     return tuple(cuts)
 
 
-def _checked_times(times: Sequence[float] | npt.NDArray[Any] | None, num_frames: int) -> npt.NDArray[np.float32]:
+def _checked_times(times: Any, num_frames: int) -> npt.NDArray[np.float32]:
     if times is None:
         return np.arange(num_frames, dtype=np.float32)
+    if hasattr(times, "detach") and hasattr(times, "cpu"):  # a tensor, which may need gradients or lie on a card
+        times = times.detach().cpu()
     try:
-        instants = np.asarray(times, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"times must be numbers, not {times!r}") from error
+        instants = np.asarray(times)
+        instants = instants.astype(np.float64) if instants.dtype.kind in "iufO" else np.zeros(())
+    except (TypeError, ValueError, OverflowError):  # ragged, or no numbers
+        instants = np.zeros(())
     if instants.ndim != 1 or not np.all((instants >= 0) & (instants <= num_frames - 1)):
-        raise InputError(f"times must be a list of frame indices from 0 to {num_frames - 1}")
+        raise InputError(
+            f"times must be a list of frame indices from 0 to {num_frames - 1}, not {arguments.shown(times)}"
+        )
     return instants.astype(np.float32)
-
-
-def _checked_size(size: tuple[int, int]) -> tuple[int, int]:
-    return arguments.side_lengths("size", size)

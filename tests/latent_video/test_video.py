@@ -78,16 +78,28 @@ def test_files_are_copied_in_parts(video: linr.LatentVideo, tmp_path: Path, monk
     assert max(count for _, count in source.reads) <= 1000 < len(video.data)
 
 
-@pytest.mark.parametrize("times", [[6], [-0.1], [np.nan], [[1, 2]], ["x"], [1, np.inf]])
+BAD_TIMES = [[6], [-0.1], [np.nan], [[1, 2]], ["x"], [1, np.inf]]
+BAD_TIMES += [1, 1.0, np.nan, slice(2), (t for t in range(2)), "12", ["1"], [True], [1j], [10**400], {1}, [None]]
+
+
+@pytest.mark.parametrize("times", BAD_TIMES, ids=lambda times: type(times).__name__)
 def test_bad_times(video: linr.LatentVideo, times: Any) -> None:
-    with pytest.raises(linr.InputError, match="times"):
-        video.render(times, device="cpu")
+    for call in (video.render, video.iter_render):
+        with pytest.raises(linr.InputError, match="times"):
+            call(times, device="cpu")
 
 
-@pytest.mark.parametrize("size", [(0, 5), (5,), (10**6, 5), "ab", (None, 2)])
+@pytest.mark.parametrize("size", [(0, 5), (5,), (10**6, 5), "ab", (None, 2), 0, (), 9, torch.tensor([9, 9])])
 def test_bad_sizes(video: linr.LatentVideo, size: Any) -> None:
-    with pytest.raises(linr.InputError, match="size"):
-        video.render(size=size, device="cpu")
+    for call in (video.render, video.iter_render):
+        with pytest.raises(linr.InputError, match="size"):
+            call(size=size, device="cpu")
+
+
+@pytest.mark.parametrize("times", [np.array([1, 2.5]), torch.tensor([1, 2.5], requires_grad=True), (1, Fraction(5, 2))])
+def test_times_and_sizes_of_other_types(video: linr.LatentVideo, times: Any) -> None:
+    drawn = video.render(times, size=np.array([9, 11]), device="cpu")  # type: ignore[arg-type]
+    assert np.array_equal(drawn, video.render([1, 2.5], size=(9, 11), device="cpu"))
 
 
 def test_missing_and_foreign_files(tmp_path: Path) -> None:

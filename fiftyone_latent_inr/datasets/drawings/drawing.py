@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ... import arguments
+from ...errors import InputError
 from ...files import MAX_NAME, digest_of, shortened
 from ...rendering.timeline import play_times, scaled_size
 from ...video.writer import DEFAULT_CRF
@@ -46,11 +47,16 @@ class Drawing:
         """Checks the numbers.
 
         Raises:
-            InputError: one is no number, or out of range.
+            InputError: one is no number, out of range, or so near 1 that the field's name could not tell.
         """
         for name, low, high in (("scale", 1 / MAX_SCALE, MAX_SCALE), ("factor", 1, MAX_FACTOR), ("crf", 0, 51)):
             # 2 and 2.0 are the same drawing
-            object.__setattr__(self, name, arguments.number(name, getattr(self, name), low, high))
+            value = arguments.number(name, getattr(self, name), low, high)
+            if name != "crf" and value != 1 and _plain(value) == "1":  # a field called x1 is no name for another size
+                raise InputError(
+                    f"{name}={value!r} is too near 1 for a field of its own; take 1, or a number further from it"
+                )
+            object.__setattr__(self, name, value)
         for name in ("motion", "audio"):
             object.__setattr__(self, name, arguments.flag(name, getattr(self, name)))
 
