@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,13 +15,19 @@ import av
 
 from ..errors import InputError
 from ..files import require_file
-from .opening import main_pictures, open_container
+from .opening import main_pictures, open_container, untimed
 from .timing import PictureTimes
 
 TS_DISCONT = 0x0200  # FFmpeg's AVFMTTS_DISCONT: the format's clock may start again or leap
 
 # Seconds. FFmpeg's own program takes stamps for another clock's that fall by the first, or leap by the second.
 _FALL, _LEAP = 0.1, 10.0
+# Formats of one clock are joined by mistake, or by programs that put pieces one after the other: a fall is another
+# piece's where three packets lie before it, and where the clock does not come back within three.
+_JOINED_FALL, _DOUBTED = 1.0, 3
+_JOINED_LEAP = 600.0  # of pieces that were recorded one by one; shorter ones are gaps
+_PIECES = {"mov,mp4,m4a,3gp,3g2,mj2", "flv"}
+_REORDERED = 16  # packets among which pictures may be shown in another order
 _LEAP_PERIODS = 8  # pictures that are far apart leap by themselves
 _UNSTAMPED = 8  # pictures after which a stamp is no longer looked for
 _AHEAD = 64  # runs of the pictures that are compared with one of the sound
@@ -42,14 +49,22 @@ class Restarts:
 
     Args:
         stream: its index.
+        container: the opened file; None stands for a format whose clock may start again or leap.
 
     Attributes:
         offset: seconds to be added to the stream's stamps from its last packet on.
+        leaps: whether it must be told of the other streams' packets, because its clock may leap.
     """
 
-    def __init__(self, stream: int) -> None:
+    def __init__(self, stream: int, container: Any = None) -> None:
         self.offset = 0.0
         self._stream = stream
+        self._one_clock = container is not None and not container.format.flags & TS_DISCONT
+        self.leaps = not self._one_clock or container.format.name in _PIECES
+        self._leap = (_JOINED_LEAP if self.leaps else math.inf) if self._one_clock else _LEAP
+        self._times: deque[float] = deque(maxlen=_DOUBTED if self._one_clock else 1)
+        self._shown: deque[float] = deque(maxlen=_REORDERED if self._one_clock else 1)
+        self._doubted: tuple[float, float] | None = None  # where the clock before would go on, and its offset
         self._last: float | None = None
         self._length = 0.0
         self._elsewhere = math.inf  # the first that other streams were heard of after this one's last packet
@@ -65,16 +80,30 @@ class Restarts:
                 self._elsewhere = min(self._elsewhere, time)
             return False
         begins = self._last is None
+        # In decoding order, since pictures that are shown before this one may still come; where formats have no such
+        # order of their own, FFmpeg's guess of it is of no use right after a fall
+        shown = time if not self._one_clock or packet.pts is None else float(packet.pts * packet.time_base)
         if self._last is not None:
-            leap = max(_LEAP, _LEAP_PERIODS * max(length, self._length))
+            leap = max(self._leap, _LEAP_PERIODS * max(length, self._length))
             # Where another stream went on meanwhile there is a gap in this one, and the clock is the same
             leaps = time > self._last + leap and self._elsewhere > time - _LEAP / 2
-            begins = leaps or time < self._last - _FALL
+            falls = time < min(self._times) - (_JOINED_FALL if self._one_clock else _FALL)
+            returns = self._doubted is not None and time > self._last + _NEAR and abs(time - self._doubted[0]) < _NEAR
+            begins = leaps or returns or (falls and (packet.dts is not None or not self._one_clock))
             if begins:
-                # In decoding order, since pictures that are shown before this one may still come
-                self.offset += self._last + self._length - time
+                before = (self._last + self._length, self.offset)
+                self.offset += max(self._shown) + self._length - shown
+                if returns and self._doubted is not None:  # what fell was a damaged stamp
+                    self.offset = self._doubted[1]
+                self._doubted = before if self._one_clock and not returns else None
+                self._times.clear()
+                self._shown.clear()
             elif not length:
                 length = max(time - self._last, 0.0)
+        self._times.append(time)
+        self._shown.append(shown)
+        if len(self._times) == _DOUBTED:
+            self._doubted = None
         self._last, self._length, self._elsewhere = time, length, math.inf
         return begins
 
@@ -137,11 +166,21 @@ def stamp_of(packet: Any) -> int | None:
     return stamp
 
 
+def may_restart(container: Any) -> bool:
+    """Whether the clock of an opened file may start again: by its format, or since its pieces may have been joined.
+
+    Files with an index of all their packets have one clock, whatever edit lists repeat of it.
+    """
+    if container.format.flags & TS_DISCONT:
+        return True
+    return not untimed(container) and not any(stream.frames for stream in container.streams)
+
+
 def file_clock(path: str | os.PathLike[str]) -> FileClock:
     """The clock of a file.
 
-    Pictures are decoded up to the first that can be; only files of formats whose clock may start again are read to
-    their end, without being decoded.
+    Pictures are decoded up to the first that can be; only files whose clock may start again are read to their end,
+    without being decoded.
 
     Raises:
         InputError: the file is missing, empty, or no media file.
@@ -151,8 +190,8 @@ def file_clock(path: str | os.PathLike[str]) -> FileClock:
         pictures = _pictures(container, file)
         first = _first_picture(container, pictures) if pictures else _begin(container.streams.audio)
         master = pictures.index if pictures else None  # a stream must not be asked once its container is closed
-        may_restart = bool(container.format.flags & TS_DISCONT)
-    if not may_restart:
+        restarts = may_restart(container)
+    if not restarts:
         return FileClock(first)
     with open_container(file) as container:
         return FileClock(first, _all_runs(container, master))
@@ -174,9 +213,10 @@ def _begin(streams: Sequence[Any]) -> float:
 
 def _first_picture(container: Any, stream: Any) -> float:
     """When the first picture is shown that can be decoded; where stamps do not tell, when the stream begins."""
-    restarts, times = Restarts(stream.index), PictureTimes()
+    restarts, times = Restarts(stream.index, container), PictureTimes()
+    several = may_restart(container)
     for packet in _packets(container, stream):
-        if container.format.flags & TS_DISCONT:
+        if several:
             restarts.begins(packet)
             restarts.put_right(packet)
         times.packet(packet, container.format.name == "avi")
@@ -200,7 +240,7 @@ def _all_runs(container: Any, pictures: int | None) -> dict[int, list[Run]]:
     """Where each stream's clock begins, and how it goes on: pictures from their own end, sound with the pictures."""
     streams = [s for s in container.streams if s.type == "audio" or s.index == pictures]
     found: dict[int, list[Run]] = {stream.index: [] for stream in streams}
-    own = {stream.index: Restarts(stream.index) for stream in streams}
+    own = {stream.index: Restarts(stream.index, container) for stream in streams}
     for number, packet in enumerate(_packets(container, streams)):
         stamp = stamp_of(packet)
         if stamp is None or not packet.time_base:

@@ -18,7 +18,7 @@ from ..errors import InputError
 from ..files import require_file
 from ..frames.aspect import SQUARE, as_pixel_aspect, ratio, resized
 from ..frames.resize import area_resize
-from .clock import TS_DISCONT, Restarts
+from .clock import TS_DISCONT, Restarts, may_restart
 from .declared import Declared
 from .opening import is_pictures, main_pictures, open_container, reason_of, untimed
 from .rgb import UPRIGHT, Colours, hdr_transfer, orientation, turn
@@ -54,6 +54,7 @@ class VideoReader:
         self._unreadable = False
         self._complete = False
         self._notes: dict[str, None] = {}  # an ordered set
+        self._restarts: Restarts | None = None
         self.container = open_container(self.file)
         try:
             self.stream = main_pictures(self.container, self.file)
@@ -154,6 +155,11 @@ class VideoReader:
         return bool(self.container.format.flags & TS_DISCONT)
 
     @property
+    def restarted(self) -> bool:
+        """Whether the clock of the pictures given so far started again or leapt, whatever the format."""
+        return self._restarts is not None and self._restarts.offset != 0
+
+    @property
     def declared_fps(self) -> float:
         """Frames a second, as the file says."""
         return self._declared.fps
@@ -222,9 +228,11 @@ class VideoReader:
 
     def _packets(self) -> Iterator[Any]:
         """The pictures' packets on one continuous clock."""
-        restarts, streams = None, [self.stream]
-        if self.may_restart:
-            restarts = Restarts(self.stream.index)
+        streams = [self.stream]
+        if may_restart(self.container):
+            self._restarts = Restarts(self.stream.index, self.container)
+        restarts = self._restarts
+        if restarts and restarts.leaps:
             streams += [one for one in self.container.streams.audio if one.codec_context is not None]
         packets = self.container.demux(*streams)
         doubtful, number = None, 0  # a packet that is damaged, if it is not the last before another recording begins
@@ -320,7 +328,7 @@ class VideoReader:
             if self._failed_packets:
                 return f"{self.decoded} frames could be decoded, at least {self._failed_packets} could not"
             return f"{self.decoded} frames could be decoded"
-        if self._complete and not self.stream.frames and not self._untimed and not self.may_restart:
+        if self._complete and not self.stream.frames and not self._untimed and not (self.may_restart or self.restarted):
             # Matroska counts no frames but knows when they end
             end, duration = self._times.end - (self._times.first or 0.0), self._declared.own_duration
             if end and duration and end < 0.9 * duration and (duration - end) * self.declared_fps >= 2:

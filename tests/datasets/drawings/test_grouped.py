@@ -134,7 +134,7 @@ def test_the_old_one_is_deleted_once_the_new_one_is_whole(drawn, monkeypatch, th
 )
 def test_fields_that_say_what_is_what_are_gone(drawn, edit):
     edit(to_grouped_dataset(drawn, NAME))
-    with pytest.raises(InputError, match="has lost its field .* overwrite=True"):
+    with pytest.raises(InputError, match=r"has lost its field .* overwrite=True"):
         to_grouped_dataset(drawn, NAME)
     again = to_grouped_dataset(drawn, NAME, overwrite=True)
     assert again.name == NAME and fo.load_dataset(NAME) is again
