@@ -16,7 +16,7 @@ import av
 from ..files import require_file
 from .clock import FileClock, file_clock, stamp_of
 from .images import find_images
-from .opening import open_container
+from .opening import best_sound, open_container
 from .sound_packets import is_encrypted, length_of, on_clock, sounds
 from .sound_process import AAC_FRAME, SoundLostError, SoundProcess, bit_rate, in_brief
 
@@ -95,7 +95,7 @@ class Sound:
     def _attach(self, output: Any, kind: str) -> None:
         self._container = open_container(self._file)
         found = sounds(self._container)
-        best = self._container.streams.best("audio")
+        best = best_sound(self._container)
         if best is not None and best not in found:
             what = "is encrypted" if best.codec_context is not None and is_encrypted(best) else "has no decoder here"
             self.notes.append(f"its sound {what}: drawn " + ("with another of its sounds" if found else "without"))
@@ -224,8 +224,9 @@ def _moved(packets: Iterator[tuple[float, Any]], target: Any, earliest: float) -
     """(end in seconds, packet), as they are but for their stamps, which begin at `earliest` and rise."""
     last = float("-inf")
     for start, packet in packets:
-        # Containers refuse stamps that go back, as in files that were cut or damaged
-        if start < earliest or start <= last:
+        # Containers refuse stamps that go back, as in files that were cut or damaged; what lies before a later edit
+        # is not to be heard
+        if start < earliest or start <= last or (packet.is_discard and start > 0):
             continue
         length = length_of(packet)
         stamp = stamp_of(packet)

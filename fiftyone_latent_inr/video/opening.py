@@ -86,6 +86,15 @@ def main_pictures(container: Any, file: Path) -> Any:
     return best if best in readable else max(readable, key=_likely)
 
 
+def best_sound(container: Any) -> Any:
+    """FFmpeg's choice of the sound: that of the programme whose pictures are the video; None where there is none."""
+    try:
+        pictures = main_pictures(container, Path())
+    except InputError:  # sound alone
+        return container.streams.best("audio")
+    return container.streams.best("audio", related=pictures)
+
+
 def is_pictures(stream: Any) -> bool:
     """Whether a stream is a video, rather than the cover of a song."""
     return stream.type == "video" and not int(stream.disposition) & _ATTACHED_PICTURE

@@ -11,6 +11,7 @@ import av
 import av.stream
 
 from .clock import FileClock, stamp_of
+from .opening import best_sound
 
 _ENCRYPTED = {"enca", "drms"}  # what MP4 calls sounds that are protected by a key
 
@@ -28,7 +29,7 @@ def sounds(container: Any) -> list[Any]:
     Args:
         container: the opened file.
     """
-    best = container.streams.best("audio")
+    best = best_sound(container)
     # Nothing here may ask for a layout of channels: PyAV frees one of custom order twice.
     return sorted(
         (stream for stream in container.streams.audio if stream.codec_context is not None and not is_encrypted(stream)),
@@ -78,7 +79,8 @@ def on_clock(
         time, first = ahead.popleft()
         length = length_of(first)
         start = _trusted(time, end, length, [one for one, _ in ahead])
-        if end is not None and start < end - _OFF and _BACK not in notes:
+        # What another edit of the file only decodes, to be ready for what it plays, was never to be heard
+        if end is not None and start < end - _OFF and not first.is_discard and _BACK not in notes:
             notes.append(_BACK)
         yield start, first
         end = start + length

@@ -1,8 +1,11 @@
-"""Files joined byte by byte, in formats of one clock: each piece follows the one before, and its sound with it."""
+"""Clocks of formats that have one: pieces joined, several edits, stamps of decoding alone, several programmes."""
 
 from __future__ import annotations
 
 import re
+import shutil
+import struct
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -140,3 +143,63 @@ def test_an_index_tells_of_one_clock(tmp_path: Path) -> None:
     path = media.sounding(tmp_path / "a.mp4", FRAMES)
     assert file_clock(path)._runs == {}
     assert file_clock(media.sounding(tmp_path / "a.mkv", FRAMES))._runs == {}
+
+
+# Several edits
+
+
+def edited(path: Path, edits: list[tuple[float, float]]) -> Path:
+    """An MP4 file that plays (seconds, from which second) one after the other, by an edit list of each stream."""
+
+    def boxed(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I4s", len(body) + 8, kind) + body
+
+    def rebuilt(box: bytes, ticks: int) -> bytes:
+        if box[4:8] == b"edts":
+            begin = struct.unpack(">i", box[28:32])[0]
+            entries = [(round(1000 * span), begin + round(start * ticks), 1 << 16) for span, start in edits]
+            count = struct.pack(">II", 0, len(entries))
+            return boxed(b"edts", boxed(b"elst", count + b"".join(struct.pack(">IiI", *entry) for entry in entries)))
+        if box[4:8] not in (b"moov", b"trak"):
+            return box
+        if box[4:8] == b"trak":
+            ticks = struct.unpack(">I", box[box.index(b"mdhd") + 16 :][:4])[0]
+        body, at = b"", 8
+        while at < len(box):
+            size = struct.unpack(">I", box[at : at + 4])[0]
+            body, at = body + rebuilt(box[at : at + size], ticks), at + size
+        return boxed(box[4:8], body)
+
+    data = path.read_bytes()
+    index = data.rindex(b"moov") - 4  # behind the pictures, which stay where they are
+    path.write_bytes(data[:index] + rebuilt(data[index:], 0))
+    return path
+
+
+def test_what_a_later_edit_only_decodes_is_not_missed(tmp_path: Path) -> None:
+    part = media.sounding(tmp_path / "a.mp4", media.moving_square(40, 32, 48), click=2.5)
+    path = edited(part, [(0.5, 0.0), (1.5, 2.0)])
+    read = video.read(path)
+    for name in ("out.mp4", "out.mkv"):
+        assert video.write(tmp_path / name, read.array, read.fps, audio=path, times=read.times) == ()
+        assert tones(tmp_path / name) == pytest.approx([1.0], abs=0.06)
+
+
+# Several programmes
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="the program ffmpeg makes this file")
+def test_the_sound_is_that_of_the_pictures_programme(tmp_path: Path) -> None:
+    """The other programme's sound has more channels and bits, and would be the best of all."""
+    large = media.sounding(tmp_path / "1.mkv", media.moving_square(20, 64, 96), click=1.5)
+    small = media.sounding(tmp_path / "2.mkv", FRAMES, click=0.5)
+    streams = ("-map", "0:v", "-map", "0:a", "-map", "1:v", "-map", "1:a")
+    coded = ("-c:v", "copy", "-c:a", "aac", "-ac:a:0", "1", "-b:a:0", "32k", "-b:a:1", "192k")
+    programs = ("-program", "title=one:st=0:st=1", "-program", "title=two:st=2:st=3")
+    path = tmp_path / "a.ts"
+    inputs = ("-i", str(large), "-i", str(small))
+    subprocess.run(["ffmpeg", "-v", "error", "-nostdin", *inputs, *streams, *coded, *programs, str(path)], check=True)
+    read = video.read(path)
+    assert read.array.shape[1:3] == (64, 96)
+    video.write(tmp_path / "out.mp4", read.array, read.fps, audio=path)
+    assert tones(tmp_path / "out.mp4") == pytest.approx([1.5], abs=0.06)
