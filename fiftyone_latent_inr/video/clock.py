@@ -16,7 +16,7 @@ import av
 from ..errors import InputError
 from ..files import require_file
 from .opening import main_pictures, open_container, untimed
-from .timing import PictureTimes
+from .timing import DECODING_STAMPS, PictureTimes
 
 TS_DISCONT = 0x0200  # FFmpeg's AVFMTTS_DISCONT: the format's clock may start again or leap
 
@@ -219,7 +219,7 @@ def _first_picture(container: Any, stream: Any) -> float:
         if several:
             restarts.begins(packet)
             restarts.put_right(packet)
-        times.packet(packet, container.format.name == "avi")
+        times.packet(packet, container.format.name in DECODING_STAMPS, container.format.name == "asf")
         with suppress(av.error.FFmpegError):
             for frame in packet.decode():
                 times.add(frame)

@@ -22,7 +22,7 @@ from .clock import TS_DISCONT, Restarts, may_restart
 from .declared import Declared
 from .opening import is_pictures, main_pictures, open_container, reason_of, untimed
 from .rgb import UPRIGHT, Colours, hdr_transfer, orientation, turn
-from .timing import PictureTimes, Times, Timing
+from .timing import DECODING_STAMPS, PictureTimes, Times, Timing
 
 _JOIN = 3  # packets; a recording that is joined to another at a key frame damages one of the last before it
 
@@ -208,12 +208,12 @@ class VideoReader:
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         """Every frame that decodes, in order of presentation; what does not is counted and left out."""
-        reordered = self.container.format.name == "avi"
+        name = self.container.format.name
         for packet in self._packets():
             if not self.decoded and packet.has_sidedata("encryption_info"):
                 # some decoders make noise of it and call that repaired
                 raise InputError(f"cannot read {self.file}: its pictures are encrypted; give an unprotected copy")
-            self._times.packet(packet, reordered)
+            self._times.packet(packet, name in DECODING_STAMPS, name == "asf")
             if not packet.size and not (packet.pts is None and packet.dts is None):
                 self._times.repeat(packet)  # the same picture again, as in Theora
                 continue

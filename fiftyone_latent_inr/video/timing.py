@@ -16,6 +16,9 @@ from .. import arguments
 
 Times = npt.NDArray[np.float64]
 
+# Formats whose stamps are those of decoding alone: FFmpeg makes up the others from them, with the decoder's delay
+DECODING_STAMPS = {"avi", "asf", "gxf"}
+
 DEFAULT_FPS = 25.0  # for streams that do not say
 MIN_FPS, MAX_FPS = 1e-4, 1e5  # what MP4 can hold; beyond, a stamp is damaged
 
@@ -58,6 +61,7 @@ class PictureTimes:
         self._last = [-math.inf, -math.inf]
         self._faults = [0, 0]
         self._moved: dict[int, int] = {}
+        self._delayed, self._delay = False, 0  # ticks
         self._length = 0.0  # of the picture given last, as far as the file says
         self._end = -math.inf
 
@@ -78,16 +82,19 @@ class PictureTimes:
         found = [stamp for stamp in self._best if not math.isnan(stamp)]
         return max(max(found) + self._length, self._end) if found else 0.0
 
-    def packet(self, packet: Any, reordered: bool = False) -> None:
+    def packet(self, packet: Any, reordered: bool = False, delayed: bool = False) -> None:
         """Takes a packet before it is decoded.
 
         Args:
             packet: of the pictures' stream.
             reordered: whether stamps of presentation are made up from those of decoding, with a delay, as in AVI, which
-                has none of its own: pictures then have the times of the packets that they come from, in order.
+                has none of its own (`DECODING_STAMPS`): pictures then have the times of the packets that they come
+                from, in order.
+            delayed: whether all of these are later by what the decoder holds back, as in ASF, whose sound is so, too.
         """
         if reordered and packet.pts is not None and packet.dts is not None:
             self._moved[packet.pts] = packet.dts
+            self._delayed = delayed
 
     def repeat(self, packet: Any) -> None:
         """Takes a packet that means the last picture again: it is shown for longer."""
@@ -100,7 +107,10 @@ class PictureTimes:
         Its stamp is chosen as FFmpeg's own program does: that of presentation, of decoding where those are worse.
         """
         base = frame.time_base or 0
-        stamps = self._moved.pop(frame.pts, frame.pts), frame.dts
+        own = self._moved.pop(frame.pts, frame.pts)
+        if self._delayed and not self._best and own is not None and frame.dts is not None:
+            self._delay = frame.dts - own
+        stamps = None if own is None else own + self._delay, frame.dts
         for k, stamp in enumerate(stamps):
             if stamp is not None:
                 self._faults[k] += stamp <= self._last[k]

@@ -185,6 +185,44 @@ def test_what_a_later_edit_only_decodes_is_not_missed(tmp_path: Path) -> None:
         assert tones(tmp_path / name) == pytest.approx([1.0], abs=0.06)
 
 
+# Stamps of decoding alone
+
+
+@pytest.mark.parametrize("bframes", ["0", "2"])
+def test_pictures_of_asf_are_in_step_with_their_sound(tmp_path: Path, bframes: str) -> None:
+    """ASF has one stamp a packet, that of decoding; FFmpeg makes up another one, a picture later."""
+    whole = media.sounding(tmp_path / "a.mov", FRAMES, click=1.0)
+    path = tmp_path / "a.asf"
+    with av.open(str(whole)) as one, av.open(str(path), "w") as other:
+        sound = other.add_stream_from_template(one.streams.audio[0])
+        options = {"bf": bframes, "crf": "10"}
+        picture: Any = other.add_stream("libx264", rate=10, options=options)
+        picture.height, picture.width, picture.pix_fmt = 32, 48, "yuv420p"
+        packets = [packet for packet in one.demux(audio=0) if packet.dts is not None]
+        frames = [np.full((32, 48, 3), 250 * (number >= 10), np.uint8) for number in range(20)]
+        for frame in frames:
+            packets += picture.encode(av.VideoFrame.from_ndarray(frame))
+        packets += picture.encode(None)
+        for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
+            if packet.stream.type == "audio":
+                packet.stream = sound
+            other.mux(packet)
+    read = video.read(path)
+    assert (len(read.array), read.fps, read.times) == (20, pytest.approx(10), None)
+    assert int(np.argmax(read.array.mean((1, 2, 3)) > 125)) == 10
+    assert video.write(tmp_path / "out.mp4", read.array, read.fps, audio=path) == ()
+    assert tones(tmp_path / "out.mp4") == pytest.approx([1.0], abs=0.06)
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="the program ffmpeg makes this file")
+def test_gxf_has_its_own_rate(tmp_path: Path) -> None:
+    path = tmp_path / "a.gxf"
+    source = ("-f", "lavfi", "-i", "testsrc2=s=720x576:r=25:d=1", "-c:v", "mpeg2video")
+    subprocess.run(["ffmpeg", "-v", "error", "-nostdin", *source, str(path)], check=True)
+    read = video.read(path)
+    assert (len(read.array), read.fps, read.times) == (25, 25.0, None)
+
+
 # Several programmes
 
 
