@@ -20,6 +20,7 @@ from .. import arguments
 from ..arrays import Frame, Frames
 from ..errors import InputError
 from ..frames.aspect import SQUARE
+from .clock import may_restart
 from .image_reader import open_video
 from .images import ImageSequence
 from .reader import VideoReader
@@ -29,7 +30,9 @@ from .writer import write
 __all__ = ["Video", "VideoInfo", "iter_frames", "probe", "read", "write"]
 
 _GIB = 1 << 30
-_COUNTED = 1 << 28  # bytes, up to which a file is read to learn its duration
+# Bytes up to which a file is read to learn its duration: of formats whose clock may start again, and of those that tell
+# their duration, which is wrong where pieces were joined.
+_COUNTED, _DOUBTED = 1 << 28, 1 << 25
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,8 @@ def probe(path: str | os.PathLike[str] | ImageSequence) -> VideoInfo:
     """Reads a file's declarations and decodes its first frame; of a folder of images, counts them.
 
     Where the format's clock may start again (MPEG transport and program streams, Ogg), files of up to 256 MiB are read
-    to their end, without being decoded: what they declare is of no use.
+    to their end, without being decoded: what they declare is of no use. So are those without an index (Matroska, FLV,
+    fragments of MP4) of up to 32 MiB, since their pieces may have been joined.
 
     Raises:
         InputError: the file is missing, empty, damaged from the start, or holds no video; there is no such image, or
@@ -93,11 +97,13 @@ def probe(path: str | os.PathLike[str] | ImageSequence) -> VideoInfo:
     with open_video(path) as reader:
         first = next(reader.frames(max_frames=1))
         count, fps, duration = reader.declared_frames, reader.declared_fps, reader.declared_duration
-        if reader.may_restart and reader.file.stat().st_size <= _COUNTED:
+        doubtful = isinstance(reader, VideoReader) and may_restart(reader.container)
+        if doubtful and reader.file.stat().st_size <= (_COUNTED if reader.may_restart else _DOUBTED):
             # what such a file says of itself goes from its first stamp to its last, whatever its clock did between
             with VideoReader(reader.file) as packets:
-                duration = packets.schedule(decode=False).span
-            count = max(1, round(duration * fps))
+                span = packets.schedule(decode=False).span
+                if reader.may_restart or packets.restarted:
+                    count, duration = max(1, round(span * fps)), span
         return VideoInfo(
             path=reader.file,
             height=first.shape[0],

@@ -99,7 +99,7 @@ def test_a_gap_of_seconds_between_fragments_stays(tmp_path: Path) -> None:
     path = leaping(tmp_path, 30)
     read = video.read(path)
     assert read.times is not None and read.times[-1] == pytest.approx(31.9, abs=0.25)
-    assert file_clock(path).seconds(1, 31.0) == 31.0
+    assert file_clock(path).of(1).seconds(31.0) == 31.0
 
 
 def stamps(name: str, times: list[float], flags: int = 0) -> list[float]:
@@ -141,8 +141,8 @@ def test_falls_and_leaps_by_format() -> None:
 
 def test_an_index_tells_of_one_clock(tmp_path: Path) -> None:
     path = media.sounding(tmp_path / "a.mp4", FRAMES)
-    assert file_clock(path)._runs == {}
-    assert file_clock(media.sounding(tmp_path / "a.mkv", FRAMES))._runs == {}
+    assert file_clock(path).runs == {}
+    assert file_clock(media.sounding(tmp_path / "a.mkv", FRAMES)).runs == {}
 
 
 # Several edits
