@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -39,6 +40,7 @@ class DrawSummary:
         unfitted: ids of those that have no `.linr` file to draw from.
         failed: samples that could not be drawn, with the reasons.
         seconds: wall seconds of the whole run.
+        silent: ids of drawn ones without sound, as their original is gone or has changed.
     """
 
     media_field: str
@@ -48,13 +50,15 @@ class DrawSummary:
     unfitted: list[str] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
     seconds: float = 0.0
+    silent: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         return self.text() + "".join(f"\n  failed: {failure}" for failure in self.failed)
 
     def text(self) -> str:
         """How many, without the failures' reasons."""
-        samples = {"drawn": self.drawn, "taken up from disk": self.adopted, "up to date": self.skipped}
+        drawn = f"drawn ({len(self.silent)} without sound)" if self.silent else "drawn"
+        samples = {drawn: self.drawn, "taken up from disk": self.adopted, "up to date": self.skipped}
         told = outcomes({**samples, "not fitted yet": self.unfitted, "failed": self.failed})
         return f"{told} in {duration(self.seconds)}: media field {self.media_field}"
 
@@ -85,7 +89,7 @@ def reconstruct(
         InputError: the collection or an option cannot be used, nothing in it is fitted, the disk is full, or
             (unless `skip_failures`) a sample cannot be drawn.
     """
-    return draw_dataset(samples, Drawing(crf=crf, audio=audio), **options)
+    return _draw(samples, Drawing(crf=crf, audio=audio), options)
 
 
 def super_resolve(
@@ -104,7 +108,7 @@ def super_resolve(
     Returns:
         what became of the samples.
     """
-    return draw_dataset(samples, Drawing(scale=scale, crf=crf, audio=audio), **options)
+    return _draw(samples, Drawing(scale=scale, crf=crf, audio=audio), options)
 
 
 def interpolate(
@@ -136,6 +140,14 @@ def interpolate(
         what became of the samples.
     """
     drawing = Drawing(scale=scale, factor=factor, motion=motion, crf=crf, audio=audio)
+    return _draw(samples, drawing, options)
+
+
+def _draw(samples: SampleCollection, drawing: Drawing, options: dict[str, Any]) -> DrawSummary:
+    known = list(inspect.signature(draw_dataset).parameters)[2:]
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise InputError(f"there is no option {', '.join(unknown)} of drawing; there are {', '.join(known)}")
     return draw_dataset(samples, drawing, **options)
 
 
@@ -208,6 +220,9 @@ def draw_dataset(
     tally = job.run(fitted)
     unfitted = [target.sample_id for target in targets if not target.stored]
     outcome = tally.made, tally.adopted, tally.skipped, unfitted, tally.failed
-    summary = DrawSummary(media_field, *outcome, tally.seconds)
+    summary = DrawSummary(media_field, *outcome, tally.seconds, job.silent)
+    if unfitted:
+        named = ", ".join(target.name for target in targets if not target.stored)
+        reporter.note(f"Not fitted yet, and left out: {named}; fit them first")
     reporter.note(f"{one_line(dataset.name)}: {summary.text()}")  # each failure has been told when it happened
     return summary

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -75,6 +76,7 @@ class DrawJob(Job):
     drawn: dict[str, str | None]
 
     def _prepare(self) -> None:
+        self.silent: list[str] = []
         self._written: set[Path] = set()
         self._writable: set[Path] = set()
 
@@ -171,8 +173,10 @@ class DrawJob(Job):
         except BitstreamError as error:  # damage behind the header
             raise InputError(f"{error}; fit this sample again") from error
         lines = [log_line(line) for line in (item.note, *(f"{item.target.name}: {note}" for note in notes)) if line]
+        if item.note:
+            self.silent.append(item.target.sample_id)
         for line in lines:
-            self.reporter.note(line)
+            self.reporter.note(line, logging.WARNING)
         return lines
 
     def _frames(self, video: LatentVideo) -> Iterator[Frame]:

@@ -1,5 +1,6 @@
 """Drawn videos: what is written, registered, skipped, and drawn again."""
 
+import logging
 import os
 import shutil
 from fractions import Fraction
@@ -144,13 +145,15 @@ def test_output_dir_and_own_names(fitted_dataset, tmp_path):
     assert len(reconstruct(fitted_dataset, embeddings_field="mine", **QUIET).skipped) == 2
 
 
-def test_views_and_samples_that_are_not_fitted(fitted_dataset, clips):
+def test_views_and_samples_that_are_not_fitted(fitted_dataset, clips, caplog):
+    caplog.set_level(logging.INFO, "fiftyone_latent_inr")
     fitted_dataset.add_sample(fo.Sample(filepath=clips["red circle"]))
     view = fitted_dataset.skip(1).select_fields("filepath")
     summary = reconstruct(view, **QUIET)
     ids = fitted_dataset.values("id")
     assert summary.drawn == ids[1:2] and summary.unfitted == ids[2:] and "1 not fitted yet" in str(summary)
     assert fitted_dataset.values("latent_inr_recon")[0] is None
+    assert f"Not fitted yet, and left out: {Path(clips['red circle']).name}; fit them first" in caplog.messages
     with pytest.raises(InputError, match="none of these 1 videos is fitted"):
         reconstruct(fitted_dataset.select(ids[2]), **QUIET)
 
@@ -192,6 +195,17 @@ def test_sound_follows_the_original(fitted_dataset, tmp_path):
     assert len(super_resolve(view, audio=False, **QUIET).adopted) == 1
     sample.reload()
     assert sample.latent_inr_x2 == silent
+
+
+@pytest.mark.parametrize("progress", [False, lambda fraction, label: None])
+def test_lost_sound_is_said_whatever_progress_is(fitted_dataset, caplog, progress, tmp_path):
+    sample = fitted_dataset.first()
+    sample.filepath = str(tmp_path / "gone.mp4")
+    sample.save()
+    summary = reconstruct(fitted_dataset, progress=progress, device="cpu")
+    assert str(summary).startswith("2 drawn (1 without sound) in") and summary.silent == [sample.id]
+    (said,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert "gone.mp4: drawn without sound" in said.getMessage()
 
 
 def test_sound_of_another_video_is_not_taken(fitted_dataset, sounding_clips, capsys):
