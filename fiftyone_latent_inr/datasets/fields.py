@@ -147,6 +147,14 @@ def all_videos(dataset: fo.Dataset) -> fo.core.collections.SampleCollection:
     return dataset
 
 
+def with_usable_embedding(dataset: fo.Dataset, names: FieldNames, dim: int) -> set[str]:
+    """Ids of the samples that hold an embedding of `dim` finite numbers: fields may be changed by anybody."""
+    if names.embedding not in dataset.get_field_schema():
+        return set()
+    found = zip(*all_videos(dataset).exists(names.embedding).values(["id", names.embedding]), strict=True)
+    return {i for i, vector in found if np.shape(vector) == (dim,) and np.isfinite(vector).all()}
+
+
 def with_embedding(dataset: fo.Dataset, names: FieldNames) -> list[str]:
     """Ids of the samples that hold an embedding."""
     if names.embedding not in dataset.get_field_schema():

@@ -13,7 +13,7 @@ from ...errors import BitstreamError, InputError, NewerFileError
 from ...files import check_length
 from ...progress import FitProgress
 from ...video.images import content_of
-from ..fields import FieldNames, all_videos, ensure_fields, store, with_embedding
+from ..fields import FieldNames, all_videos, ensure_fields, store, with_embedding, with_usable_embedding
 from ..file_names import file_name, is_current
 from ..job import FatalError, Item, Job, Result
 from ..samples import Target
@@ -60,7 +60,9 @@ class FitJob(Job):
         self._said: set[str] = set()
         self.too_long: list[str] = []
         # vectors that are to be cleared make no sample complete, whatever file it names
-        self._embedded = set() if self.clear_first else set(with_embedding(self.dataset, self.names))
+        self._embedded: set[str] = set()
+        if self.teacher is not None and not self.clear_first:
+            self._embedded = with_usable_embedding(self.dataset, self.names, self.teacher.embedding_dim)
         self._undrawn = undrawn(self.dataset, self.names.embedding)
 
     def _examine(self, target: Target) -> FitItem | None:

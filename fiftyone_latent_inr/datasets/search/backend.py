@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 import socket
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -12,10 +13,13 @@ from urllib.parse import urlsplit
 
 import fiftyone as fo
 import fiftyone.brain as fob
+import numpy as np
 
 from ...errors import InputError
 from ..words import brief
 
+# What an index is of, which configurations of backends take, too
+_OURS = ("embeddings_field", "supports_prompts")
 # Seconds that a server has to answer
 _PATIENCE = 3.0
 _PORTS = {"http": 80, "https": 443, "redis": 6379, "rediss": 6379, "postgres": 5432, "postgresql": 5432}
@@ -41,6 +45,9 @@ def check_backend(dataset: fo.Dataset, key: str, backend: str | None, options: d
     try:
         config.build().ensure_requirements()
         config.load_credentials()
+        if config.method == "sklearn":  # which learns of a metric that there is not when it is searched
+            distances = importlib.import_module("sklearn.metrics").pairwise_distances
+            distances(np.random.default_rng(0).random((8, 2)), metric=config.metric)
     except Exception as error:
         raise InputError(f"backend {config.method!r} cannot be used here: {brief(error)}") from error
     for host, port in _servers(config):
@@ -51,6 +58,9 @@ def _named(backend: str | None, options: dict[str, Any]) -> Any:
     known = fob.brain_config.similarity_backends
     if not isinstance(options, Mapping):
         raise InputError(f"backend_options must be a dict of the backend's options, not {type(options).__name__}")
+    taken = sorted({*inspect.signature(fob.compute_similarity).parameters, *_OURS}.intersection(options) - {"progress"})
+    if taken:
+        raise InputError(f"backend_options {taken}: fit_dataset itself says what is indexed, and how; leave them out")
     name = "sklearn" if backend is None else backend
     if not isinstance(name, str) or name not in known:
         close = difflib.get_close_matches(str(name), known, n=1)

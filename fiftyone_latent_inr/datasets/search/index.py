@@ -118,6 +118,9 @@ def update_index(
             backend=backend or "sklearn",
             **{"metric": "cosine", **(options or {})},
         )
+        # Options that no search can do with are known by a search
+        query = all_videos(dataset).select(ids[0]).values(names.embedding)[0]
+        all_videos(dataset).sort_by_similarity(query, k=1, brain_key=building).values("id")
     except BaseException as error:
         # FiftyOne registers the run before it builds the index, and leaves it there
         drop_index(dataset, building)
@@ -128,10 +131,24 @@ def update_index(
             f"be built ({type(error).__name__}: {brief(error)}); mend this and run the fit again, which fits nothing "
             "twice"
         ) from error
-    drop_index(dataset, key)
-    dataset.rename_brain_run(building, key)
+    _put_in_place(dataset, building, key)
     _warn_of_others(dataset, key)
     return True
+
+
+def _put_in_place(dataset: fo.Dataset, building: str, key: str) -> None:
+    """Gives the new index the key of the old one, which goes only while the new one is there."""
+    dataset.reload()  # another process may have deleted it, as one that was left behind
+    try:
+        if building not in dataset.list_brain_runs():
+            raise InputError("another run has deleted it to build its own")
+        drop_index(dataset, key)
+        dataset.rename_brain_run(building, key)
+    except Exception as error:
+        raise InputError(
+            f"dataset {dataset.name!r}: the videos are fitted and stored, but the similarity index {key!r} could not "
+            f"be put in its place ({brief(error)}); run the fit again when no other one runs, which fits nothing twice"
+        ) from error
 
 
 def _building_key(dataset: fo.Dataset, key: str, names: FieldNames) -> str:

@@ -53,6 +53,15 @@ def found(dataset, k=2):
             {"backend": "sklearn", "backend_options": {"metric": "cosine", "config_cls": "no.such.Class"}},
             "does not take",
         ),
+        ({"backend_options": {"metric": "nope"}}, "'metric'"),
+        ({"backend_options": {"metric": 3}}, "'metric'"),
+        *(
+            ({"backend_options": {name: None}}, f"{name}.*leave them out")
+            for name in (
+                *("brain_key", "embeddings", "embeddings_field", "model", "model_kwargs"),
+                *("patches_field", "roi_field", "supports_prompts"),
+            )
+        ),
     ],
 )
 def test_a_wrong_backend_is_known_before_anything_is_fitted(indexed, fit, no_fit, options, said):
@@ -93,6 +102,40 @@ def test_an_index_that_cannot_be_built_leaves_the_old_one(indexed, teacher, monk
     assert index.update_index(indexed, "latent_inr", NAMES, teacher, options={"metric": "euclidean"})
     assert indexed.list_brain_runs() == ["latent_inr"]
     assert indexed.get_brain_info("latent_inr").config.metric == "euclidean" and len(found(indexed)) == 2
+
+
+def test_an_index_that_cannot_be_searched_leaves_the_old_one(indexed, teacher):
+    before = found(indexed)
+    with pytest.raises(InputError, match="could not be built"):
+        index.update_index(indexed, "latent_inr", NAMES, teacher, options={"metric": "haversine"})  # of 2 numbers
+    assert indexed.list_brain_runs() == ["latent_inr"] and found(indexed) == before
+
+
+def test_an_index_that_another_run_deletes_leaves_the_old_one(indexed, teacher, monkeypatch):
+    """As a second run does that takes it for what a killed process has left; its own copy of the dataset is stale."""
+    before, real = found(indexed), fob.compute_similarity
+
+    def lost(*arguments, **options):
+        real(*arguments, **options)
+        monkeypatch.setattr(fo.Dataset, "reload", lambda self: self.delete_brain_run("latent_inr_building"))
+
+    monkeypatch.setattr(index.fob, "compute_similarity", lost)
+    with pytest.raises(InputError, match="run the fit again when no other one runs"):
+        index.update_index(indexed, "latent_inr", NAMES, teacher, options={"metric": "euclidean"})
+    monkeypatch.undo()
+    assert indexed.list_brain_runs() == ["latent_inr"] and found(indexed) == before
+
+
+@pytest.mark.parametrize("vector", [np.zeros(3, np.float32), np.nan, np.inf])
+def test_vectors_that_somebody_changed_are_mended(make_dataset, clips, fit, vector):
+    dataset = make_dataset([clips["red circle"], clips["blue square"]])
+    fit(dataset)
+    good = dataset.values("latent_inr")
+    sample = dataset.first()
+    sample["latent_inr"] = np.full_like(good[0], vector) if np.isscalar(vector) else vector
+    sample.save()
+    assert fit(dataset).adopted == [sample.id]
+    assert np.allclose(dataset.values("latent_inr"), good) and len(found(dataset)) == 2
 
 
 def test_what_a_killed_process_has_left_is_cleared_away(indexed, teacher):
