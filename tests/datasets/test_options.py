@@ -71,6 +71,7 @@ DRAW: dict[str, list[Any]] = {
     "device": ["toaster", 1.5, [], ""],
     "embeddings_field": ["frames", "a b", "media_type", None],
     "output_dir": [5, True],
+    "nope": [1],
 }
 NUMBERS = ["2", None, True, NAN, float("inf"), 0, -1, [2]]
 CALLS: dict[str, tuple[Callable[..., Any], dict[str, list[Any]]]] = {
