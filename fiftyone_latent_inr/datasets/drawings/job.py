@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -96,11 +97,11 @@ class DrawJob(Job):
             # What was drawn while there was an original to take the sound from is better than what can be drawn now
             names.insert(0, self.drawing.file_name(target.stored, content, True))
         current = self.drawn.get(target.sample_id)
-        if current and not self.overwrite and Path(current).name in names and is_whole(Path(current)):
+        if current and not self.overwrite and Path(current).name in names and _is_whole(Path(current)):
             return None
         self._check(folder)
         check_length(folder / names[-1])
-        there = [] if self.overwrite else [name for name in names if is_whole(folder / name)]
+        there = [] if self.overwrite else [name for name in names if _is_whole(folder / name)]
         path = folder / [*there, names[-1]][0]
         return DrawItem(target, target.stored, path, sound, Workload.of(video, self.drawing), note)
 
@@ -133,7 +134,7 @@ class DrawJob(Job):
         try_fields(all_videos(self.dataset).select(target.sample_id), {self.field: fo.StringField})
 
     def _announce(self, work: list[DrawItem]) -> None:
-        todo = [item for item in work if self.overwrite or not is_whole(item.path)]
+        todo = [item for item in work if self.overwrite or not _is_whole(item.path)]
         if not todo:
             return
         try:
@@ -144,8 +145,10 @@ class DrawJob(Job):
         self.reporter.note(f"To be drawn: {cost.text()}")
 
     def _make(self, item: DrawItem) -> Result:
-        adopted = is_whole(item.path) and (not self.overwrite or item.path in self._written)
+        adopted = _is_whole(item.path) and (not self.overwrite or item.path in self._written)
         facts: dict[str, Any] = {}
+        if os.path.exists(item.path) and not os.path.isfile(item.path):
+            raise InputError(f"{item.path}: it is no regular file, where the drawing is to be written; remove it")
         if not adopted:
             notes = self._draw(item)
             facts = {"bytes": item.path.stat().st_size, "notes": notes or None}
@@ -197,6 +200,11 @@ class DrawJob(Job):
             "output_dir": None if self.folder is None else str(self.folder),
             "device": self.device,
         }
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a drawing is there, all of it; a pipe in its place would keep its reader waiting."""
+    return os.path.isfile(path) and is_whole(path)
 
 
 def _reports(event: Callable[[FitProgress], None], total: int) -> Callable[[int], None]:

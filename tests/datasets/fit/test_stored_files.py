@@ -194,6 +194,22 @@ def test_drawings_that_are_gone_or_cut_are_drawn_again(two, damage):
     assert summary.drawn == [first] and summary.skipped == [second] and path.stat().st_size == size
 
 
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_folder_in_place_of_a_drawing(two, tmp_path, linked):
+    reconstruct(two, **QUIET)
+    first, second = two.values("id")
+    drawn = [Path(path) for path in two.values("latent_inr_recon")]
+    for path in drawn:
+        path.unlink()
+    folder = tmp_path / "folder" if linked else drawn[0]
+    folder.mkdir()
+    if linked:
+        drawn[0].symlink_to(folder)
+    summary = reconstruct(two, **QUIET)
+    assert summary.drawn == [second] and [failure.sample_id for failure in summary.failed] == [first]
+    assert summary.failed[0].reason.endswith("no regular file, where the drawing is to be written; remove it")
+
+
 def test_damaged_parts_of_a_long_video(make_dataset, plain, tmp_path):
     """What is left of a fit that was stopped is taken up where it is whole, and fitted again where not."""
     clip = tmp_path / "long.mp4"
