@@ -49,5 +49,6 @@ def as_frames(value: Any) -> Frames:
 
 def unit_norm(vectors: npt.NDArray[np.floating[Any]]) -> FloatArray:
     """Vectors (..., E) scaled to unit norm, float32; those of zeros stay as they are."""
-    norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.asarray(vectors / np.maximum(norms, 1e-12), dtype=np.float32)
+    with np.errstate(under="ignore"):  # which a host program may have made an error
+        norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
+        return np.asarray(vectors / np.maximum(norms, 1e-12), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Settings of torch that a host program may have changed: as they come for the time of a call, then as they were."""
+"""Settings of torch and numpy that a host may have changed: as they come for the time of a call, then as they were."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from threading import Lock
 from typing import TypeVar
 
+import numpy as np
 import torch
 
 Item = TypeVar("Item")
@@ -98,9 +99,11 @@ def plain_torch() -> Iterator[None]:
 
     Default device and type are the CPU and float32, there is no autocast, gradients are recorded where they are asked
     for, and algorithms need not be deterministic (on a CPU all that are used here are; on a card the gradient of
-    reading a grid is not to be had otherwise). Afterwards everything is as the host program had it.
+    reading a grid is not to be had otherwise). What numpy rounds to zero is no error. Afterwards everything is as the
+    host program had it.
     """
     with ExitStack() as stack:
+        stack.enter_context(np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"))
         if torch.is_inference_mode_enabled():
             stack.enter_context(torch.inference_mode(False))
         if not torch.is_grad_enabled():

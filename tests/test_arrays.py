@@ -27,3 +27,9 @@ def test_unit_norm_leaves_zeros() -> None:
     vectors = unit_norm(np.array([[3.0, 4.0], [0.0, 0.0]]))
     assert vectors.dtype == np.float32
     np.testing.assert_allclose(vectors, [[0.6, 0.8], [0, 0]], rtol=1e-6)
+
+
+def test_what_rounds_to_zero_is_no_error_whatever_the_host_has_set() -> None:
+    vectors = np.array([[1.0, 1e-60], [0.0, 1e-300]])
+    with np.errstate(all="raise"):
+        assert np.array_equal(unit_norm(vectors)[0], [1, 0])

@@ -124,7 +124,8 @@ def store(dataset: fo.Dataset, sample_id: str, names: FieldNames, video: Any, pa
     sample = dataset[sample_id]
     embedding, frames = video.embedding, video.embeddings
     sample[names.embedding] = None if embedding is None else unit_norm(embedding)
-    sample[names.frames] = None if frames is None else np.asarray(frames, np.float16)
+    with np.errstate(under="ignore"):  # which a host program may have made an error
+        sample[names.frames] = None if frames is None else np.asarray(frames, np.float16)
     sample[names.path] = path
     sample[names.psnr] = _number(video.metrics.get("psnr"))
     sample[names.ms_ssim] = _number(video.metrics.get("ms_ssim"))

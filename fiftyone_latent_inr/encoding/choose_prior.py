@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 # What names no prior, where a preset has one of its own.
 NO_PRIOR = "none"
+NEEDS_PRIOR = "residual=True stores the difference from a prior; give one, prior=..."
 
 
 def prior_for(
@@ -40,7 +41,7 @@ def prior_for(
             if teacher is not None:
                 found.check_teacher(teacher.id)
     if found is None and residual:
-        raise InputError("residual=True stores the difference from a prior; give one, prior=...")
+        raise InputError(NEEDS_PRIOR)
     return None if found is None else or_too_small(partial(found.to, device), f"prior {found.name}")
 
 

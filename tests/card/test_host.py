@@ -143,6 +143,7 @@ HOSTS: dict[str, Callable[[], Any]] = {
     "no gradients": torch.no_grad,
     "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
     "deterministic": deterministic,
+    "numpy raises": lambda: np.errstate(all="raise"),
 }
 
 

@@ -209,13 +209,13 @@ def _checked_options(options: dict[str, Any]) -> dict[str, Any]:
 
 def _load_prior(prior: Any, preset: str, teacher: Any, options: dict[str, Any]) -> Any:
     """Loaded once for the run; whether the fits can start from it is known before the first."""
-    from ...encoding.choose_prior import default_prior, resolve_prior
+    from ...encoding.choose_prior import NEEDS_PRIOR, default_prior, resolve_prior
 
     config = Settings.config(preset, options)
-    if prior is None:
-        return default_prior(config)
-    loaded = resolve_prior(prior)
-    if loaded is not None:
+    loaded = default_prior(config) if prior is None else resolve_prior(prior)
+    if loaded is None and options.get("residual"):
+        raise InputError(NEEDS_PRIOR)
+    if prior is not None and loaded is not None:
         loaded.check_teacher(getattr(teacher, "id", None))
         loaded.check_architecture(config.architecture)
         if options.get("residual") and loaded.revision is None and not loaded.is_bundled:

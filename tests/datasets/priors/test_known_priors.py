@@ -55,6 +55,9 @@ def test_a_run_loads_its_prior_once_and_records_it(dataset, fit, fits, prior_fol
     assert load(dataset.first().latent_inr_path).metadata["started_from"] == fits[0].id
     with pytest.raises(InputError, match="can be found again"):
         fit(dataset, prior=prior_folder, residual=True)
+    for none in (None, "none"):  # once, not of each sample
+        with pytest.raises(InputError, match="difference from a prior; give one"):
+            fit(dataset, prior=none, residual=True, teacher=None)
     assert Settings.of("fast", None, None, {}).digest != Settings.of("fast", None, None, {"residual": True}).digest
 
 
