@@ -106,7 +106,21 @@ def as_path(path: str | os.PathLike[str], what: str) -> Path:
         text = unquote(re.sub(r"^//(localhost)?(?=/)", "", text[scheme.end() - 1 :]), errors="surrogateescape")
     if text == "-" and not os.path.lexists(text):
         raise InputError("cannot use -, standard input or output: it cannot be gone back in; name a file")
-    return Path(os.path.abspath(os.path.expanduser(text)))
+    return absolute(text)
+
+
+def absolute(text: str) -> Path:
+    """The absolute path of one as people write it.
+
+    Raises:
+        InputError: it is relative, and the working folder is gone.
+    """
+    try:
+        return Path(os.path.abspath(os.path.expanduser(text)))
+    except FileNotFoundError as error:
+        raise InputError(
+            f"cannot use {text}: the working folder is gone; change to another, or give it whole"
+        ) from error
 
 
 def kind_of(mode: int) -> str | None:
@@ -120,7 +134,7 @@ def atomic_target(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     The new file is flushed to the disk and renamed over `path` in one step, so that readers see the old file
     or the new one and a crash leaves no half-written one. On any failure the temporary file is removed and
-    `path` stays what it was.
+    `path` stays what it was. Of a link it is the file that it names, there or not, that is replaced.
 
     Raises:
         InputError: the folder does not exist, is read-only or full, or `path` is a folder.
@@ -142,6 +156,8 @@ def atomic_target(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 def _checked_target(path: str | os.PathLike[str]) -> Path:
     target = as_path(path, "file to write")
+    if os.path.islink(target):  # what it names is replaced, as by other programs, and the link stays
+        target = Path(os.path.realpath(target))
     try:
         mode = os.stat(target).st_mode if target.exists() else 0
         with suppress(FileNotFoundError):
