@@ -46,4 +46,8 @@ def _run(args: argparse.Namespace) -> None:
         "metrics": dict(video.metrics),
         "metadata": video.metadata,
     }
+    if not args.json:  # a line each, as they are sentences
+        notes = dict(video.metadata)
+        warnings = notes.pop("warnings", None)
+        facts |= {"metadata": notes} if warnings is None else {"metadata": notes, "warnings": warnings}
     report(facts, args.json)

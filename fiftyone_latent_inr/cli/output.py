@@ -70,6 +70,10 @@ def report(facts: dict[str, Any], as_json: bool) -> None:
         print(_json(_plain(facts)))
         return
     for name, value in facts.items():
+        if isinstance(value, list) and value and all(isinstance(line, str) for line in value):
+            for line in value:
+                show(f"{name:>15}  {line}")
+            continue
         if isinstance(value, dict):
             text = ", ".join(f"{key}={_short(item)}" for key, item in value.items())
         else:

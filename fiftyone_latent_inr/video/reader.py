@@ -25,6 +25,11 @@ from .rgb import UPRIGHT, Colours, hdr_transfer, orientation, turn
 from .timing import DECODING_STAMPS, PictureTimes, Times, Timing
 
 _JOIN = 3  # packets; a recording that is joined to another at a key frame damages one of the last before it
+# ffmpeg's own decoders leave it out, too; only libvpx reads it.
+_ALPHA_BESIDE = (
+    "its transparency is not read: all pixels are shown, as ffmpeg shows them; to lay it over a colour first: ffmpeg "
+    "-c:v libvpx-vp9 -i IN.webm (libvpx for VP8), and overlay it"
+)
 
 
 class VideoReader:
@@ -68,7 +73,7 @@ class VideoReader:
         opaque = self.container.format.name == "avi" and self._codec_name() == "rawvideo"
         self._colours = Colours(self.file, self._frames_again, opaque)
         if self.stream.metadata.get("alpha_mode") == "1":  # WebM keeps it beside the stream
-            self._notes["its transparency is not read: all pixels are shown, as ffmpeg shows them"] = None
+            self._notes[_ALPHA_BESIDE] = None
 
     def __enter__(self) -> VideoReader:
         return self
