@@ -68,16 +68,16 @@ class FileSource:
         try:
             with open(self.path, "rb", buffering=0) as file:
                 if _identity(os.fstat(file.fileno())) != self._identity:
-                    raise BitstreamError("the file was replaced or changed since it was loaded; load it again")
+                    raise BitstreamError(f"{self.path}: the file was replaced or changed since it was loaded; load it again")
                 file.seek(offset)
                 parts = []
                 while count > 0 and (part := file.read(count)):
                     parts.append(part)
                     count -= len(part)
         except FileNotFoundError as error:
-            raise BitstreamError("the file is gone since it was loaded") from error
+            raise BitstreamError(f"{self.path}: the file is gone since it was loaded") from error
         except OSError as error:
-            raise BitstreamError(f"the file can no longer be read: {reason(error)}") from error
+            raise BitstreamError(f"{self.path}: the file can no longer be read: {reason(error)}") from error
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

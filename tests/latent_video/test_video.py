@@ -319,6 +319,9 @@ def test_files_that_are_replaced_or_vanish(tmp_path: Path) -> None:
     from_bytes(to_bytes(networks(seed=1), fps=25.0, preset="fast")).save(path)
     with pytest.raises(linr.BitstreamError, match=r"clip\.linr.*replaced"):
         video.render([0], device="cpu")
+    for call in (lambda: video.save(tmp_path / "copy.linr"), lambda: pickle.dumps(video), lambda: video.data):
+        with pytest.raises(linr.BitstreamError, match=r"clip\.linr: the file was replaced"):
+            call()
     path.unlink()
     with pytest.raises(linr.BitstreamError, match=r"clip\.linr.*gone"):
         _ = video.embeddings
