@@ -68,7 +68,7 @@ class FileSource:
         try:
             with open(self.path, "rb", buffering=0) as file:
                 if _identity(os.fstat(file.fileno())) != self._identity:
-                    raise BitstreamError(f"{self.path}: the file was replaced or changed since it was loaded; load it again")
+                    raise BitstreamError(f"{self.path}: the file was replaced since it was loaded; load it again")
                 file.seek(offset)
                 parts = []
                 while count > 0 and (part := file.read(count)):
