@@ -62,8 +62,7 @@ def dataset_of(samples: Any, caller: str = "fit_dataset") -> fo.Dataset:
             "fiftyone.load_dataset(name)"
             + (", or fit a single file with fiftyone_latent_inr.fit(path)" if caller == "fit_dataset" else "")
         )
-    if (samples if isinstance(samples, fo.Dataset) else samples._dataset).deleted:
-        raise InputError("the dataset of these samples has been deleted; load another one, with fiftyone.load_dataset")
+    check_alive(samples)
     dataset: fo.Dataset = samples._root_dataset  # the very object, so that its caches are the ones refreshed
     _refuse_generated(samples, caller)
     if is_grouped_on_the_fly(samples):
@@ -86,6 +85,16 @@ def dataset_of(samples: Any, caller: str = "fit_dataset") -> fo.Dataset:
             + (f": {_HOW_TO_GROUP}" if samples.media_type == "image" else "")
         )
     return dataset
+
+
+def check_alive(samples: SampleCollection) -> None:
+    """Refuses what is of a dataset that is deleted.
+
+    Raises:
+        InputError: it is.
+    """
+    if (samples if isinstance(samples, fo.Dataset) else samples._dataset).deleted:
+        raise InputError("the dataset of these samples has been deleted; load another one, with fiftyone.load_dataset")
 
 
 def is_grouped_on_the_fly(samples: SampleCollection) -> bool:

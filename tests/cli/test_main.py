@@ -17,10 +17,13 @@ import media
 import numpy as np
 import pytest
 from command_line import FPS, H, T, W, fails, write_clip
+from linr_files import networks
 
 from fiftyone_latent_inr import __version__, load
 from fiftyone_latent_inr.cli.main import main
 from fiftyone_latent_inr.frames import metrics
+from fiftyone_latent_inr.latent_video.video import from_bytes
+from fiftyone_latent_inr.latent_video.write import to_bytes
 from fiftyone_latent_inr.video.decode import read, write
 
 
@@ -103,6 +106,16 @@ def test_info(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(stored)]) == 0
     text = capsys.readouterr().out
     assert "num_frames  4" in text and "teacher  -" in text
+
+
+def test_info_gives_warnings_a_line_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, odd = tmp_path / "a.linr", ["it was cut, at its end", "its sound is not read"]
+    from_bytes(to_bytes(networks(), fps=FPS, preset="fast", metadata={"seed": 0, "warnings": odd})).save(path)
+    assert main(["info", str(path)]) == 0
+    lines = [line.split(None, 1) for line in capsys.readouterr().out.splitlines()]
+    assert lines[-3:] == [["metadata", "seed=0"], ["warnings", odd[0]], ["warnings", odd[1]]]
+    assert main(["info", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["metadata"]["warnings"] == odd
 
 
 @pytest.mark.parametrize(
@@ -340,6 +353,18 @@ def test_an_interrupted_encode_leaves_nothing_behind(clip: Path, tmp_path: Path)
 
 def test_search_names_the_dataset_that_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no-such-dataset" in fails(capsys, "search", "no-such-dataset", "a red circle")
+
+
+def test_search_without_a_database(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    import fiftyone as fo
+    from fiftyone.core.service import ServiceListenTimeout
+
+    def list_datasets() -> list[str]:
+        raise ServiceListenTimeout("MongoDB")
+
+    monkeypatch.setattr(fo, "list_datasets", list_datasets)
+    said = fails(capsys, "search", "clips", "a red circle")
+    assert "FiftyOne's database did not start (is another FiftyOne using its folder?)" in said
 
 
 def test_install_plugin_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,8 +11,10 @@ import fiftyone as fo
 import numpy as np
 from fiftyone.core.collections import SampleCollection
 
+from ... import arguments
 from ...errors import InputError
 from ..fields import FIT_NAME
+from ..samples import check_alive
 from ..words import brief
 
 
@@ -46,14 +48,17 @@ def search(
         the best first.
 
     Raises:
-        InputError: no such dataset, no index, an empty text, or `k` below 1.
+        InputError: no such dataset, no index, no text or an empty one, `k` that is no whole number of at least 1, or
+            a database that does not start.
     """
-    if not text or not text.strip():
-        raise InputError("the text to search for is empty")
-    if k < 1:
-        raise InputError(f"k={k}: ask for at least one result")
+    if not isinstance(text, str) or not text.strip():
+        raise InputError(f"the text to search for must be text that is not empty, not {arguments.shown(text)}")
+    k = arguments.whole("k", k, 1)
     if isinstance(samples, str):
         samples = _load(samples)
+    if not isinstance(samples, SampleCollection):
+        raise InputError(f"samples must be a FiftyOne dataset, a view of one or a name, not {arguments.shown(samples)}")
+    check_alive(samples)
     results = _load_index(samples, brain_key)
     if notify is not None:
         named = [results.config.model, *(results.config.model_kwargs or {}).values()]
@@ -81,7 +86,13 @@ def search(
 
 
 def _load(name: str) -> fo.Dataset:
-    known = fo.list_datasets()
+    try:
+        known = fo.list_datasets()
+    except Exception as error:  # of FiftyOne's starter, or of MongoDB's client
+        raise InputError(
+            f"FiftyOne's database did not start (is another FiftyOne using its folder?): {brief(error)}; stop it, "
+            "or set FIFTYONE_DATABASE_URI"
+        ) from error
     if name not in known:
         close = difflib.get_close_matches(name, known, n=3)
         hint = f"did you mean {', '.join(map(repr, close))}?" if close else "see `fiftyone datasets list`"

@@ -10,6 +10,7 @@ import pytest
 from fiftyone_latent_inr import InputError, PriorUnavailableError, load, load_prior
 from fiftyone_latent_inr.datasets import runs
 from fiftyone_latent_inr.datasets.fit import preview as status
+from fiftyone_latent_inr.datasets.fit.fit_dataset import _load_prior
 from fiftyone_latent_inr.datasets.fit.settings import Settings
 from fiftyone_latent_inr.datasets.priors.known_priors import check_prior, fetch_prior, known_priors
 from fiftyone_latent_inr.encoding.choose_prior import resolve_prior
@@ -55,9 +56,6 @@ def test_a_run_loads_its_prior_once_and_records_it(dataset, fit, fits, prior_fol
     assert load(dataset.first().latent_inr_path).metadata["started_from"] == fits[0].id
     with pytest.raises(InputError, match="can be found again"):
         fit(dataset, prior=prior_folder, residual=True)
-    for none in (None, "none"):  # once, not of each sample
-        with pytest.raises(InputError, match="difference from a prior; give one"):
-            fit(dataset, prior=none, residual=True, teacher=None)
     assert Settings.of("fast", None, None, {}).digest != Settings.of("fast", None, None, {"residual": True}).digest
 
 
@@ -149,3 +147,9 @@ def test_what_was_fetched_can_be_chosen_later_without_a_network(prior_folder, hu
     assert (prior.name, prior.revision) == ("owner/name", commit)
     with pytest.raises(PriorUnavailableError):
         resolve_prior("owner/other")
+
+
+@pytest.mark.parametrize(("prior", "preset"), [("none", "fast"), ("none", "balanced"), (None, "balanced")])
+def test_a_residual_without_a_prior_is_refused_once(prior, preset):
+    with pytest.raises(InputError, match="difference from a prior; give one"):
+        _load_prior(prior, preset, None, {"residual": True})

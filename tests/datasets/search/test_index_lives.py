@@ -3,6 +3,7 @@
 import functools
 import shutil
 import socket
+from pathlib import Path
 
 import fiftyone as fo
 import fiftyone.brain as fob
@@ -280,3 +281,24 @@ def test_the_same_file_twice_is_found_twice(indexed):
     results = search(indexed, "a red circle", k=2)
     assert {result.sample_id for result in results} == {order[0], twin.id}
     assert len({result.filepath for result in results}) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        *(({"k": k}, "k must be a whole number of at least 1") for k in ("3", None, 2.0, np.nan, True, 0)),
+        *(({"text": text}, "the text to search for") for text in (3, ["a"], b"a", None, " ")),
+        *(({"samples": samples}, "samples must be a FiftyOne dataset") for samples in (None, 3, Path("clips"))),
+    ],
+)
+def test_searches_with_wrong_arguments(indexed, arguments, said):
+    with pytest.raises(InputError, match=said):
+        search(**{"samples": indexed, "text": "a red circle", **arguments})
+
+
+def test_a_search_in_what_is_deleted(indexed):
+    view = indexed.limit(2)
+    indexed.delete()
+    for samples in (indexed, view):
+        with pytest.raises(InputError, match="has been deleted"):
+            search(samples, "a red circle")
