@@ -35,6 +35,7 @@ def _run(args: argparse.Namespace) -> None:
     from ..latent_video.video import load
     from ..rendering.timeline import frame_times, scaled_size
     from ..video.decode import write
+    from ..video.images import find_images
 
     video = load(args.input, reference_prior(args))
     times = frame_times(video.num_frames, args.frames, args.fps_factor)
@@ -49,4 +50,6 @@ def _run(args: argparse.Namespace) -> None:
     sound: dict[str, Any] = {"audio": args.audio, "audio_start": float(shown[0])}
     for note in write(args.output, frames, fps, pixel_aspect=video.pixel_aspect, times=own, **sound):
         say(f"{args.audio}: {note}")
+    if args.audio and find_images(args.audio) is not None:
+        say(f"{args.audio}: images have no sound: drawn without")
     show(f"{args.output}: {len(times)} frames of {size[1]}x{size[0]} at {fps:g} fps")

@@ -160,6 +160,15 @@ def test_decode_takes_sound_along(stored: Path, tmp_path: Path, capsys: pytest.C
     assert "missing.mp4" in fails(capsys, "decode", stored, path, "--quiet", "--audio", tmp_path / "missing.mp4")
 
 
+def test_images_have_no_sound_to_take_along(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, folder = tmp_path / "a.linr", tmp_path / "frames"
+    from_bytes(to_bytes(networks(), fps=FPS, preset="fast")).save(path)
+    folder.mkdir()
+    (folder / "1.png").touch()
+    assert main(["decode", str(path), str(tmp_path / "a.mp4"), "--quiet", "--audio", str(folder)]) == 0
+    assert "frames: images have no sound" in capsys.readouterr().err
+
+
 def test_help_and_version_load_nothing_heavy() -> None:
     code = (
         "import sys\nfrom fiftyone_latent_inr.cli.main import main\n"
