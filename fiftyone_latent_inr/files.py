@@ -134,7 +134,7 @@ def atomic_target(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     The new file is flushed to the disk and renamed over `path` in one step, so that readers see the old file
     or the new one and a crash leaves no half-written one. On any failure the temporary file is removed and
-    `path` stays what it was. Of a link it is the file that it names, there or not, that is replaced.
+    `path` stays what it was. A link is replaced itself, never followed: it may lead out of the folder.
 
     Raises:
         InputError: the folder does not exist, is read-only or full, or `path` is a folder.
@@ -156,8 +156,6 @@ def atomic_target(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 def _checked_target(path: str | os.PathLike[str]) -> Path:
     target = as_path(path, "file to write")
-    if os.path.islink(target):  # what it names is replaced, as by other programs, and the link stays
-        target = Path(os.path.realpath(target))
     try:
         mode = os.stat(target).st_mode if target.exists() else 0
         with suppress(FileNotFoundError):

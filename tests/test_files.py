@@ -16,7 +16,6 @@ import pytest
 
 from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.files import atomic_target, check_target, fingerprint, require_file, shortened, writable_folder
-from fiftyone_latent_inr.video.images import find_images
 
 
 def test_replaces_in_one_step(tmp_path: Path) -> None:
@@ -253,29 +252,7 @@ def test_errors_are_one_line_whatever_the_name(tmp_path: Path) -> None:
     assert text.isprintable()
 
 
-# --- links, and a folder that is gone
-
-
-@pytest.mark.parametrize("before", [b"old", None])
-def test_a_link_is_written_through(tmp_path: Path, before: bytes | None) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    meant, link, second = tmp_path / "elsewhere" / "x.bin", tmp_path / "link", tmp_path / "second"
-    link.symlink_to(Path("elsewhere") / "x.bin")
-    second.symlink_to("link")
-    if before is not None:
-        meant.write_bytes(before)
-    for path, data in ((link, b"new"), (second, b"newer")):
-        check_target(path, tmp_path)
-        with atomic_target(path) as temporary:
-            assert temporary.parent == meant.parent  # a rename across disks would copy
-            temporary.write_bytes(data)
-        assert meant.read_bytes() == data and link.is_symlink() and second.is_symlink() and not meant.is_symlink()
-
-
-def test_a_link_into_no_folder_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "link").symlink_to(tmp_path / "gone" / "x.bin")
-    with pytest.raises(InputError, match="gone does not exist"), atomic_target(tmp_path / "link"):
-        pytest.fail("must not be entered")
+# --- a folder that is gone
 
 
 def test_a_working_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,7 +260,7 @@ def test_a_working_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.Monke
     folder.mkdir()
     monkeypatch.chdir(folder)
     folder.rmdir()
-    for look in (fingerprint, partial(require_file, what="video"), writable_folder, find_images):
+    for look in (fingerprint, partial(require_file, what="video"), writable_folder):
         with pytest.raises(InputError, match="the working folder is gone"):
             look("x.mp4")
     with pytest.raises(InputError, match="the working folder is gone"), atomic_target("x.mp4"):

@@ -119,10 +119,12 @@ class Colours:
 
     def _has_alpha(self, frame: av.VideoFrame) -> bool:
         """Whether alpha means anything in this video; asked of frames whose format has it."""
+        if self._alpha is None and _is_seen(frame):
+            self._alpha = True
         if self._alpha is None:
             frames = islice(self._again(), _MOST_LOOKED_AT)
             looked_at = count()
-            self._alpha = _is_seen(frame) or any(_is_seen(one) for one, _ in zip(frames, looked_at, strict=False))
+            self._alpha = any(_is_seen(one) for one, _ in zip(frames, looked_at, strict=False))
             if not self._alpha:
                 where = "every frame" if next(looked_at) < _MOST_LOOKED_AT else f"the first {_MOST_LOOKED_AT} frames"
                 self.notes[f"transparency that is total in {where} is taken for none"] = None
