@@ -98,11 +98,11 @@ def probe(path: str | os.PathLike[str] | ImageSequence) -> VideoInfo:
         first = next(reader.frames(max_frames=1))
         count, fps, duration = reader.declared_frames, reader.declared_fps, reader.declared_duration
         doubtful = isinstance(reader, VideoReader) and may_restart(reader.container)
-        if doubtful and reader.file.stat().st_size <= (_COUNTED if reader.may_restart else _DOUBTED):
+        if doubtful and reader.file.stat().st_size <= (_COUNTED if reader.restarts_by_format else _DOUBTED):
             # what such a file says of itself goes from its first stamp to its last, whatever its clock did between
             with VideoReader(reader.file) as packets:
                 span = packets.schedule(decode=False).span
-                if reader.may_restart or packets.restarted:
+                if reader.restarts_by_format or packets.restarted:
                     count, duration = max(1, round(span * fps)), span
         return VideoInfo(
             path=reader.file,

@@ -96,12 +96,12 @@ class ImageReader:
         source_size: (H, W) of the first frame, turned upright; (0, 0) before it is decoded.
         decoded: frames given so far.
         has_audio: False.
-        may_restart: False; the clock of images has no stamps.
+        restarts_by_format: False; the clock of images has no stamps.
         pixel_aspect: 1; what images say of resolution is meant for paper.
         source_aspect: 1, too.
     """
 
-    has_audio = may_restart = False
+    has_audio = restarts_by_format = False
     pixel_aspect = source_aspect = SQUARE
 
     def __init__(self, sequence: ImageSequence) -> None:

@@ -155,7 +155,7 @@ class VideoReader:
         return bool(self.container.streams.audio)
 
     @property
-    def may_restart(self) -> bool:
+    def restarts_by_format(self) -> bool:
         """Whether the format's clock may start again or leap."""
         return bool(self.container.format.flags & TS_DISCONT)
 
@@ -333,7 +333,7 @@ class VideoReader:
             if self._failed_packets:
                 return f"{self.decoded} frames could be decoded, at least {self._failed_packets} could not"
             return f"{self.decoded} frames could be decoded"
-        if self._complete and not self.stream.frames and not self._untimed and not (self.may_restart or self.restarted):
+        if self._complete and not (self.stream.frames or self._untimed or self.restarts_by_format or self.restarted):
             # Matroska counts no frames but knows when they end
             end, duration = self._times.end - (self._times.first or 0.0), self._declared.own_duration
             if end and duration and end < 0.9 * duration and (duration - end) * self.declared_fps >= 2:

@@ -6,14 +6,18 @@ import json
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from scenes import scenes
 
+import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import InputError
 from fiftyone_latent_inr.encoding.checkpoint import Checkpoint, FinishedGroup, Scan, discard, has_checkpoint
 from fiftyone_latent_inr.encoding.plan import plan_groups
+from fiftyone_latent_inr.fitting import PRESETS, FitConfig
+from fiftyone_latent_inr.latent_video.video import LatentVideo
 
 KEY = "0123456789"
 
@@ -199,3 +203,45 @@ def test_a_folder_is_made_once_there_is_something_to_keep(tmp_path: Path) -> Non
     filled(tmp_path / "parts")
     Checkpoint(tmp_path / "parts", "another")
     assert not (tmp_path / "parts").exists()
+
+
+# --- fits that keep one
+
+FRAMES = scenes((1, 6), (2, 6))
+SHORTEST = replace(PRESETS["fast"], steps=20, steps_growth=0.0, points_per_step=512, group_frames=8)
+
+
+def run(folder: Path, config: FitConfig = SHORTEST) -> LatentVideo:
+    return linr.fit(FRAMES, config=config, prior="none", device="cpu", progress=False, checkpoint=folder)
+
+
+def test_a_metric_that_not_all_groups_have_is_left_out(tmp_path: Path) -> None:
+    config = replace(SHORTEST, rate_weight=0.0, steps=2)
+    whole = run(tmp_path, config)
+    assert whole.num_groups == 2 and "psnr_unquantised" in whole.metrics
+    kept = Checkpoint(tmp_path, json.loads((tmp_path / "plan.json").read_text())["key"])
+    first = kept.group(0)
+    assert first is not None
+    del first.metrics["psnr_unquantised"]
+    kept.keep_group(0, first)
+    again = run(tmp_path, config)
+    assert "psnr_unquantised" not in again.metrics and again.metrics["psnr"] == whole.metrics["psnr"]
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_finished_group_that_somebody_removes_is_named(
+    tmp_path: Path, index: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first is what others start from."""
+    keep = Checkpoint.keep_group
+
+    def removed(self: Checkpoint, number: int, finished: Any) -> None:
+        keep(self, number, finished)
+        if number == index:
+            (tmp_path / f"group-{number:06d}.part").unlink()
+
+    monkeypatch.setattr(Checkpoint, "keep_group", removed)
+    with pytest.raises(linr.InputError, match=f"{tmp_path}/group-{index:06d}.part: this finished group is gone"):
+        run(tmp_path)
+    monkeypatch.undo()
+    assert run(tmp_path).num_frames == len(FRAMES)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import weakref
 from collections.abc import Iterator
@@ -18,7 +17,6 @@ from scenes import scene, scenes
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import codec
 from fiftyone_latent_inr.encoding import fit as encode
-from fiftyone_latent_inr.encoding.checkpoint import Checkpoint
 from fiftyone_latent_inr.fitting import PRESETS, FitConfig
 from fiftyone_latent_inr.frames.metrics import ms_ssim, psnr
 from fiftyone_latent_inr.latent_video.video import LatentVideo
@@ -376,35 +374,3 @@ def test_frames_that_became_others_are_refused(what: str, frames: np.ndarray, mo
     with pytest.raises(linr.InputError, match="changed while being fitted"):
         run(frames, replace(SHORTEST, steps=2, points_per_step=64))
     assert Changing.read == 2
-
-
-def test_a_metric_that_not_all_groups_have_is_left_out(tmp_path: Path) -> None:
-    frames, config = scenes((1, 6), (2, 6)), replace(SHORTEST, rate_weight=0.0, steps=2)
-    whole = run(frames, config, checkpoint=tmp_path)
-    assert whole.num_groups == 2 and "psnr_unquantised" in whole.metrics
-    kept = Checkpoint(tmp_path, json.loads((tmp_path / "plan.json").read_text())["key"])
-    first = kept.group(0)
-    assert first is not None
-    del first.metrics["psnr_unquantised"]
-    kept.keep_group(0, first)
-    again = run(frames, config, checkpoint=tmp_path)
-    assert "psnr_unquantised" not in again.metrics and again.metrics["psnr"] == whole.metrics["psnr"]
-
-
-@pytest.mark.parametrize("index", [0, 1])
-def test_a_finished_group_that_somebody_removes_is_named(
-    frames: np.ndarray, tmp_path: Path, index: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The first is what others start from."""
-    keep = Checkpoint.keep_group
-
-    def removed(self: Checkpoint, number: int, finished: Any) -> None:
-        keep(self, number, finished)
-        if number == index:
-            (tmp_path / f"group-{number:06d}.part").unlink()
-
-    monkeypatch.setattr(Checkpoint, "keep_group", removed)
-    with pytest.raises(linr.InputError, match=f"{tmp_path}/group-{index:06d}.part: this finished group is gone"):
-        run(frames, checkpoint=tmp_path)
-    monkeypatch.undo()
-    assert run(frames, checkpoint=tmp_path).num_frames == len(frames)

@@ -13,6 +13,8 @@ from typing import Any
 import av
 import numpy as np
 
+from benchmarks.real_files.inputs.pictures import turn
+
 COLOURS = [
     (200, 40, 40),
     (40, 180, 60),
@@ -24,7 +26,6 @@ COLOURS = [
 ]
 
 # The display matrix of an MP4 track header for each clockwise turn, as phones write it: a, b, c, d.
-_TURNS = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}
 
 
 def moving_square(num: int = 12, height: int = 64, width: int = 96, seed: int = 0) -> np.ndarray:
@@ -134,15 +135,7 @@ def encode(  # noqa: PLR0913 - all that a file can differ in
 def rotated(path: Path, frames: np.ndarray, clockwise: int, tags: dict[str, Any] | None = None) -> Path:
     """An MP4 whose track header asks the player to turn it clockwise by 90, 180 or 270 degrees."""
     encode(path, frames, tags=tags)
-    data = bytearray(path.read_bytes())
-    start = data.index(b"tkhd") + 4
-    assert data[start] == 0, "a version 0 track header"
-    a, b, c, d = _TURNS[clockwise]
-    numbers = [n << 16 for n in (a, b)] + [0] + [n << 16 for n in (c, d)] + [0]
-    matrix = b"".join(n.to_bytes(4, "big", signed=True) for n in numbers)
-    data[start + 40 : start + 40 + len(matrix)] = matrix
-    path.write_bytes(data)
-    return path
+    return turn(path, clockwise)
 
 
 def odd_size(path: Path) -> Path:
