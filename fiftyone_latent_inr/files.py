@@ -7,9 +7,7 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import stat
-import time
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +16,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from .errors import InputError
+from .temporary import remove_leftovers, sync_folder, temporary_file
 
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space or choose another folder",
@@ -38,9 +37,6 @@ _REASONS = {
 _BLOCK = 64 * 1024
 _BLOCKS = 16
 
-# What is written before it gets its name, and after how many seconds without a change it may be a leftover.
-_TEMPORARY = re.compile(r"\.linr-([0-9a-f]{6})[0-9a-f]{6}\.tmp")
-_LEFT = 24 * 3600
 # Bytes that a name in a folder may take, on nearly all file systems.
 MAX_NAME = 255
 _JOINER = "\u200d"  # makes one picture of several emoji
@@ -132,26 +128,41 @@ def kind_of(mode: int) -> str | None:
 def atomic_target(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yields a temporary path beside `path` that becomes `path` when the block succeeds.
 
-    The new file is flushed to the disk and renamed over `path` in one step, so that readers see the old file
-    or the new one and a crash leaves no half-written one. On any failure the temporary file is removed and
-    `path` stays what it was. A link is replaced itself, never followed: it may lead out of the folder.
+    The new file is flushed to the disk and renamed over `path` in one step, and so is its folder's entry, so that
+    readers see the old file or the new one, a crash leaves no half-written one, and after the block there is nothing
+    that a power cut could undo. On any failure the temporary file is removed and `path` stays what it was. A file that
+    is replaced leaves its rights to the new one. A link is replaced itself, never followed: it may lead out of the
+    folder.
 
     Raises:
         InputError: the folder does not exist, is read-only or full, or `path` is a folder.
     """
     target = _checked_target(path)
-    # A short name of its own: the target's name may already be as long as the file system allows.
-    temporary = _temporary(target.parent)
     try:
-        yield temporary
-        with open(temporary, "rb") as handle:
-            os.fsync(handle.fileno())
-        os.replace(temporary, target)
+        with temporary_file(target.parent) as temporary:
+            rights = temporary.stat().st_mode
+            yield temporary
+            with open(temporary, "rb") as handle:
+                os.fsync(handle.fileno())
+            _set_rights(temporary, target, rights)
+            os.replace(temporary, target)
+            sync_folder(target.parent)
     except OSError as error:
         raise InputError(f"cannot write {target}: {reason(error)}") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
+
+
+def _set_rights(temporary: Path, target: Path, rights: int) -> None:
+    """Gives a file the rights, and if possible the owner, of the one that it is to replace; else these rights."""
+    with suppress(FileNotFoundError):
+        found = target.lstat()
+        if stat.S_ISREG(found.st_mode):
+            rights = found.st_mode & 0o777
+            mine = temporary.stat()
+            if hasattr(os, "chown") and (mine.st_uid, mine.st_gid) != (found.st_uid, found.st_gid):
+                with suppress(OSError):  # only root gives files away
+                    os.chown(temporary, found.st_uid, found.st_gid)
+    with suppress(OSError):  # of file systems that know none
+        temporary.chmod(rights & 0o777)
 
 
 def _checked_target(path: str | os.PathLike[str]) -> Path:
@@ -211,41 +222,10 @@ def check_target(path: str | os.PathLike[str], source: str | os.PathLike[str]) -
 
 def _try_writing(folder: Path) -> None:
     """Asking the permission bits is not enough: read-only mounts, quotas and root all differ from them."""
-    probe = _temporary(folder)
-    try:
+    with temporary_file(folder) as probe:
         probe.write_bytes(b"linr")
-    finally:
-        with suppress(OSError):
-            probe.unlink()
     with suppress(OSError):
-        _remove_leftovers(folder)
-
-
-def _temporary(folder: Path) -> Path:
-    """A name that nothing has yet; its first six digits are the process's number."""
-    return folder / f".linr-{os.getpid() & 0xFFFFFF:06x}{secrets.token_hex(3)}.tmp"
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Removes what killed processes left: nothing that one of this machine, or of another one, may still write."""
-    with os.scandir(folder) as entries:
-        found = [(entry, known) for entry in entries if (known := _TEMPORARY.fullmatch(entry.name))]
-    for entry, known in found:
-        state = entry.stat(follow_symlinks=False)
-        if stat.S_ISREG(state.st_mode) and time.time() - state.st_mtime > _LEFT and not _runs(int(known[1], 16)):
-            os.unlink(entry.path)
-
-
-def _runs(process: int) -> bool:
-    if os.name != "posix":  # there, asking is ending
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it is another user's
-        return True
-    return True
+        remove_leftovers(folder)
 
 
 def writable_folder(path: str | os.PathLike[str]) -> Path:
@@ -256,11 +236,23 @@ def writable_folder(path: str | os.PathLike[str]) -> Path:
     """
     folder = as_path(path, "folder")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         _try_writing(folder)
     except OSError as error:
         raise InputError(f"output directory {folder} cannot be written: {reason(error)}") from error
     return folder
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder, and those that it is in, where they are missing, for good.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in missing:
+        sync_folder(one.parent)
 
 
 def require_file(path: str | os.PathLike[str], what: str) -> Path:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import re
 import socket
+import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote
@@ -54,28 +57,102 @@ def test_rights_follow_the_umask(tmp_path: Path) -> None:
     assert (tmp_path / "x.bin").stat().st_mode & 0o777 == 0o666 & ~umask
 
 
-@pytest.mark.skipif(os.name != "posix", reason="whether a process runs cannot be asked there")
-def test_what_killed_processes_left_is_removed_when_it_is_old(tmp_path: Path) -> None:
-    script = (
-        "import os, signal, sys; from fiftyone_latent_inr.files import atomic_target\n"
-        "with atomic_target(sys.argv[1]) as path: path.write_bytes(b'half'); os.kill(os.getpid(), signal.SIGKILL)"
-    )
-    subprocess.run([sys.executable, "-c", script, str(tmp_path / "x.bin")], check=False)
-    (left,) = tmp_path.iterdir()
+WRITING = """
+import os, sys, time
+from fiftyone_latent_inr.files import atomic_target
+with atomic_target(sys.argv[1]) as path:
+    path.write_bytes(b"half")
+    print(flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process that has written half of a file, and goes on when its input ends."""
+    command = [sys.executable, "-c", WRITING, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline()
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_what_a_killed_process_left_is_removed_at_once_and_nothing_of_a_living_one(tmp_path: Path) -> None:
+    with writing(tmp_path / "living") as living:
+        (of_the_living,) = tmp_path.iterdir()
+        with writing(tmp_path / "killed") as killed:
+            killed.kill()
+            killed.wait()
+            assert len(list(tmp_path.iterdir())) == 2
+        with atomic_target(tmp_path / "mine") as mine:
+            mine.write_bytes(b"still written")
+            os.utime(mine, (0, 0))
+            os.utime(of_the_living, (0, 0))
+            names = ["notes", "0123456789a", "0123456789ab-", "01234567-89abcde", "01234567-89abcdef.tmp"]
+            others = [tmp_path / f".linr-{name}.tmp" for name in names] + [tmp_path / "linr-0123456789ab.tmp"]
+            for path in others:
+                path.touch()
+                os.utime(path, (0, 0))
+            writable_folder(tmp_path)
+            assert sorted(tmp_path.iterdir()) == sorted([of_the_living, mine, *others])
+        living.communicate()
+        assert (tmp_path / "living").read_bytes() == b"half" and not of_the_living.exists()
+
+
+@pytest.mark.parametrize("name", [".linr-0123456789ab.tmp", ".linr-01234567-89abcdef.tmp"])
+def test_what_another_machine_or_an_earlier_version_may_still_write_stays_for_a_day(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"half")
+    for hours, left in ((0, True), (23, True), (25, False)):
+        when = time.time() - 3600 * hours
+        os.utime(tmp_path / name, (when, when))
+        check_target(tmp_path / "x", tmp_path)
+        assert (tmp_path / name).exists() == left
+
+
+def test_a_temporary_file_that_is_a_link_a_pipe_or_a_folder_is_let_be(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    os.mkfifo(tmp_path / ".linr-01234567-00000000.tmp")
+    (tmp_path / ".linr-01234567-00000001.tmp").symlink_to(tmp_path / "mine")
+    (tmp_path / ".linr-01234567-00000002.tmp").mkdir()
+    before = sorted(tmp_path.iterdir())
+    for path in before:
+        os.utime(path, (0, 0))
     writable_folder(tmp_path)
-    assert left.exists()  # who shares the folder may be another machine
-    with atomic_target(tmp_path / "y.bin") as mine:
-        mine.write_bytes(b"still written")
-        others = [
-            tmp_path / ".linr-notes.tmp",
-            tmp_path / "linr-0123456789ab.tmp",
-            tmp_path / ".linr-0123456789ab.tmp.x",
-        ]
-        for path in (left, mine, *others):
-            path.touch()
-            os.utime(path, (0, 0))
-        writable_folder(tmp_path)
-        assert sorted(tmp_path.iterdir()) == sorted([mine, *others])
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o600, 0o755])
+def test_a_file_that_is_replaced_leaves_its_rights_to_the_new_one(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "x.bin"
+    path.write_bytes(b"old")
+    path.chmod(mode)
+    with atomic_target(path) as temporary:
+        temporary.unlink()  # as libraries do that make files of their own
+        temporary.write_bytes(b"new")
+        temporary.chmod(0o444)
+    assert path.read_bytes() == b"new" and path.stat().st_mode & 0o777 == mode
+
+
+def test_a_new_name_is_on_the_disk_before_the_block_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever removes what the file was made of must know that it cannot vanish any more."""
+    done: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def synced(handle: int) -> None:
+        done.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file")
+        fsync(handle)
+
+    def replaced(*names: Path) -> None:
+        done.append("name")
+        replace(*names)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", replaced)
+    with atomic_target(tmp_path / "x") as temporary:
+        temporary.write_bytes(b"new")
+    assert done == ["file", "name", "folder"]
 
 
 def test_folders_and_missing_folders(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from ..errors import InputError
 from ..files import atomic_target
@@ -20,7 +20,8 @@ def save_run(run: Pretraining, path: Path, more: dict[str, Any]) -> None:
     """Stores a run in one file, whole or not at all; `more` is JSON-able and given back by `load_run`."""
     tensors, facts = run.state_dict()
     with atomic_target(path) as temporary:
-        save_file(tensors, temporary, metadata={"run": json.dumps({**facts, "more": more})})
+        # `save_file` makes a file of its own, that only its owner reads
+        temporary.write_bytes(save(tensors, metadata={"run": json.dumps({**facts, "more": more})}))
 
 
 def load_run(run: Pretraining, path: Path) -> dict[str, Any]:
