@@ -196,5 +196,8 @@ def shown(value: Any) -> str:
     """What was given, in few words."""
     if isinstance(value, os.PathLike):
         return repr(os.fspath(value))
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of thousands of digits
+        return "a number far out of range"
     return text if len(text) <= 60 and "\n" not in text else f"{type(value).__name__} {text.split(chr(10))[0][:40]}…"

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from typing import TypeVar
+
+from .text import log_line
 
 Error = TypeVar("Error", bound=Exception)
 
-# Line breaks, what moves a terminal's cursor, what turns the direction of writing, and bytes of names that are no text.
-_NOT_SHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def one_line(text: object) -> str:
-    r"""The text on one line that any terminal and any log can show: what is not shown is escaped, as in `\n`.
-
-    Names of files may hold line breaks, control characters, and bytes that are not UTF-8.
-    """
-    return _NOT_SHOWN.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), str(text))
-
 
 class LatentINRError(Exception):
-    """Base class of every error that this package raises on purpose."""
+    """Base class of every error that this package raises on purpose; its message is one line of bounded length."""
 
-    def __str__(self) -> str:
-        return one_line(super().__str__())
+    def __init__(self, message: object = "") -> None:
+        super().__init__(log_line(message))
 
 
 class InputError(LatentINRError, ValueError):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from . import arguments
-from .errors import one_line
+from .text import log_line
 
 Result = TypeVar("Result")
 
@@ -29,7 +29,7 @@ class FitProgress:
         psnr: running estimate of the reconstruction's PSNR in dB, None before there is one.
         seconds: wall seconds since the fit began.
         seconds_left: estimated wall seconds to the end of the fit, None before there is an estimate.
-        message: a line for people (the device chosen, a warning), or None.
+        message: a line for people (the device chosen, a warning), or None; what a terminal would not show is escaped.
     """
 
     stage: str
@@ -39,6 +39,10 @@ class FitProgress:
     seconds: float = 0.0
     seconds_left: float | None = None
     message: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.message is not None:
+            object.__setattr__(self, "message", log_line(self.message))
 
 
 ProgressCallback = Callable[[FitProgress], None]
@@ -92,7 +96,7 @@ class _Lines:
     def __call__(self, event: FitProgress) -> None:
         now = time.monotonic()
         if event.message:
-            print(one_line(event.message), file=sys.stderr)
+            print(event.message, file=sys.stderr)
         elif event.step >= event.total_steps or now - self._last >= _BETWEEN_LINES:
             self._last = now
             quality = "" if event.psnr is None else f", {event.psnr:.2f} dB"
@@ -102,7 +106,7 @@ class _Lines:
 def _draw_bar(bar: Any, event: FitProgress) -> None:
     """Shows an event on a tqdm bar."""
     if event.message:
-        bar.write(one_line(event.message), file=sys.stderr)
+        bar.write(event.message, file=sys.stderr)
     if event.stage != bar.desc.removesuffix(": ") or event.total_steps != bar.total:
         bar.reset(total=event.total_steps)
         bar.set_description(event.stage, refresh=False)

@@ -39,7 +39,7 @@ class PriorModel(fom.Model, fom.EmbeddingsMixin, fom.PromptMixin):
         directory: folder with `config.json` and `model.safetensors`.
         device: torch device; None takes CUDA, then MPS, then the CPU.
         frames: number of frames of a video that are looked at, at most, evenly spaced.
-        name: name of the prior, for messages; None for the directory's.
+        name: the repository that it came from, whose words name no folder of this machine; None for a folder of yours.
 
     Raises:
         ValueError: there is no prior, it is damaged, or it was pretrained without a teacher.
@@ -51,7 +51,7 @@ class PriorModel(fom.Model, fom.EmbeddingsMixin, fom.PromptMixin):
         super().__init__()
         if not isinstance(frames, int) or frames < 1:
             raise ValueError(f"frames must be a whole number of at least 1, not {frames!r}")
-        self.name = name or str(directory)
+        self.name, self._foreign = name or str(directory), name is not None
         self.teacher, self._teacher_id, shape = _read_config(Path(directory) / CONFIG, self.name)
         self.embedding_dim = shape["embedding_dim"]
         self._frames = frames
@@ -141,6 +141,9 @@ class PriorModel(fom.Model, fom.EmbeddingsMixin, fom.PromptMixin):
     def embed_prompts(self, args: Any) -> np.ndarray:
         """Texts' vectors, float32 (N, E)."""
         if self._text is None:
+            if self._foreign and Path(self.teacher).is_absolute():
+                where = self.teacher[:200]
+                raise ValueError(f"{self.name}: texts need its teacher, which it says is in a folder: {where!r}")
             self._text = _text_tower(self.teacher, self._teacher_id, self._device_name, self.name)
         vectors = self._text.embed_prompts(args)
         if vectors.shape[1] != self.embedding_dim:
@@ -234,7 +237,7 @@ def _read_config(path: Path, name: str) -> tuple[str, str, dict[str, int]]:
         raise ValueError(f"{name}: {CONFIG}: its teacher must be a text")
     for key, value in shape.items():
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _BOUNDS[key]:
-            raise ValueError(f"{name}: {CONFIG}: {key} must be from 1 to {_BOUNDS[key]}, not {str(value)[:20]}")
+            raise ValueError(f"{name}: {CONFIG}: {key} must be from 1 to {_BOUNDS[key]}, not {str(value)[:20]!r}")
     return teacher, teacher_id, shape
 
 
@@ -285,5 +288,5 @@ def _text_tower(teacher: str, teacher_id: str, device: str | None, name: str) ->
     teacher_model.check(directory)
     if teacher_model.digest(directory) != teacher_id.rpartition("@")[2]:
         where = "the one of this zoo source is another" if small else f"what {directory} holds now is another"
-        raise ValueError(f"{name}: texts need its teacher {teacher_id}; {where}")
+        raise ValueError(f"{name}: texts need its teacher {teacher_id[:200]!r}; {where}")
     return teacher_model.from_directory(directory, device)

@@ -16,8 +16,9 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from ..errors import LatentINRError, one_line
+from ..errors import LatentINRError
 from ..files import reason
+from ..text import log_line
 from ..version import __version__
 from . import compare, decode, demo, encode, info, install_plugin, pretrain, search
 from .output import PROG, drop_stdout, open_streams, say
@@ -27,7 +28,7 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, and where help is."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{PROG}: error: {one_line(message)} (see `{self.prog} --help`)\n")
+        self.exit(2, f"{PROG}: error: {log_line(message)} (see `{self.prog} --help`)\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-from ..errors import one_line
+from ..text import json_text, log_line, one_line
 
 PROG = "latent-inr"
 
@@ -65,30 +65,30 @@ def figures(metrics: Any) -> str:
 
 
 def report(facts: dict[str, Any], as_json: bool) -> None:
-    """Prints facts, a line each or as one JSON object."""
+    """Prints facts, a line of bounded length each or, whole, as one JSON object."""
     if as_json:
         print(_json(_plain(facts)))
         return
     for name, value in facts.items():
         if isinstance(value, list) and value and all(isinstance(line, str) for line in value):
             for line in value:
-                show(f"{name:>15}  {line}")
+                show(f"{name:>15}  {log_line(line)}")
             continue
         if isinstance(value, dict):
             text = ", ".join(f"{key}={_short(item)}" for key, item in value.items())
         else:
             text = "-" if value is None else _short(value)
-        show(f"{name:>15}  {text}")
+        show(f"{name:>15}  {log_line(text)}")
 
 
 def _json(facts: Any) -> str:
     """JSON, escaped in its own way where stdout cannot take a character."""
     text = json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False)
     try:
-        text.encode(sys.stdout.encoding or "utf-8")
+        text.encode(sys.stdout.encoding or "utf-8", errors="surrogatepass")
     except UnicodeEncodeError:
-        return json.dumps(facts, indent=2, allow_nan=False)
-    return text
+        text = json.dumps(facts, indent=2, allow_nan=False)
+    return json_text(text)
 
 
 def _short(value: Any) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sized
 
-from ..errors import one_line
+from ..text import brief, log_line
 
-_LONGEST = 1000
+__all__ = ["brief", "duration", "log_line", "megabytes", "outcomes", "video_count"]
 
 
 def video_count(count: int) -> str:
@@ -36,17 +36,3 @@ def outcomes(samples: Mapping[str, Sized]) -> str:
     """`12 fitted, 3 up to date`: the first in any case, of the others those that there are."""
     parts = [f"{len(of_them)} {what}" for what, of_them in samples.items()]
     return ", ".join([parts[0], *(part for part in parts[1:] if not part.startswith("0 "))])
-
-
-def brief(error: BaseException | str) -> str:
-    """An error in one line of at most 1000 characters: databases and decoders may answer with a page."""
-    return log_line(" ".join(str(error).split()) or type(error).__name__)
-
-
-def log_line(text: str) -> str:
-    """A text with names and paths in it on one line of at most 1000 characters.
-
-    What is left out is in the middle: a message begins with what cannot be done, and ends with the reason.
-    """
-    text = one_line(text)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 403]} … {text[-400:]}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..files import writable_folder
+from ..text import one_line
 
 if TYPE_CHECKING:
     from .dataset import Row
@@ -53,7 +54,7 @@ def run(output: str | Path = "demo_output", *, app: bool = False, device: str | 
         )
         _fit(dataset, teacher, folder / "latents", device)
         _show(dataset, picture)
-        print(f"\n{len(clips)} clips in {time.monotonic() - start:.0f} s. Picture: {picture}")
+        print(f"\n{len(clips)} clips in {time.monotonic() - start:.0f} s. Picture: {one_line(picture)}")
     if app:
         dataset = find_dataset()
         assert dataset is not None  # made above, or found there
@@ -94,7 +95,7 @@ def _show(dataset: Any, picture: Path) -> None:
         found[text] = [(hit.filepath, hit.similarity, captions[hit.filepath]) for hit in hits]
         print(f'\nsearch "{text}"')
         for path, similarity, caption in found[text]:
-            print(f"  {similarity:6.3f}  {Path(path).name:<44} {caption}")
+            print(one_line(f"  {similarity:6.3f}  {Path(path).name:<44} {caption}"))
     draw_picture(rows, found, picture)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
+from ..arguments import shown
+
 SQUARE = Fraction(1)
 
 # Beyond, a ratio is damage: the widest in use are about 8:3, of anamorphic video stored at half its width.
@@ -30,7 +32,7 @@ def as_pixel_aspect(value: Any) -> Fraction:
     try:
         aspect = Fraction(value)
     except (TypeError, ValueError, OverflowError, ZeroDivisionError) as error:
-        raise ValueError(f"a pixel's width over its height must be a number, not {value!r}") from error
+        raise ValueError(f"a pixel's width over its height must be a number, not {shown(value)}") from error
     if not Fraction(1, _MOST) <= aspect <= _MOST:
         raise ValueError(f"a pixel's width over its height must be from 1:{_MOST} to {_MOST}:1, not {ratio(aspect)}")
     if max(aspect.numerator, aspect.denominator) > _MOST_DIGITS:

@@ -23,6 +23,7 @@ from ..model import LatentINR, ModelConfig
 from ..model.tensors import model_parameters
 from ..priors.model_tensors import check_shape, prior_tensors
 from ..priors.reference import PriorReference
+from ..text import one_line
 from .sections import (
     check_groups,
     decode_group,
@@ -188,8 +189,8 @@ class Stored:
                 try:
                     self._kept[key] = decode()
                 except BitstreamError as error:
-                    name, text = self.source.name, str(error)
-                    raise BitstreamError(text if not name or text.startswith(name) else f"{name}: {text}") from error
+                    name, text = one_line(self.source.name or ""), str(error)
+                    raise BitstreamError(text if text.startswith(name) else f"{name}: {text}") from error
             self._kept.move_to_end(key)
             found = self._kept[key]
             sizes = {k: sum(t.size for t in tensors.values()) for k, tensors in self._kept.items()}

@@ -23,6 +23,7 @@ from ..model.tensors import SEMANTIC
 from ..priors.reference import PriorReference
 from ..rendering.between import follow, join
 from ..rendering.draw import draw
+from ..text import one_line
 from ..torch_settings import in_plain_torch, plain_torch
 from ..video.timing import unpacked_times
 from .kept_models import kept_models
@@ -86,7 +87,7 @@ class LatentVideo:
 
     def __repr__(self) -> str:
         height, width = self.size
-        origin = self._source.name or "in memory"
+        origin = one_line(self._source.name or "in memory")
         return f"LatentVideo({origin}: {self.num_frames} frames of {width}x{height}, {self._source.size} bytes)"
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -324,8 +325,8 @@ def from_bytes(data: bytes, prior: Prior | None = None) -> LatentVideo:
 
 def _naming(source: codec.Source, error: BitstreamError) -> BitstreamError:
     """The error with the file's name before it, once."""
-    text = str(error)
-    return type(error)(text if not source.name or text.startswith(source.name) else f"{source.name}: {text}")
+    name, text = one_line(source.name or ""), str(error)
+    return type(error)(text if text.startswith(name) else f"{name}: {text}")
 
 
 def _checked_cuts(cuts: Any, num_frames: int) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from typing import Any, Literal
 
+from ..arguments import shown
 from ..errors import InputError
 
 # Bounds on what a configuration may ask for. They are far above any preset and keep a hostile file from
@@ -113,7 +114,9 @@ class ModelConfig:
         for name, (low, high) in small.items():
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-                raise InputError(f"model configuration: {name} must be an integer from {low} to {high}, not {value!r}")
+                raise InputError(
+                    f"model configuration: {name} must be an integer from {low} to {high}, not {shown(value)}"
+                )
         _refuse(self.semantic_dim > self.latent_dim, "semantic_dim is larger than latent_dim")
         one_alone = (self.semantic_dim == 0) != (self.embedding_dim == 0)
         _refuse(one_alone, "semantic_dim and embedding_dim must both be zero or both be set")

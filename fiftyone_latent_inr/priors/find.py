@@ -77,7 +77,9 @@ def bundled_priors() -> list[str]:
     return [folder.name for folder in folders if _is_prior(folder)]
 
 
-def find_prior(name: str | Path, access: HubAccess = hub.USUAL, *, bundled: bool = True) -> PriorSource:
+def find_prior(
+    name: str | Path, access: HubAccess = hub.USUAL, *, bundled: bool = True, folders: bool = True
+) -> PriorSource:
     """Finds a prior by its name, and fetches it if it is on the Hub and not in the cache.
 
     Args:
@@ -85,6 +87,7 @@ def find_prior(name: str | Path, access: HubAccess = hub.USUAL, *, bundled: bool
             `OWNER/NAME@REVISION`.
         access: revision of a repository, and how the Hub is reached.
         bundled: False to leave the bundled priors out.
+        folders: False to leave directories out: for names that no user gave.
 
     Raises:
         PriorUnavailableError: the Hub does not give it now, or not to this user; the message says what to do.
@@ -93,7 +96,7 @@ def find_prior(name: str | Path, access: HubAccess = hub.USUAL, *, bundled: bool
     text = str(name).strip()
     if bundled and not isinstance(name, Path) and text in bundled_priors():
         source = _from_directory(hub_models_dir() / text, text)
-    elif text and Path(text).expanduser().is_dir():
+    elif folders and text and Path(text).expanduser().is_dir():
         folder = Path(text).expanduser().absolute()
         source = _from_directory(folder, str(folder))
     elif not isinstance(name, Path) and access.revision is None and (match := _AT.fullmatch(text)):

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..arguments import shown
 from ..arrays import FloatArray, Frames
 from ..errors import InputError
 from ..model.config import MAX_PARAMETERS, Architecture, ModelConfig
@@ -84,7 +85,7 @@ class PriorConfig:
         for name, (low, high) in bounds.items():
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-                raise InputError(f"prior: {name} must be an integer from {low} to {high}, not {value!r}")
+                raise InputError(f"prior: {name} must be an integer from {low} to {high}, not {shown(value)}")
         for name in ("preset", "teacher", "teacher_id"):
             value = getattr(self, name)
             if value is None and name != "preset":

@@ -31,7 +31,7 @@ from .find import bundled_priors, describe_repository, find_prior
 from .hub import HubAccess
 from .networks import PriorConfig, PriorNetworks
 
-__all__ = ["Prior", "bundled_priors", "describe_repository", "load_prior"]
+__all__ = ["Prior", "bundled_priors", "describe_repository", "load_named_prior", "load_prior"]
 
 
 class Prior(nn.Module, PyTorchModelHubMixin, library_name=hub.LIBRARY, license=LICENSE, tags=[*TAGS]):
@@ -278,8 +278,21 @@ def load_prior(
     return _load(Prior, name, HubAccess(revision, token, cache_dir, local_files_only), device=device, bundled=True)
 
 
-def _load(cls: type[Prior], name: str | Path, access: HubAccess, *, device: Any, bundled: bool) -> Prior:
-    source = find_prior(name, access, bundled=bundled)
+def load_named_prior(name: str, revision: str | None) -> Prior:
+    """The prior that a file names, which may be a stranger's: a bundled one, or of a repository in the Hub's cache.
+
+    Folders are not looked for, whatever the name: only users name those.
+
+    Raises:
+        InputError: it is not on this machine, or it is damaged.
+    """
+    return _load(Prior, name, HubAccess(revision, local_files_only=True), device=None, bundled=True, folders=False)
+
+
+def _load(
+    cls: type[Prior], name: str | Path, access: HubAccess, *, device: Any, bundled: bool, folders: bool = True
+) -> Prior:
+    source = find_prior(name, access, bundled=bundled, folders=folders)
     networks = read_networks(source.weights, source.config, source.weights_name)
     prior = cls(source.config, source.notes, networks)
     prior.name, prior.revision = source.name, source.revision

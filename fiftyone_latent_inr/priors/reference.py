@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,9 @@ from ..errors import BitstreamError, InputError
 
 if TYPE_CHECKING:
     from .prior import Prior
+
+# What comes along with a package, or `OWNER/NAME` of the Hub: no path.
+_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
 @dataclass(frozen=True)
@@ -49,20 +53,24 @@ class PriorReference:
         texts = [data["id"], *(text for text in (data["name"], data["revision"]) if text is not None)]
         if not all(isinstance(text, str) and 0 < len(text) <= 200 and text.isprintable() for text in texts):
             raise BitstreamError("its header's prior is malformed")
+        if data["name"] is not None and not _NAME.fullmatch(data["name"]):
+            raise BitstreamError(
+                f"its header's prior is {data['name']!r}, neither one that is bundled nor OWNER/NAME of the Hub"
+            )
         return cls(data["id"], data["name"], data["revision"])
 
     def find(self) -> Prior:
-        """The prior, from what is on this machine: a file of a stranger does not make it download anything.
+        """The prior, bundled or from the Hub's cache: a stranger's file reads no other folder, and downloads nothing.
 
         Raises:
             InputError: it is not there, or another one has its name; says how to get it.
         """
-        from .prior import load_prior
+        from .prior import load_named_prior
 
         if self.name is None:
             raise InputError(f"it is stored as the difference from {self}: give it, load(path, prior=...)")
         try:
-            found = load_prior(self.name, self.revision, local_files_only=True)
+            found = load_named_prior(self.name, self.revision)
         except InputError as error:
             at = f", revision={self.revision!r}" if self.revision else ""
             raise InputError(

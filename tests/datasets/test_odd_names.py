@@ -16,7 +16,7 @@ import pytest
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import video
 from fiftyone_latent_inr.datasets import runs
-from fiftyone_latent_inr.errors import one_line
+from fiftyone_latent_inr.text import one_line
 
 CUT = "x" * 100
 NAMES = [

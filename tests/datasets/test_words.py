@@ -2,7 +2,7 @@
 
 import pytest
 
-from fiftyone_latent_inr.datasets.words import brief, duration, megabytes, outcomes, video_count
+from fiftyone_latent_inr.datasets.words import duration, megabytes, outcomes, video_count
 
 
 @pytest.mark.parametrize(
@@ -25,9 +25,3 @@ def test_counts():
     assert [video_count(n) for n in (0, 1, 12)] == ["0 videos", "1 video", "12 videos"]
     assert outcomes({"fitted": "", "up to date": "abc", "failed": ""}) == "0 fitted, 3 up to date"
     assert outcomes({"fitted": "ab", "failed": "c" * 10}) == "2 fitted, 10 failed"
-
-
-def test_errors_are_one_line_of_bounded_length():
-    assert brief("first\n  second\tthird") == "first second third" and brief(KeyError()) == "KeyError"
-    long = brief("begin " + "x" * 100_000 + "\n; do this")
-    assert len(long) == 1000 and long.startswith("begin x") and long.endswith("x ; do this")

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import priors
 import pytest
+from huggingface_hub import constants
 from scenes import scene, scenes
 
 import fiftyone_latent_inr as linr
@@ -122,7 +128,7 @@ def test_another_prior_of_the_same_name_is_not_taken(
     named, other = priors.make(prior.config), priors.make(prior.config, seed=9)
     named.name, named.revision = "someone/their-prior", "a" * 40
     fit(scene(77, 8, 0.4), prior=named, residual=True).save(tmp_path / "clip.linr")
-    monkeypatch.setattr("fiftyone_latent_inr.priors.prior.load_prior", lambda *_, **__: other)
+    monkeypatch.setattr("fiftyone_latent_inr.priors.prior.load_named_prior", lambda *_: other)
     with pytest.raises(InputError, match=rf"clip.linr: .*{named.id}.* is {other.id} here"):
         linr.load(tmp_path / "clip.linr").render([0])
 
@@ -194,6 +200,76 @@ def test_what_cannot_be_is_refused(prior: Prior, options: dict[str, object], mes
         linr.fit(scene(1, 4), device="cpu", progress=False, **{"config": QUICK, **options})  # type: ignore[arg-type]
 
 
+@pytest.fixture(scope="module")
+def residual(prior: Prior) -> bytes:
+    """A file that cannot be drawn without the prior."""
+    return fit(scene(1, 4), replace(QUICK, steps=2), prior=prior, residual=True).data
+
+
+def parts_of(data: bytes) -> tuple[dict[str, Any], list[codec.Section]]:
+    """Header and sections of a file, to be put together again."""
+    document, entries = codec.parse(MemorySource(data))
+    sections = [
+        codec.Section(one.kind, one.count, one.model, data[one.offset : one.offset + one.size], one.parent)
+        for one in entries
+    ]
+    assert zlib.crc32(sections[0].data) == entries[0].checksum
+    return document, sections
+
+
+def naming(data: bytes, named: object) -> bytes:
+    """The file with another reference to its prior."""
+    document, sections = parts_of(data)
+    return codec.assemble({**document, "prior": named}, sections)
+
+
+@contextmanager
+def opened() -> Iterator[list[str]]:
+    """What is opened, listed or made in the block, by path, as Python's audit events tell."""
+    seen: list[str] = []
+    watch = True
+
+    def listen(event: str, arguments: tuple[Any, ...]) -> None:
+        if watch and event in ("open", "os.listdir", "os.scandir", "os.mkdir", "socket.connect"):
+            seen.append(str(arguments[0]))
+
+    sys.addaudithook(listen)  # which cannot be taken away again
+    try:
+        yield seen
+    finally:
+        watch = False
+
+
+@pytest.mark.parametrize("name", ["{}", "~/prior", "./user/prior", "../x/user/prior", "a/b/c", "file:{}", "..", "~"])
+def test_a_file_that_names_a_folder_as_its_prior_is_refused(
+    prior: Prior, residual: bytes, name: str, tmp_path: Path
+) -> None:
+    prior.save_pretrained(tmp_path / "prior")
+    named = {"id": prior.id, "name": name.format(tmp_path / "prior"), "revision": None}
+    with pytest.raises(BitstreamError, match="neither one that is bundled nor OWNER/NAME of the Hub"):
+        from_bytes(naming(residual, named))
+
+
+@pytest.mark.parametrize("revision", [None, "main", "a" * 40])
+@pytest.mark.parametrize("name", ["user/prior", "prior", "user/prior@main", "fast-prior"])
+def test_a_folder_of_the_name_that_a_file_gives_its_prior_is_left_alone(
+    prior: Prior, residual: bytes, name: str, revision: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only users name folders: a stranger's file would have this machine open them, over the network, too."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    prior.save_pretrained(tmp_path / name)
+    (tmp_path / "clip.linr").write_bytes(naming(residual, {"id": prior.id, "name": name, "revision": revision}))
+    with opened() as seen, pytest.raises((InputError, BitstreamError)):
+        linr.load(tmp_path / "clip.linr").render([0])
+    here = {path for path in seen if not os.path.isabs(path) or Path(path).is_relative_to(tmp_path)}
+    assert here <= {str(tmp_path / "clip.linr")}
+    with opened() as seen:
+        found = linr.load_prior(f"./{name}")
+    assert found.id == prior.id and any(str(tmp_path / name) in path for path in seen), "users may, and it is seen"
+
+
 @pytest.mark.parametrize(
     "named",
     [
@@ -205,16 +281,10 @@ def test_what_cannot_be_is_refused(prior: Prior, options: dict[str, object], mes
         {"id": "x\n", "name": None, "revision": None},
     ],
 )
-def test_a_malformed_prior_in_a_header_is_refused(prior: Prior, named: object) -> None:
-    data = fit(scene(1, 4), replace(QUICK, steps=2), prior=prior, residual=True).data
-    document, entries = codec.parse(MemorySource(data))
-    sections = [
-        codec.Section(one.kind, one.count, one.model, data[one.offset : one.offset + one.size], one.parent)
-        for one in entries
-    ]
-    assert zlib.crc32(sections[0].data) == entries[0].checksum
+def test_a_malformed_prior_in_a_header_is_refused(residual: bytes, named: object) -> None:
     with pytest.raises(BitstreamError, match="prior"):
-        from_bytes(codec.assemble({**document, "prior": named}, sections))
+        from_bytes(naming(residual, named))
+    document, sections = parts_of(residual)
     del document["prior"]
     with pytest.raises(BitstreamError, match="lacks the prior"):
         from_bytes(codec.assemble(document, sections))

@@ -12,7 +12,7 @@ from fiftyone.core.collections import SampleCollection
 
 from ... import arguments
 from ...devices import pick_device
-from ...errors import InputError, one_line
+from ...errors import InputError
 from ...files import digest_of
 from ...video.writer import DEFAULT_CRF
 from .. import runs
@@ -224,5 +224,5 @@ def draw_dataset(
     if unfitted:
         named = ", ".join(target.name for target in targets if not target.stored)
         reporter.note(f"Not fitted yet, and left out: {named}; fit them first")
-    reporter.note(f"{one_line(dataset.name)}: {summary.text()}")  # each failure has been told when it happened
+    reporter.note(f"{dataset.name}: {summary.text()}")  # each failure has been told when it happened
     return summary

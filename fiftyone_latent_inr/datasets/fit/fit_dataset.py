@@ -15,7 +15,7 @@ from ... import arguments
 from ...devices import pick_device
 from ...encoding.choose_prior import NO_PRIOR, check_prior_type
 from ...encoding.request import check_teacher_type
-from ...errors import InputError, one_line
+from ...errors import InputError
 from ...video.timing import check_fps
 from .. import runs
 from ..fields import FIT_NAME, FieldNames, check_fields
@@ -179,7 +179,7 @@ def fit_dataset(  # noqa: PLR0913
     tally = job.run(targets)
     outcome = tally.made, tally.adopted, tally.skipped, tally.failed
     summary = FitSummary(*outcome, brain_key if job.indexed else None, str(folder), tally.seconds, job.too_long)
-    reporter.note(f"{one_line(dataset.name)}: {summary.text()}")  # each failure has been told when it happened
+    reporter.note(f"{dataset.name}: {summary.text()}")  # each failure has been told when it happened
     return summary
 
 
