@@ -19,7 +19,11 @@ def add(commands: Any) -> None:
     p.add_argument("output", type=Path, metavar="OUT.mp4")
     p.add_argument("--scale", type=arg.positive, default=1.0, metavar="S", help="scale of both sides, e.g. 2 or 1.5")
     p.add_argument(
-        "--fps-factor", type=arg.positive, default=1.0, metavar="F", help="2 draws twice the frames a second"
+        "--fps-factor",
+        type=arg.positive,
+        default=1.0,
+        metavar="F",
+        help="2 draws twice the frames a second; time and sound stay",
     )
     p.add_argument("--frames", type=arg.span, default=(None, None), metavar="A:B", help="frames A to B-1")
     add_shared(p, "--prior")
@@ -32,24 +36,27 @@ def add(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> None:
     for source in filter(None, (args.input, args.audio)):
         check_target(args.output, source)
+    import numpy as np
+
     from ..latent_video.video import load
-    from ..rendering.timeline import frame_times, scaled_size
+    from ..rendering.timeline import hold, play_times, scaled_size
     from ..video.decode import write
     from ..video.images import find_images
 
     video = load(args.input, reference_prior(args))
-    times = frame_times(video.num_frames, args.frames, args.fps_factor)
-    size = scaled_size(video.size, args.scale)
-    shown = video.seconds(times)
+    times, held = play_times(video.num_frames, args.fps_factor, args.frames)
+    size, count = scaled_size(video.size, args.scale), len(times) + held
+    # when each is shown; one more, as what is drawn ends where its last frame does
+    shown = video.seconds(times[0] + np.arange(count + 1) / args.fps_factor)
     fps, own = video.fps * args.fps_factor, None
-    if video.times is not None:  # what is drawn of it ends where its last frame does
-        end = float(video.seconds([times[-1] + 1 / args.fps_factor])[0])
-        fps, own = len(times) / (end - shown[0]), shown - shown[0]
-    frames = bar(video.iter_render(times, size, args.device, args.motion), len(times), "decode", args.quiet)
+    if video.times is not None:
+        fps, own = count / (shown[-1] - shown[0]), shown[:-1] - shown[0]
+    drawn = bar(video.iter_render(times, size, args.device, args.motion), len(times), "decode", args.quiet)
+    frames = hold(drawn, held)
     # A part of the video gets its part of the sound
     sound: dict[str, Any] = {"audio": args.audio, "audio_start": float(shown[0])}
     for note in write(args.output, frames, fps, pixel_aspect=video.pixel_aspect, times=own, **sound):
         say(f"{args.audio}: {note}")
     if args.audio and find_images(args.audio) is not None:
         say(f"{args.audio}: images have no sound: drawn without")
-    show(f"{args.output}: {len(times)} frames of {size[1]}x{size[0]} at {fps:g} fps")
+    show(f"{args.output}: {count} frames of {size[1]}x{size[0]} at {fps:g} fps")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
+from itertools import repeat
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -10,27 +13,34 @@ import numpy.typing as npt
 from .. import arguments
 from ..errors import InputError
 
+Drawn = TypeVar("Drawn")
+
 # Frames drawn for each stored one; bounds the memory that their instants take
 MAX_FACTOR = 1000
 
 
-def frame_times(
-    num_frames: int, span: tuple[int | None, int | None] = (None, None), fps_factor: float = 1.0
-) -> npt.NDArray[np.float64]:
-    """The instants that play frames A to B-1 at `fps_factor` times their rate.
+def play_times(
+    num_frames: int, fps_factor: float = 1.0, span: tuple[int | None, int | None] = (None, None)
+) -> tuple[npt.NDArray[np.float64], int]:
+    """The instants that play frames A to B-1 at `fps_factor` times their rate and for as long as before.
 
-    Drawn between the first and the last frame, never beyond: at factor 2, N frames become 2N - 1.
+    Frame k, counted from A, is shown at the same second as before, as frame `fps_factor * k`; the last one, which
+    nothing follows to draw towards, holds. N frames become N times the factor, rounded.
 
     Args:
         num_frames: T of the stored video.
-        span: (A, B) as in Python's slices; None or negative ends count as they do there.
         fps_factor: above 1 draws frames in between, below 1 leaves some out; at most 1000.
+        span: (A, B) as in Python's slices; None or negative ends count as they do there.
 
     Returns:
-        (N,) float64 frame indices in [0, T - 1], ascending, at least one.
+        (N,) float64 frame indices in [A, B - 1], ascending, at least one; and for how many more frames the last holds.
 
     Raises:
         InputError: the span holds no frame, or reaches beyond the video; the factor is out of range.
+
+    Example:
+        >>> play_times(3, 2)
+        (array([0. , 0.5, 1. , 1.5, 2. ]), 1)
     """
     fps_factor = arguments.number("fps_factor", fps_factor, 0, MAX_FACTOR, above=True)
     first, last = (bound if bound is None or bound >= 0 else num_frames + bound for bound in span)
@@ -39,8 +49,19 @@ def frame_times(
         raise InputError(
             f"frames {first}:{last} are not in this video, which has frames 0:{num_frames}; give A:B with 0 <= A < B"
         )
-    steps = math.floor((last - 1 - first) * fps_factor + 1e-9)
-    return np.minimum(first + np.arange(steps + 1) / fps_factor, last - 1)
+    count = max(1, math.floor((last - first) * fps_factor + 0.5))
+    times = np.minimum(first + np.arange(count) / fps_factor, last - 1)
+    held = int(np.count_nonzero(times == times[-1])) - 1
+    return times[: count - held], held
+
+
+def hold(frames: Iterable[Drawn], count: int) -> Iterator[Drawn]:
+    """The frames, and the last of them `count` times more."""
+    frame = None
+    for frame in frames:
+        yield frame
+    if frame is not None:
+        yield from repeat(frame, count)
 
 
 def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
@@ -57,23 +78,6 @@ def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
         )
     height, width = (max(1, round(side * scale)) for side in size)
     return height, width
-
-
-def play_times(num_frames: int, fps_factor: float = 1.0) -> npt.NDArray[np.float64]:
-    """The instants that play the whole video at `fps_factor` times its rate and for as long as before.
-
-    Frame k, counted from 0, is shown at the same second as before, as frame `fps_factor * k`; after the last one,
-    which nothing follows to draw towards, it holds. N frames become N times the factor.
-
-    Args:
-        num_frames: T of the stored video.
-        fps_factor: 1 or more.
-
-    Returns:
-        (N,) float64 frame indices in [0, T - 1], ascending, the last one repeated at the end.
-    """
-    count = max(1, round(num_frames * fps_factor))
-    return np.minimum(np.arange(count) / fps_factor, num_frames - 1)
 
 
 def drawn_frame_number(frame_number: int, fps_factor: float) -> int:

@@ -123,8 +123,10 @@ def test_info_gives_warnings_a_line_each(tmp_path: Path, capsys: pytest.CaptureF
     [
         ([], T, (H, W), FPS),
         (["--scale", "1.5"], T, (48, 72), FPS),
-        (["--fps-factor", "2"], 2 * T - 1, (H, W), 2 * FPS),
-        (["--fps-factor", "2", "--motion"], 2 * T - 1, (H, W), 2 * FPS),
+        (["--fps-factor", "2"], 2 * T, (H, W), 2 * FPS),
+        (["--fps-factor", "2", "--motion"], 2 * T, (H, W), 2 * FPS),
+        (["--fps-factor", "0.5"], T / 2, (H, W), FPS / 2),
+        (["--fps-factor", "2", "--frames", "1:3"], 4, (H, W), 2 * FPS),
         (["--frames", "1:3"], 2, (H, W), FPS),
         (["--frames=-1:", "--scale", "0.5"], 1, (16, 24), FPS),
     ],
@@ -137,10 +139,40 @@ def test_decode(
     decoded = read(path)
     assert decoded.array.shape == (frames, *size, 3)
     # a single frame says nothing about its rate
+    assert frames == 1 or video_seconds(path) == pytest.approx(frames / fps, abs=1e-3)
     assert frames == 1 or decoded.fps == pytest.approx(fps, rel=0.02)
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         assert (stream.codec_context.name, stream.pix_fmt) == ("h264", "yuv420p")
+
+
+def video_seconds(path: Path) -> float:
+    """How long the pictures of a file are shown."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert stream.duration is not None and stream.time_base is not None
+        return float(stream.duration * stream.time_base)
+
+
+@pytest.mark.parametrize("even", [True, False])
+def test_decode_with_frames_in_between_takes_as_long_as_in_the_app(
+    even: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    times = None if even else np.cumsum([0, *[0.1, 0.2] * 8][:8])
+    path, out, sound = tmp_path / "a.linr", tmp_path / "a.mp4", tmp_path / "sound.mp4"
+    from_bytes(to_bytes(networks(8), fps=8.0, preset="fast", times=times)).save(path)
+    media.sounding(sound, media.moving_square(8, H, W), fps=8, click=0.9)
+    for span, seconds in ((":", 1.0), ("4:", 0.5)) if even else ():
+        options = ["--fps-factor", "2", "--frames", span, "--audio", str(sound), "--quiet"]
+        assert main(["decode", str(path), str(out), *options]) == 0
+        assert f"{16 * seconds:.0f} frames" in capsys.readouterr().out
+        _, click, end = media.heard(out)
+        assert video_seconds(out) == pytest.approx(seconds, abs=1e-3)
+        assert click == pytest.approx(0.9 - (1 - seconds), abs=0.01) and end == pytest.approx(seconds, abs=0.05)
+    if not even:
+        assert main(["decode", str(path), str(out), "--fps-factor", "2", "--quiet"]) == 0
+        assert "16 frames" in capsys.readouterr().out
+        assert video_seconds(out) == pytest.approx(8 / 8, abs=0.02)
 
 
 def test_decode_draws_what_render_draws(stored: Path, tmp_path: Path) -> None:

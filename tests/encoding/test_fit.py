@@ -231,6 +231,6 @@ def test_uneven_frames_are_drawn_at_their_own_times(tmp_path: Path, capsys: pyte
     twice = ["decode", str(tmp_path / "a.linr"), str(tmp_path / "out.mp4"), "--quiet", "--fps-factor", "2"]
     assert main(twice) == 0
     drawn = read(tmp_path / "out.mp4")
-    assert len(drawn.array) == 15 and drawn.times is not None
+    assert len(drawn.array) == 16 and drawn.times is not None
     assert np.allclose(drawn.times[::2], times, atol=2e-3)
     capsys.readouterr()

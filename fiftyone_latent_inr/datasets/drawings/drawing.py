@@ -88,9 +88,7 @@ class Drawing:
 
     def times(self, num_frames: int) -> tuple[npt.NDArray[np.float64], int]:
         """The instants to draw, and for how many more frames the last one holds."""
-        times = play_times(num_frames, self.factor)
-        held = int(np.count_nonzero(times == times[-1])) - 1
-        return times[: len(times) - held], held
+        return play_times(num_frames, self.factor)
 
     def record(self) -> dict[str, Any]:
         """The settings, JSON-able."""
