@@ -24,7 +24,7 @@ import fiftyone.core.models as fom
 from fiftyone.operators import types
 
 # FiftyOne runs this file anew at every load, after a newer copy of the folder came as well: so must its neighbours
-for _neighbour in ("teacher_model", "prior_model"):
+for _neighbour in ("known_words", "teacher_model", "prior_model"):
     sys.modules.pop(f"{__name__}.{_neighbour}", None)
 
 from . import prior_model, teacher_model  # noqa: E402

@@ -10,6 +10,8 @@ from typing import Any
 import fiftyone.core.models as fom
 import numpy as np
 
+from .known_words import KnownWords, heed, read_known_words
+
 CONFIG = "open_clip_config.json"
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
 
@@ -21,14 +23,18 @@ class TeacherModel(fom.Model, fom.EmbeddingsMixin, fom.PromptMixin):
         name: name that OpenCLIP gives the model, which must have been checked: an architecture, or `local-dir:PATH`.
         device: torch device; None takes CUDA, then MPS, then the CPU.
         pretrained: tag that OpenCLIP gives the weights; None for a directory.
+        known: words that it learned from, where those are few: of others a text's embedding warns, in the log.
     """
 
-    def __init__(self, name: str, device: str | None = None, pretrained: str | None = None) -> None:
+    def __init__(
+        self, name: str, device: str | None = None, pretrained: str | None = None, known: KnownWords | None = None
+    ) -> None:
         import open_clip
         import torch
         from open_clip.transform import PreprocessCfg, image_transform_v2
 
         super().__init__()
+        self._known = known
         self._torch = torch
         self._device = pick_device(device)
         model = open_clip.create_model(
@@ -89,8 +95,9 @@ class TeacherModel(fom.Model, fom.EmbeddingsMixin, fom.PromptMixin):
 
     def embed_prompts(self, args: Any) -> np.ndarray:
         """Texts' vectors, float32 (N, E)."""
+        texts = heed(self._known, args)
         with self._torch.inference_mode():
-            return self._unit(self._model.encode_text(self._tokenizer(list(args)).to(self._device)))
+            return self._unit(self._model.encode_text(self._tokenizer(texts).to(self._device)))
 
     def _image(self, image: Any) -> Any:
         from PIL import Image
@@ -120,7 +127,7 @@ def from_directory(directory: str | Path, device: str | None = None) -> TeacherM
         ValueError: it holds none, or one that could run foreign code.
     """
     check(Path(directory))
-    return TeacherModel(f"local-dir:{directory}", device)
+    return TeacherModel(f"local-dir:{directory}", device, known=read_known_words(directory))
 
 
 def from_tag(tag: str, device: str | None = None) -> TeacherModel:

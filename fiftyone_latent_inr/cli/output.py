@@ -67,7 +67,7 @@ def figures(metrics: Any) -> str:
 def report(facts: dict[str, Any], as_json: bool) -> None:
     """Prints facts, a line of bounded length each or, whole, as one JSON object."""
     if as_json:
-        print(_json(_plain(facts)))
+        show_json(facts)
         return
     for name, value in facts.items():
         if isinstance(value, list) and value and all(isinstance(line, str) for line in value):
@@ -79,6 +79,11 @@ def report(facts: dict[str, Any], as_json: bool) -> None:
         else:
             text = "-" if value is None else _short(value)
         show(f"{name:>15}  {log_line(text)}")
+
+
+def show_json(facts: Any) -> None:
+    """Prints JSON to stdout."""
+    print(_json(_plain(facts)))
 
 
 def _json(facts: Any) -> str:

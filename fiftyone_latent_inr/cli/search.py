@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from . import types as arg
-from .output import quiet_fiftyone, say, show
+from .output import quiet_fiftyone, say, show, show_json
 
 
 def add(commands: Any) -> None:
@@ -17,6 +17,7 @@ def add(commands: Any) -> None:
     p.add_argument("dataset", metavar="DATASET", help="name of a FiftyOne dataset that was fitted with a teacher")
     p.add_argument("text", metavar='"text"')
     p.add_argument("-k", type=arg.count, default=5, metavar="K", help="how many to list (default: 5)")
+    p.add_argument("--json", action="store_true", help="print a list of objects: path, score, teacher; best first")
     p.set_defaults(run=_run)
 
 
@@ -24,5 +25,9 @@ def _run(args: argparse.Namespace) -> None:
     quiet_fiftyone()
     from ..datasets.search.search import search
 
-    for rank, hit in enumerate(search(args.dataset, args.text, k=args.k, notify=say), 1):
+    found = search(args.dataset, args.text, k=args.k, notify=say)
+    if args.json:
+        show_json([{"path": hit.filepath, "score": hit.similarity, "teacher": hit.teacher} for hit in found])
+        return
+    for rank, hit in enumerate(found, 1):
         show(f"{rank:3d}  {hit.similarity:6.3f}  {hit.filepath}")

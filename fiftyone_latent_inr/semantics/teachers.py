@@ -27,6 +27,7 @@ from ..arrays import FloatArray, Frames, check_frames
 from ..devices import ADVICE, MemoryTooSmallError, is_memory_full, pick_device, unless_full
 from ..errors import InputError
 from ..torch_settings import plain_torch
+from .known_words import heed, read_known_words
 from .teacher_files import SMALL, Source, fetch, find_source, offline_if_unreachable, quiet, unavailable
 
 __all__ = ["DEFAULT_TEACHER", "SMALL", "Teacher", "load_teacher"]
@@ -56,6 +57,7 @@ class Teacher:
         self.id = source.id
         self.device = torch.device(device)
         self._source = source
+        self._known = None if source.directory is None else read_known_words(source.directory)
         with quiet():
             model = open_clip.create_model(
                 source.model_name,
@@ -101,6 +103,8 @@ class Teacher:
     def embed_text(self, texts: Sequence[str], batch_size: int = 256) -> FloatArray:
         """Embed texts, as they are: no prompt is put around them.
 
+        A teacher of few words, such as `small`, warns in the log of words that it never learned.
+
         Args:
             texts: N strings; a text longer than the model's context is cut.
             batch_size: texts at a time through the model.
@@ -115,7 +119,7 @@ class Teacher:
             raise InputError("texts must be a list of strings")
         if not texts:
             return np.zeros((0, self.embedding_dim), np.float32)
-        return self._embed(self._embed_words, texts, batch_size)
+        return self._embed(self._embed_words, heed(self._known, texts), batch_size)
 
     def zoo(self) -> tuple[str, dict[str, Any]]:
         """The name and keyword arguments by which FiftyOne's model zoo finds the text tower at query time.

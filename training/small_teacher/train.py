@@ -39,6 +39,7 @@ from .batches import (
     matches,
     scenes,
 )
+from .known_words import write as write_known_words
 
 CONFIG: dict[str, Any] = {
     "model_cfg": {
@@ -250,6 +251,7 @@ def save(model: nn.Module, words: Words, directory: Path) -> None:
     save_file(tensors, directory / "open_clip_model.safetensors", metadata={"format": "pt"})
     (directory / "open_clip_model.safetensors").chmod(0o644)
     (directory / "open_clip_config.json").write_text(json.dumps(CONFIG, indent=2) + "\n", encoding="utf-8")
+    write_known_words(directory)
 
 
 @torch.no_grad()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,18 +15,30 @@ from fiftyone.core.collections import SampleCollection
 
 from ... import arguments
 from ...errors import InputError
+from ...semantics.known_words import LOGGER
+from ...semantics.teacher_files import SMALL
 from ..fields import FIT_NAME
 from ..samples import check_alive
 from ..words import brief
+from .index import ZOO_PREFIX
+from .zoo_source import register_zoo_source
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """One video found: its sample's id, its file, and its cosine similarity with the text, -1 to 1."""
+    """One video found.
+
+    Attributes:
+        sample_id: id of its sample.
+        filepath: its file.
+        similarity: cosine similarity with the text, -1 to 1.
+        teacher: name of the teacher whose space that is in; what it does not know, it cannot find.
+    """
 
     sample_id: str
     filepath: str
     similarity: float
+    teacher: str = ""
 
 
 def search(
@@ -37,12 +51,16 @@ def search(
 ) -> list[SearchResult]:
     """Finds the videos that a text describes best.
 
+    A teacher of few words, such as `small`, says which words of the text it does not know: there always are videos
+    that come first, and of such a text they mean nothing.
+
     Args:
         samples: a fitted dataset, a view of one, or a dataset's name.
         text: description of what to look for.
         k: number of videos at most.
         brain_key: key of the index.
-        notify: takes a line for people before the teacher is loaded, which takes seconds, or a download.
+        notify: takes lines for people: which teacher is loaded, which takes seconds, or a download, and which words it
+            does not know. Without it the second goes to the log, as it does from FiftyOne's `sort_by_similarity`.
 
     Returns:
         the best first.
@@ -60,11 +78,14 @@ def search(
         raise InputError(f"samples must be a FiftyOne dataset, a view of one or a name, not {arguments.shown(samples)}")
     check_alive(samples)
     results = _load_index(samples, brain_key)
+    teacher = teacher_of(results.config)
     if notify is not None:
-        named = [results.config.model, *(results.config.model_kwargs or {}).values()]
-        notify(f"loading the teacher that embeds the text: {' '.join(map(str, named))}")
+        notify(f"loading the teacher that embeds the text: {teacher}")
+    if str(results.config.model).startswith(ZOO_PREFIX):
+        with suppress(InputError):  # the zoo's copy may be of an earlier version, which does not say what it knows
+            register_zoo_source()
     model = results.get_model()
-    with model:
+    with model, _listening(notify):
         query = np.asarray(model.embed_prompts([text]), np.float32).reshape(-1)
     vectors, ids, _ = results.get_embeddings()
     here = set(samples.values("id"))
@@ -82,7 +103,37 @@ def search(
     best = np.argsort(-similarity, kind="stable")[:k]
     found = [(str(ids[keep[i]]), float(similarity[i])) for i in best]
     paths = dict(zip(*samples.select([i for i, _ in found]).values(["id", "filepath"]), strict=True))
-    return [SearchResult(i, paths[i], s) for i, s in found]
+    return [SearchResult(i, paths[i], s, teacher) for i, s in found]
+
+
+def teacher_of(config: Any) -> str:
+    """The name of the teacher that an index's zoo model is."""
+    model, named = str(config.model), config.model_kwargs or {}
+    if model == "open-clip-torch" and named.get("clip_model"):
+        return f"{named['clip_model']}/{named.get('pretrained')}"
+    return {f"{ZOO_PREFIX}small-teacher": SMALL}.get(model) or str(named.get("directory") or model)
+
+
+@contextmanager
+def _listening(notify: Callable[[str], None] | None) -> Iterator[None]:
+    """Gives `notify` what a teacher would write into the log."""
+    if notify is None:
+        yield
+        return
+    tell, logger = notify, logging.getLogger(LOGGER)
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            tell(record.getMessage())
+
+    listener, propagate = Listener(), logger.propagate
+    logger.addHandler(listener)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(listener)
+        logger.propagate = propagate
 
 
 def _load(name: str) -> fo.Dataset:

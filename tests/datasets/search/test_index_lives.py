@@ -1,9 +1,11 @@
 """An index is never lost to what is asked wrongly, and never counts samples that are gone."""
 
 import functools
+import json
 import shutil
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 
 import fiftyone as fo
 import fiftyone.brain as fob
@@ -14,7 +16,7 @@ from fiftyone_latent_inr import InputError, reconstruct, to_grouped_dataset
 from fiftyone_latent_inr.datasets import runs
 from fiftyone_latent_inr.datasets.fields import FieldNames, ensure_fields
 from fiftyone_latent_inr.datasets.search import index
-from fiftyone_latent_inr.datasets.search.search import search
+from fiftyone_latent_inr.datasets.search.search import search, teacher_of
 from fiftyone_latent_inr.encoding import fit as fits
 from fiftyone_latent_inr.semantics.teachers import load_teacher
 
@@ -264,8 +266,44 @@ def test_who_waits_is_told_for_what(indexed, capsys):
 
     assert main(["search", indexed.name, "a red circle", "-k", "1"]) == 0
     out, err = capsys.readouterr()
-    assert err == "latent-inr: loading the teacher that embeds the text: latent-inr/small-teacher\n"
+    assert err == "latent-inr: loading the teacher that embeds the text: small\n"
     assert len(out.splitlines()) == 1 and "/videos/" in out
+
+
+def test_words_that_the_teacher_never_learned_are_named(indexed, capsys, caplog):
+    from fiftyone_latent_inr.cli.main import main
+
+    assert main(["search", indexed.name, "a rabbit", "-k", "2", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert [set(hit) for hit in json.loads(out)] == [{"path", "score", "teacher"}] * 2
+    assert {hit["teacher"] for hit in json.loads(out)} == {"small"}
+    (warning,) = [line for line in err.splitlines() if "rabbit" in line]
+    assert warning.startswith("latent-inr: ") and "means nothing" in warning and "--teacher" in warning
+    assert caplog.records == []  # said once
+    search(indexed, "a red rabbit")
+    indexed.sort_by_similarity("red rabbits", brain_key="latent_inr")
+    assert ["'rabbit'" in caplog.messages[0], "'rabbits'" in caplog.messages[1]] == [True, True]
+    told = []
+    search(indexed, "a red circle", notify=told.append)
+    assert len(caplog.records) == 2 and len(told) == 1
+
+
+def test_the_zoos_copy_of_an_earlier_version_is_renewed(indexed, caplog):
+    copy = Path(fo.config.model_zoo_dir) / "latent-inr"
+    (copy / "small-teacher" / "known_words.json").unlink()
+    search(indexed, "a rabbit")
+    assert "'rabbit'" in caplog.text and (copy / "small-teacher" / "known_words.json").is_file()
+
+
+def test_a_teacher_is_named_as_the_user_named_it():
+    def of(model, **named):
+        return teacher_of(SimpleNamespace(model=model, model_kwargs=named))
+
+    assert (
+        of("latent-inr/small-teacher") == "small" and of("latent-inr/teacher", directory="/my/teacher") == "/my/teacher"
+    )
+    assert of("open-clip-torch", clip_model="ViT-B-32", pretrained="openai", text_prompt="") == "ViT-B-32/openai"
+    assert of("clip-vit-base32-torch") == "clip-vit-base32-torch"
 
 
 def test_vectors_of_two_teachers_are_said_to_be(indexed):
