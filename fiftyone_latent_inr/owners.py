@@ -22,7 +22,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from .errors import InputError, one_line
+from .errors import InputError
+from .text import one_line
 
 try:
     import fcntl
