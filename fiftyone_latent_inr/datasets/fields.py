@@ -11,7 +11,7 @@ import numpy as np
 
 from ..arrays import unit_norm
 from ..errors import InputError
-from .writing import MOST_BYTES, document_bytes
+from .writing import MOST_BYTES, document_bytes, save
 
 # Names fields, index, runs and folder unless it is told otherwise; it stands in users' datasets, and never changes.
 FIT_NAME = "latent_inr"
@@ -133,7 +133,7 @@ def store(dataset: fo.Dataset, sample_id: str, names: FieldNames, video: Any, pa
     fits = frames is None or document_bytes(sample) <= MOST_BYTES
     if not fits:
         sample[names.frames] = None
-    sample.save()
+    save(sample)
     return fits
 
 

@@ -7,20 +7,26 @@ import logging
 import sys
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import fiftyone as fo
 
 from ..errors import InputError, LatentINRError
 from . import runs
+from .journal import Journal
+from .patience import DatabaseAwayError, patiently
 from .progress import Reporter
+from .run_store import DatasetGoneError, Outcomes
 from .samples import Target
 from .words import brief, log_line
 
 logger = logging.getLogger(__name__)
 
-# Seconds between two records of the run while it goes on: what a crash may lose of the record (never of the files)
+T = TypeVar("T")
+
+# Seconds between two records of how far the run is; what became of each sample is recorded at once
 _RECORD_EVERY = 60.0
 
 
@@ -63,12 +69,14 @@ class Result:
         adopted: whether that was on disk already.
         facts: entries for the record besides.
         score: quality in words, for people; may be empty.
+        content: what else is needed to write it into the sample.
     """
 
     path: str
     adopted: bool
     facts: dict[str, Any] = field(default_factory=dict)
     score: str = ""
+    content: Any = None
 
 
 class FatalError(Exception):
@@ -106,7 +114,8 @@ class Job(ABC):
             InputError: a sample failed and failures are not skipped, the disk is full, or the end failed.
         """
         self.tally, self.started, self._recorded = Tally(), time.monotonic(), time.monotonic()
-        self.outcomes = runs.read_outcomes(self.dataset, self.key)
+        self.journal = Journal(self.dataset, self.key, runs.METHOD)
+        self._unrecorded: Outcomes = {}
         self._prepare()
         status = "failed"
         try:
@@ -120,7 +129,7 @@ class Job(ABC):
                 self.reporter.video(position)
                 self._one(item)
                 if time.monotonic() - self._recorded > _RECORD_EVERY:
-                    self._record("running")
+                    self._patiently(lambda: self._record("running"))
             status = "done"
         except (KeyboardInterrupt, GeneratorExit):
             status = "interrupted"
@@ -128,6 +137,9 @@ class Job(ABC):
                 f"Stopped: {len(self.tally.made)} videos are {self.VERB} and stored; run it again to go on",
                 logging.WARNING,
             )
+            raise
+        except (DatasetGoneError, DatabaseAwayError):
+            status = "lost"  # there is nothing to end it in
             raise
         finally:
             self._finish(status)
@@ -156,12 +168,24 @@ class Job(ABC):
 
     @abstractmethod
     def _make(self, item: Any) -> Result:
-        """Does one sample and stores it at once.
+        """Makes one sample's file; of the database it only reads.
 
         Raises:
             FatalError: nothing more can be done.
             Exception: this sample cannot be done.
         """
+
+    @abstractmethod
+    def _keep(self, item: Any, result: Result) -> None:
+        """Writes what was made into the sample; done again if the database was away.
+
+        Raises:
+            Exception: it cannot be written.
+        """
+
+    @abstractmethod
+    def _fields(self) -> set[str]:
+        """Names of the fields that are written."""
 
     @abstractmethod
     def _config(self) -> dict[str, Any]:
@@ -173,6 +197,7 @@ class Job(ABC):
     def _plan(self, targets: list[Target]) -> list[Item]:
         """Sorts out what is up to date and what cannot be done; returns the rest."""
         work = []
+        known = runs.read_outcomes(self.dataset, self.key)
         for position, target in enumerate(targets):
             if position % 100 == 0:
                 self.reporter.stage(0.0, f"checking files {position}/{len(targets)}")
@@ -183,6 +208,8 @@ class Job(ABC):
                 continue
             if item is None:
                 self.tally.skipped.append(target.sample_id)
+                if known.get(target.sample_id, {}).get("status") not in (self.VERB, "adopted"):
+                    self._note(target, "adopted")  # a record that was lost, or the file came with the sample
             else:
                 work.append(item)
         if self.tally.skipped:
@@ -192,54 +219,120 @@ class Job(ABC):
     def _one(self, item: Item) -> None:
         target, started = item.target, time.monotonic()
         try:
-            made = self._make(item)
+            made = self._patiently(lambda: self._make(item) if self._is_there(target) else None)
+            seconds = time.monotonic() - started
+            if made is None or not self._patiently(lambda: self._store(item, made, seconds)):
+                self.reporter.note(f"{target.name}: its sample has been deleted, so it is left out", logging.WARNING)
+                return
         except FatalError as error:
             raise error.cause from error
+        except (DatasetGoneError, DatabaseAwayError):
+            raise
         except Exception as error:
             self._fail(target, error)
+            self._patiently(self._flush)
             return
-        seconds = time.monotonic() - started
-        status = "adopted" if made.adopted else self.VERB
         (self.tally.adopted if made.adopted else self.tally.made).append(target.sample_id)
-        self.outcomes[target.sample_id] = runs.outcome(
-            status, target.filepath, self.digest, path=made.path, seconds=round(seconds, 2), **made.facts
-        )
-        line = " ".join(filter(None, [f"{target.name}: {status}", made.score]))
+        line = " ".join(filter(None, [f"{target.name}: {'adopted' if made.adopted else self.VERB}", made.score]))
         self.reporter.done(None if made.adopted else seconds, line)
+
+    def _store(self, item: Item, made: Result, seconds: float) -> bool:
+        """Writes sample and record, and both again if the database was away; whether the sample is still there.
+
+        The record's write waits for the server's disk: what the sample was told before is safe with it.
+        """
+        if not self._is_there(item.target):
+            return False
+        self._keep(item, made)
+        status = "adopted" if made.adopted else self.VERB
+        self._note(item.target, status, path=made.path, seconds=round(seconds, 2), **made.facts)
+        self._flush()
+        return True
+
+    def _is_there(self, target: Target) -> bool:
+        """Whether the sample is there; fields that others have deleted are declared anew when they are written.
+
+        Raises:
+            DatasetGoneError: the dataset is not.
+        """
+        there = self.journal.fields()
+        missing = sorted(self._fields() & set(self.dataset.get_field_schema()) - there)
+        if missing:
+            self.dataset.reload()
+            self.reporter.note(
+                f"field {', '.join(map(repr, missing))} has been deleted, with what it held, and is made anew; run "
+                "this again for the videos that were done before",
+                logging.WARNING,
+            )
+        return self.journal.has_sample(target.sample_id)
 
     def _fail(self, target: Target, error: Exception) -> None:
         known = isinstance(error, LatentINRError)
         reason = brief(error) if known else brief(f"{type(error).__name__}: {error}")
         failure = Failure(target.sample_id, target.filepath, reason)
         self.tally.failed.append(failure)
-        self.outcomes[target.sample_id] = runs.outcome("failed", target.filepath, self.digest, reason=reason)
+        self._note(target, "failed", reason=reason)
         if not known:  # a fault of ours, maybe, or of a library: where it is, for whoever looks for it
             logger.debug("sample %s could not be %s", target.sample_id, self.VERB, exc_info=error)
         self.reporter.note(f"Failed: {failure}", logging.WARNING)
         if not self.skip_failures:
             raise InputError(f"{failure}") from error
 
+    def _note(self, target: Target, status: str, **facts: Any) -> None:
+        self._unrecorded[target.sample_id] = runs.outcome(status, target.filepath, self.digest, **facts)
+
+    def _flush(self) -> None:
+        self.journal.add(self._unrecorded)
+        self._unrecorded.clear()
+
+    def _patiently(self, step: Callable[[], T]) -> T:
+        return patiently(step, self.reporter.note)
+
     def _finish(self, status: str) -> None:
-        """Records the run and concludes it, however the loop ended."""
+        """Brings the index up to date and ends the record, however the loop ended; each part may be done again."""
         self.tally.seconds = time.monotonic() - self.started
         try:
-            self._record_end(status)
-            self._conclude(status)
+            if status == "done":
+                self._end_well()
+            elif status != "lost":
+                self._end_badly(status)
         finally:
+            self.journal.close()
             self.reporter.close()
             free_memory()
 
-    def _record_end(self, status: str) -> None:
-        """What the database forbids must not hide why the run has ended."""
+    def _end_well(self) -> None:
+        """It is done when the index stands, and not before."""
         try:
-            self._record(status)
+            self._patiently(lambda: self._conclude("done"))
+        except BaseException as error:
+            self._end_record("failed" if isinstance(error, Exception) else "interrupted")
+            raise
+        try:
+            self._patiently(lambda: self._record("done", end=True))
+        except DatasetGoneError:
+            raise
         except Exception as error:
             line = f"the record of the run {self.key!r} could not be written: {brief(error)}"
-            if status == "done":
-                raise InputError(f"{line}; what was {self.VERB} is stored") from error
-            self.reporter.note(line, logging.WARNING)
+            raise InputError(f"{line}; what was {self.VERB} is stored") from error
 
-    def _record(self, status: str) -> None:
+    def _end_badly(self, status: str) -> None:
+        """What fails now must not hide why the run has ended."""
+        self._end_record(status)
+        try:
+            self._conclude(status)
+        except Exception as error:
+            self.reporter.note(f"the end of the run {self.key!r} failed: {brief(error)}", logging.WARNING)
+
+    def _end_record(self, status: str) -> None:
+        try:
+            self._record(status, end=True)
+        except Exception as error:
+            self.reporter.note(
+                f"the record of the run {self.key!r} could not be written: {brief(error)}", logging.WARNING
+            )
+
+    def _record(self, status: str, *, end: bool = False) -> None:
         tally = self.tally
         counts = {self.VERB: len(tally.made), "adopted": len(tally.adopted)}
         counts |= {"skipped": len(tally.skipped), "failed": len(tally.failed)}
@@ -252,7 +345,17 @@ class Job(ABC):
             "versions": runs.versions(),
             "seconds": round(time.monotonic() - self.started, 1),
         }
-        runs.write(self.dataset, self.key, config, self.outcomes)
+        if self.journal.run is None:
+            self.journal.begin(config)
+        elif not end:
+            self.journal.update(config)
+        self._flush()
+        if end:
+            self.journal.end(config)
+            if self.journal.left_out:
+                self.reporter.note(
+                    f"{self.journal.left_out} samples are no longer there, and left out of the record of this run"
+                )
         self._recorded = time.monotonic()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import logging
 import platform
 from importlib import metadata
 from typing import Any
@@ -12,10 +11,10 @@ import fiftyone as fo
 
 from ..errors import InputError
 from ..version import __version__
+from . import run_store
 from .fields import FIT_NAME
-from .words import brief
-
-logger = logging.getLogger(__name__)
+from .journal import Journal, overlay, pages_of
+from .run_store import Outcomes
 
 METHOD = FIT_NAME
 
@@ -26,15 +25,16 @@ def read_config(dataset: fo.Dataset, key: str) -> dict[str, Any] | None:
     Raises:
         InputError: another tool's run has this key.
     """
-    if key not in dataset.list_runs():
+    document = run_store.find(dataset._doc.id, key)
+    if document is None:
         return None
-    config = dataset.get_run_info(key).config
-    if getattr(config, "method", None) != METHOD:
+    config = document.get("config") or {}
+    if config.get("method") != METHOD:
         raise InputError(
             f"dataset {dataset.name!r} already has a custom run {key!r} of another kind; pass another "
             f"embeddings_field (its name is the run's), or delete it: dataset.delete_run({key!r})"
         )
-    return {k: v for k, v in config.serialize().items() if k not in ("cls", "type", "method")}
+    return {k: v for k, v in config.items() if k not in ("cls", "type", "method")}
 
 
 def is_ours(dataset: fo.Dataset, key: str) -> bool:
@@ -45,34 +45,30 @@ def is_ours(dataset: fo.Dataset, key: str) -> bool:
         return False
 
 
-def read_outcomes(dataset: fo.Dataset, key: str) -> dict[str, dict[str, Any]]:
+def read_outcomes(dataset: fo.Dataset, key: str) -> Outcomes:
     """Reads what became of each sample: id -> `{status, filepath, reason, psnr, seconds, settings, at}`.
 
-    `status` is `fitted`, `adopted` (its file was there already) or `failed`; `reason` is for the failed. Results that
-    cannot be read are none: they only say what became of samples, and the samples say it, too.
+    `status` is `fitted`, `adopted` (its file was there already) or `failed`; `reason` is for the failed. What a run
+    that goes on, or was killed, has done so far is among them. Results that cannot be read are none: they only say what
+    became of samples, and the samples say it, too.
     """
-    if key not in dataset.list_runs():
+    document = run_store.find(dataset._doc.id, key)
+    if document is None:
         return {}
+    outcomes = run_store.read(document, dataset.name)
+    overlay(outcomes, pages_of(document["_id"]))
+    return outcomes
+
+
+def write(dataset: fo.Dataset, key: str, config: dict[str, Any], outcomes: Outcomes) -> None:
+    """Records a run at once, in place of what was recorded under the key."""
+    journal = Journal(dataset, key, METHOD, anew=True)
     try:
-        results = dataset.load_run_results(key, cache=False)
-    except Exception as error:  # FiftyOne stores them in two steps, between which a process may be killed
-        logger.warning(
-            "dataset %r: what run %r says of its samples cannot be read: %s", dataset.name, key, brief(error)
-        )
-        return {}
-    return dict(getattr(results, "outcomes", None) or {})
-
-
-def write(dataset: fo.Dataset, key: str, config: dict[str, Any], outcomes: dict[str, dict[str, Any]]) -> None:
-    """Records the run, replacing what was recorded under the key."""
-    run = dataset.init_run(method=METHOD, **config)
-    if key in dataset.list_runs():
-        dataset.update_run_config(key, run)
-    else:
-        dataset.register_run(key, run)
-    results = dataset.init_run_results(key, outcomes=outcomes)
-    # Not cached: FiftyOne would hand the same dictionary back, to be changed by accident
-    dataset.save_run_results(key, results, overwrite=True, cache=False)
+        journal.begin(config)
+        journal.add(outcomes)
+        journal.end(config)
+    finally:
+        journal.close()
 
 
 def outcome(status: str, filepath: str, settings: str, **more: Any) -> dict[str, Any]:

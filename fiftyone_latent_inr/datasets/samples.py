@@ -77,7 +77,7 @@ def dataset_of(samples: Any, caller: str = "fit_dataset") -> fo.Dataset:
             f"{caller}(dataset.select_group_slices({slices[0]!r}))"
             + (f" (video slices: {', '.join(map(repr, slices))})" if len(slices) > 1 else "")
         )
-    if samples.media_type is None or len(samples) == 0:
+    if samples.media_type is None or is_empty(samples):
         raise InputError(f"there are no samples in this view of dataset {dataset.name!r}; nothing to do")
     if samples.media_type != "video":
         raise InputError(
@@ -95,6 +95,19 @@ def check_alive(samples: SampleCollection) -> None:
     """
     if (samples if isinstance(samples, fo.Dataset) else samples._dataset).deleted:
         raise InputError("the dataset of these samples has been deleted; load another one, with fiftyone.load_dataset")
+
+
+def is_empty(samples: SampleCollection) -> bool:
+    """Whether there is no sample in a collection."""
+    return not samples.limit(1).values("id")
+
+
+def number_of(samples: SampleCollection) -> int:
+    """How many samples there are.
+
+    `len` of a dataset asks MongoDB for its estimate, which is 0 or anything after a server did not end cleanly.
+    """
+    return int(samples.count("id"))
 
 
 def is_grouped_on_the_fly(samples: SampleCollection) -> bool:
@@ -126,7 +139,7 @@ def _check_groups(samples: SampleCollection, dataset: fo.Dataset, caller: str) -
             f"dataset {dataset.name!r} holds images, beside which no video can be shown; draw what was fitted of the "
             'groups into a dataset of videos, see "Videos that are pictures" in docs/python.md'
         )
-    if len(samples) == 0:
+    if is_empty(samples):
         raise InputError(f"there are no samples in this view of dataset {dataset.name!r}; nothing to do")
     field = _group_field(samples)
     if field is not None and len(samples.exists(field, False)):  # they would be one video

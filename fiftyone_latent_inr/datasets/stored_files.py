@@ -7,7 +7,7 @@ from typing import Any
 import fiftyone as fo
 
 from ..errors import BitstreamError, InputError
-from . import runs
+from . import run_store, runs
 from .drawings.drawing import SUFFIX
 from .file_names import fingerprint_in
 
@@ -66,7 +66,7 @@ def undrawn(dataset: fo.Dataset, embeddings_field: str) -> set[str]:
     """Ids of the samples that could not be drawn when that was last tried, as the runs have it."""
     found: set[str] = set()
     prefix = f"{embeddings_field}_"
-    for key in dataset.list_runs():
+    for key in run_store.keys(dataset):
         if key.startswith(prefix) and SUFFIX.fullmatch(key.removeprefix(prefix)):
             outcomes = runs.read_outcomes(dataset, key)
             found |= {sample for sample, outcome in outcomes.items() if outcome.get("status") == "failed"}

@@ -108,3 +108,16 @@ def check_disk(folder: Path) -> None:
 def document_bytes(sample: fo.Sample) -> int:
     """Bytes that a sample takes in the database, frames apart."""
     return len(bson.encode(sample.to_mongo_dict(include_id=True)))
+
+
+def save(sample: fo.Sample) -> None:
+    """Saves a sample so that it can be saved again where that fails.
+
+    FiftyOne dates a sample before it writes it, and then takes the date for an edit of a field that nobody may edit.
+    """
+    try:
+        sample.save()
+    except BaseException:
+        document = sample._doc
+        document._changed_fields = [name for name in document._changed_fields if name != "last_modified_at"]
+        raise

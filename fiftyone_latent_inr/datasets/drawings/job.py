@@ -26,7 +26,7 @@ from ..job import FatalError, Item, Job, Result
 from ..samples import Target
 from ..stored_files import check_swapped
 from ..words import log_line
-from ..writing import check_disk, try_fields
+from ..writing import check_disk, save, try_fields
 from .cost import Workload, estimate, seconds_per_pixel
 from .drawing import Drawing
 from .media_fields import ensure_media_field
@@ -153,11 +153,16 @@ class DrawJob(Job):
             notes = self._draw(item)
             facts = {"bytes": item.path.stat().st_size, "notes": notes or None}
         self._written.add(item.path)
+        return Result(str(item.path), adopted, facts)
+
+    def _keep(self, item: DrawItem, result: Result) -> None:
         ensure_media_field(self.dataset, self.field)
         sample = self.dataset[item.target.sample_id]
-        sample[self.field] = str(item.path)
-        sample.save()
-        return Result(str(item.path), adopted, facts)
+        sample[self.field] = result.path
+        save(sample)
+
+    def _fields(self) -> set[str]:
+        return {self.field}
 
     def _draw(self, item: DrawItem) -> list[str]:
         """Draws one, says what was not as it should be with its sound, and gives those lines."""

@@ -13,7 +13,7 @@ from ...errors import InputError, LatentINRError
 from ...latent_video.video import load
 from .. import runs
 from ..fields import FieldNames
-from ..samples import dataset_of, with_fields
+from ..samples import dataset_of, number_of, with_fields
 from ..words import video_count
 from .cost import Estimate, Workload, estimate, seconds_per_pixel
 from .drawing import Drawing
@@ -106,7 +106,8 @@ def draw_status(samples: SampleCollection, drawing: Drawing, options: dict[str, 
         todo = todo.exists(field, False)
     count = fitted if options["overwrite"] else fitted - there
     cost = _cost(todo, names.path, drawing, options.get("device"), count)
-    return DrawStatus(len(samples), len(samples) - fitted, there, options["overwrite"], cost, field)
+    total = number_of(samples)
+    return DrawStatus(total, total - fitted, there, options["overwrite"], cost, field)
 
 
 def _count(samples: SampleCollection, dataset: fo.Dataset, field: str) -> int:

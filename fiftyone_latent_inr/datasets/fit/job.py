@@ -103,18 +103,25 @@ class FitJob(Job):
             parts = parts_of(path)
             video = self._fit(target, item.fingerprint, parts)
             self._save(video, path)
+            self._written.add(str(path))
             discard(parts)
+        score = "" if video.metrics.get("psnr") is None else f"{video.metrics['psnr']:.1f} dB"
+        return Result(str(path), adopted, {"psnr": video.metrics.get("psnr")}, score, video)
+
+    def _keep(self, item: FitItem, result: Result) -> None:
         ensure_fields(self.dataset, self.names)
         if self.clear_first:
             index.drop_index(self.dataset, self.brain_key)
             clear_space(self.dataset, self.names)
             self.clear_first = False
-        facts = {"psnr": video.metrics.get("psnr")}
-        if not store(self.dataset, target.sample_id, self.names, video, str(path)):
-            self.too_long.append(target.sample_id)
-            facts["note"] = f"{self.names.frames} is left empty: too long for the database; see the .linr file"
-        self._written.add(str(path))
-        return Result(str(path), adopted, facts, "" if facts["psnr"] is None else f"{facts['psnr']:.1f} dB")
+        sample_id = item.target.sample_id
+        if not store(self.dataset, sample_id, self.names, result.content, result.path):
+            self.too_long = [*dict.fromkeys([*self.too_long, sample_id])]
+            result.facts["note"] = f"{self.names.frames} is left empty: too long for the database; see the .linr file"
+        self._written.add(result.path)
+
+    def _fields(self) -> set[str]:
+        return set(self.names.types())
 
     def _adopt(self, item: FitItem, path: Path) -> Any:
         """Loads the finished file, if it is there: at the path to be, or where the sample says."""

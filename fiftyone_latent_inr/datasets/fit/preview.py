@@ -17,7 +17,7 @@ from .. import runs
 from ..fields import FieldNames, check_fields
 from ..file_names import settings_suffix
 from ..priors.known_priors import check_prior
-from ..samples import dataset_of, list_targets, with_fields
+from ..samples import dataset_of, list_targets, number_of, with_fields
 from ..search import index
 from ..teachers import check_teacher, teacher_name
 from ..words import duration, video_count
@@ -110,7 +110,7 @@ def fit_status(samples: SampleCollection, options: dict[str, Any]) -> FitStatus:
     dataset: fo.Dataset = samples._root_dataset
     names = FieldNames.of(options["embeddings_field"])
     samples = with_fields(samples, names.path)
-    total = len(samples)
+    total = number_of(samples)
     fitted = samples.count(names.path) if names.path in dataset.get_field_schema() else 0
     record = runs.read_config(dataset, names.embedding)
     current = 0

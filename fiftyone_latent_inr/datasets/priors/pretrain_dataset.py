@@ -25,11 +25,12 @@ from ...video.images import content_of
 from .. import runs
 from ..fields import FIT_NAME
 from ..job import free_memory
+from ..patience import patiently
 from ..progress import Reporter
 from ..samples import dataset_of
 from ..search.index import mend_indexes
 from ..teachers import load as load_teacher
-from ..words import duration, video_count
+from ..words import brief, duration, video_count
 from .known_priors import PriorSummary, priors_dir
 
 _KEY = f"{FIT_NAME}_prior"
@@ -194,7 +195,7 @@ class PretrainRun:
             self.reporter.note(f"Stopped; run it again to go on with {self.folder}", logging.WARNING)
             raise
         finally:
-            self._record(status)
+            self._record_end(status)
             self.reporter.close()
             free_memory()
         self.reporter.stage(1.0, f"done in {duration(time.monotonic() - self.started)}")
@@ -209,6 +210,18 @@ class PretrainRun:
         parts += [f"{event.psnr:.1f} dB"] if event.psnr is not None else []
         parts += [f"{duration(event.seconds_left)} left"] if event.seconds_left else ["measuring"]
         self.reporter.stage(event.step / event.total_steps, " · ".join(parts))
+
+    def _record_end(self, status: str) -> None:
+        """What the database forbids must not hide how it went: the prior is in its folder, and found there again."""
+        try:
+            if status == "done":
+                patiently(lambda: self._record(status), self.reporter.note)
+            else:
+                self._record(status)
+        except Exception as error:
+            self.reporter.note(
+                f"the record of the run {self.key!r} could not be written: {brief(error)}", logging.WARNING
+            )
 
     def _record(self, status: str) -> None:
         notes = self.prior.notes if self.prior is not None else {}

@@ -9,7 +9,7 @@ from fiftyone.core.collections import SampleCollection
 from ...devices import pick_device
 from ...errors import InputError
 from ...pretraining.trainer import PretrainConfig
-from ..samples import dataset_of
+from ..samples import dataset_of, number_of
 from ..teachers import check_teacher
 from ..words import duration, video_count
 from .known_priors import local_priors, priors_dir
@@ -73,7 +73,7 @@ def pretrain_status(samples: SampleCollection, options: dict[str, Any]) -> str:
     seconds = each[0] * min(config.steps, config.drawing_steps)
     if options["teacher"] is not None:
         seconds += each[1] * config.steps
-    parts = [video_count(len(samples)), f"about {duration(seconds)}"]
+    parts = [video_count(number_of(samples)), f"about {duration(seconds)}"]
     there = name in local_priors()
     parts.append(f"{'replaces' if there else 'is stored as'} {priors_dir() / name}")
     return " · ".join(parts)

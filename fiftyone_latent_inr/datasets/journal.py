@@ -1,0 +1,265 @@
+"""What runs that are going on have done, an entry a sample in the database, until the end of the run puts it in order.
+
+An entry is on the server's disk before the next sample begins, and costs the same however large the dataset is. At the
+end of a run its entries, and those that killed runs have left, go into the custom run's results, which FiftyOne clones
+and exports; then they are deleted.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+import fiftyone as fo
+import psutil  # type: ignore[import-untyped]
+from bson import ObjectId
+from pymongo.errors import PyMongoError
+
+from . import run_store
+from .run_store import Outcomes
+from .words import brief
+
+logger = logging.getLogger(__name__)
+
+# One document for each of: a run that goes on (`host`), an outcome (`sample`), a file that was replaced (`file`)
+COLLECTION = "latent_inr.journal"
+# What FiftyOne's files of results begin with
+_RESULTS = b'{"cls": "fiftyone.'
+
+_live: set[ObjectId] = set()
+_lock = threading.Lock()
+
+
+class Journal:
+    """What one run does: begun before the first sample, ended after the last.
+
+    Args:
+        dataset: the samples' dataset.
+        key: name of the custom run.
+        method: kind of the run.
+        anew: whether the outcomes of earlier runs are dropped.
+    """
+
+    def __init__(self, dataset: fo.Dataset, key: str, method: str, *, anew: bool = False) -> None:
+        self.dataset, self.key, self.method, self.anew = dataset, key, method, anew
+        self.dataset_id, self.name = dataset._doc.id, dataset.name
+        self.samples = dataset._sample_collection_name
+        self.begun: ObjectId | None = None
+        self.run: ObjectId | None = None
+        self.left_out = 0
+
+    def begin(self, config: dict[str, Any]) -> None:
+        """Registers the run and removes what killed ones have left; their outcomes are kept.
+
+        Raises:
+            DatasetGoneError: the dataset is deleted.
+        """
+        stored = run_store.stored_config(self.method, config)
+        if self.begun is None:
+            begun = ObjectId()
+            with _lock:
+                _live.add(begun)
+            self.begun = begun
+            _pages().create_index("run")
+            _pages().insert_one({"_id": begun, **_this_process(), "keys": [self.key, config.get("brain_key")]})
+            sweep()
+        self.run = run_store.find_or_make(self.dataset_id, self.name, self.key, stored)["_id"]
+        run_store.set_config(self.run, stored)
+        if self.anew:
+            _pages().delete_many({"run": self.run})
+        run_store.refresh(self.dataset, self.key)
+
+    def add(self, outcomes: Outcomes) -> None:
+        """Records what became of samples; when it returns, that and all that was written before it is safe."""
+        if outcomes:
+            pages = [
+                {"run": self.run, "begun": self.begun, "sample": sample, "outcome": _storable(outcome)}
+                for sample, outcome in outcomes.items()
+            ]
+            run_store.synced(COLLECTION).insert_many(pages, ordered=False)
+
+    def update(self, config: dict[str, Any]) -> None:
+        """Replaces the run's configuration; a run that somebody has deleted is made anew.
+
+        Raises:
+            DatasetGoneError: the dataset is deleted.
+        """
+        stored = run_store.stored_config(self.method, config)
+        self._document(stored)
+        assert self.run is not None
+        run_store.set_config(self.run, stored)
+        run_store.refresh(self.dataset, self.key)
+
+    def end(self, config: dict[str, Any]) -> None:
+        """Puts the outcomes into the run's results, without those of samples that are gone. It may be done again.
+
+        Raises:
+            DatasetGoneError: the dataset is deleted.
+        """
+        stored = run_store.stored_config(self.method, config)
+        while not self._merge(stored):
+            pass
+        run_store.refresh(self.dataset, self.key)
+
+    def close(self) -> None:
+        """Removes what was noted for the case that this process is killed; what the database forbids waits."""
+        if self.begun is None:
+            return
+        try:
+            _forget(self.begun)
+        except PyMongoError as error:  # the next run does it
+            logger.debug("the journal of run %r was not closed: %s", self.key, brief(error))
+        finally:
+            with _lock:
+                _live.discard(self.begun)
+
+    def fields(self) -> set[str]:
+        """Names of the samples' fields as the database has them now.
+
+        Raises:
+            DatasetGoneError: the dataset is deleted.
+        """
+        found = run_store.dataset_document(self.dataset_id, self.name, {"sample_fields.name": 1})
+        return {field["name"] for field in found.get("sample_fields") or ()}
+
+    def has_sample(self, sample_id: str) -> bool:
+        """Whether a sample is still there."""
+        samples = run_store.database()[self.samples]
+        return samples.find_one({"_id": ObjectId(sample_id)}, {"_id": 1}) is not None
+
+    def _document(self, stored: dict[str, Any]) -> dict[str, Any]:
+        found = run_store.find_or_make(self.dataset_id, self.name, self.key, stored)
+        if self.run is not None and found["_id"] != self.run:
+            _pages().update_many({"run": self.run, "begun": self.begun}, {"$set": {"run": found["_id"]}})
+        self.run = found["_id"]
+        return found
+
+    def _merge(self, stored: dict[str, Any]) -> bool:
+        """Whether nobody else has written meanwhile."""
+        document = self._document(stored)
+        pages = pages_of(self.run)
+        outcomes = {} if self.anew else run_store.read(document, self.name)
+        before = len(outcomes)
+        overlay(outcomes, pages)
+        there = {str(found["_id"]) for found in run_store.database()[self.samples].find({}, {"_id": 1})}
+        kept = {sample: outcome for sample, outcome in outcomes.items() if sample in there}
+        self.left_out = len(outcomes) - len(kept)
+        if not pages and len(kept) == before and document.get("results") is not None:
+            return run_store.set_config(document["_id"], stored)
+        # Both files are noted first, so that the one that is not named in the end is found, whatever happens
+        new, old = ObjectId(), document.get("results")
+        _pages().insert_many([{"begun": self.begun, "file": file} for file in (new, old) if file is not None])
+        done = run_store.write(document, kept, stored, new)
+        _remove_files(self.begun)
+        if done and pages:
+            _pages().delete_many({"_id": {"$in": [page["_id"] for page in pages]}})
+        return done
+
+
+def pages_of(run: ObjectId | None) -> list[dict[str, Any]]:
+    """Outcomes of a run that are not in its results yet, in their order."""
+    return list(_pages().find({"run": run, "sample": {"$exists": True}}).sort("_id"))
+
+
+def overlay(outcomes: Outcomes, pages: Iterable[dict[str, Any]]) -> None:
+    """Puts entries of the journal over what is known of the samples, unless that is later."""
+    for page in pages:
+        sample, outcome = page["sample"], page["outcome"]
+        if str(outcome.get("at", "")) >= str(outcomes.get(sample, {}).get("at", "")):
+            outcomes[sample] = outcome
+
+
+def sweep() -> None:
+    """Removes what runs of dead processes have left in the database, and nothing else.
+
+    That is: files of results, or pieces of them, and run documents, that nobody names; and entries of the journal of
+    runs that are deleted. Ids say which process made them, and when.
+    """
+    db = run_store.database()
+    for entry in list(_pages().find({"host": {"$exists": True}})):
+        if _is_alive(entry):
+            continue
+        if entry.get("pid") != os.getpid() or entry.get("host") != socket.gethostname() or len(_live) < 2:
+            for document in db.runs.find({"_id": {"$gte": entry["_id"]}}):
+                if _same_process(document["_id"], entry["_id"]) and _is_nobodys(document, entry.get("keys") or ()):
+                    db.runs.delete_one({"_id": document["_id"]})
+            _remove_strays(entry["_id"])
+            _forget(entry["_id"])
+    known = {run["_id"] for run in db.runs.find({"_id": {"$in": _pages().distinct("run")}}, {"_id": 1})}
+    alive = [entry["_id"] for entry in _pages().find({"host": {"$exists": True}}, {"_id": 1})]
+    _pages().delete_many({"run": {"$exists": True, "$nin": list(known)}, "begun": {"$nin": alive}})
+
+
+def _pages() -> Any:
+    return run_store.database()[COLLECTION]
+
+
+def _this_process() -> dict[str, Any]:
+    pid = os.getpid()
+    return {"host": socket.gethostname(), "pid": pid, "start": psutil.Process(pid).create_time()}
+
+
+def _is_alive(entry: dict[str, Any]) -> bool:
+    if entry["host"] != socket.gethostname():
+        return True
+    if entry["pid"] == os.getpid():
+        return entry["_id"] in _live
+    try:
+        return bool(psutil.Process(entry["pid"]).create_time() == entry["start"])
+    except psutil.Error:
+        return False
+
+
+def _forget(begun: ObjectId) -> None:
+    _remove_files(begun)
+    _pages().delete_one({"_id": begun})
+
+
+def _remove_files(begun: ObjectId | None) -> None:
+    """Deletes the files that a run has noted, unless a run's document names them."""
+    for note in list(_pages().find({"begun": begun, "file": {"$exists": True}})):
+        if run_store.database().runs.find_one({"results": note["file"]}, {"_id": 1}) is None:
+            run_store.files().delete(note["file"])
+        _pages().delete_one({"_id": note["_id"]})
+
+
+def _remove_strays(begun: ObjectId) -> None:
+    """Deletes files of results that a dead process has made since its run began, and had not named yet."""
+    db = run_store.database()
+    found = {file["_id"] for file in db.fs.files.find({"_id": {"$gte": begun}}, {"_id": 1})}
+    found |= set(db.fs.chunks.distinct("files_id", {"files_id": {"$gte": begun}}))
+    for file in found:
+        if not _same_process(file, begun) or db.runs.find_one({"results": file}, {"_id": 1}) is not None:
+            continue
+        first = db.fs.chunks.find_one({"files_id": file, "n": 0}, {"data": 1})
+        if first is None or bytes(first["data"]).startswith(_RESULTS):
+            run_store.files().delete(file)
+
+
+def _same_process(one: Any, other: ObjectId) -> bool:
+    """Whether two ids were made by the same process: five bytes of each are random, and drawn once a process."""
+    return isinstance(one, ObjectId) and one.binary[4:9] == other.binary[4:9]
+
+
+def _is_nobodys(document: dict[str, Any], keys: Iterable[str | None]) -> bool:
+    """Whether a run's document is of one of these runs, or of an index that they build, and no dataset names it."""
+    key = str(document.get("key"))
+    if not any(own and (key == own or key.startswith(f"{own}_building")) for own in keys):
+        return False
+    held = run_store.database().datasets.find_one(
+        {"_id": document.get("_dataset_id")}, dict.fromkeys(run_store.RUN_FIELDS, 1)
+    )
+    return not any(document["_id"] in ((held or {}).get(field) or {}).values() for field in run_store.RUN_FIELDS)
+
+
+def _storable(value: Any) -> Any:
+    """The value with its texts in UTF-8, which MongoDB wants; names of files may be none."""
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, dict):
+        return {name: _storable(item) for name, item in value.items()}
+    return [_storable(item) for item in value] if isinstance(value, list | tuple) else value
