@@ -124,7 +124,7 @@ class Job(ABC):
                 self._try_writing(work[0].target)
             self._record("running")
             self._announce(work)
-            self.reporter.begin(len(work))
+            self.reporter.begin(len(work), self._costs(work))
             for position, item in enumerate(work):
                 self.reporter.video(position)
                 self._one(item)
@@ -165,6 +165,10 @@ class Job(ABC):
 
     def _announce(self, work: list[Any]) -> None:  # noqa: B027 (a hook)
         """Says what is about to be done."""
+
+    def _costs(self, work: list[Any]) -> list[float] | None:
+        """What each costs relative to the others, for the time that is left; None where that is not known."""
+        return None
 
     @abstractmethod
     def _make(self, item: Any) -> Result:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any
 
 from .. import arguments
@@ -14,6 +15,9 @@ from .words import duration, log_line
 logger = logging.getLogger(__name__)
 
 ProgressArgument = bool | Callable[[float, str], None]
+
+# Of a video that must be done before its time says anything of the others: its first steps load and warm up
+_TOLD_FROM = 0.02
 
 
 class Reporter:
@@ -32,20 +36,30 @@ class Reporter:
         self._total = 1
         self._index = 0
         self._fraction = 0.0
-        self._spent: list[float] = []
+        self._before = [0.0, 1.0]  # sums of the weights before each video, and of all
+        self._whole: float | None = None  # seconds that the video at hand takes, as far as they are known
+        # Of the videos that were really worked on: wall seconds, and the sum of their weights
+        self._seconds = 0.0
+        self._worked = 0.0
 
-    def begin(self, total: int) -> None:
-        """Sets how many videos are to be fitted."""
+    def begin(self, total: int, weights: Sequence[float] | None = None) -> None:
+        """Sets how many videos there are to do.
+
+        Args:
+            total: number of videos.
+            weights: what each costs relative to the others, more than 0; None where all are taken to cost the same.
+        """
         self._total = max(total, 1)
+        self._before = list(accumulate(weights or [1.0] * self._total, initial=0.0))
         if self._draw and sys.stderr.isatty():
             from tqdm import tqdm
 
             self._bar = tqdm(total=1.0, bar_format="{percentage:3.0f}%|{bar:20}| {desc}", file=sys.stderr)
 
-    def video(self, index: int, estimate: float | None = None) -> None:
+    def video(self, index: int) -> None:
         """Begins video `index` (from 0)."""
-        self._index, self._fraction = index, 0.0
-        self._show(0.0, [self._counter(), *_part(self._left(estimate))])
+        self._index, self._fraction, self._whole = index, 0.0, None
+        self._show(0.0, [self._counter(), *_part(self._left(0.0))])
 
     def event(self, event: FitProgress) -> None:
         """Takes one event of the running fit."""
@@ -53,13 +67,16 @@ class Reporter:
         if left is not None:
             # Estimates waver; a bar that goes back is worse than one that waits
             self._fraction = max(self._fraction, event.seconds / max(event.seconds + left, 1e-9))
+            if self._fraction >= _TOLD_FROM:
+                self._whole = max(event.seconds + left, 1e-9)
         middle = f"{event.psnr:.1f} dB" if event.psnr is not None else event.stage
-        self._show(self._fraction, [self._counter(), middle, *_part(self._left(left))])
+        self._show(self._fraction, [self._counter(), middle, *_part(self._left(event.seconds))])
 
     def done(self, seconds: float | None, line: str) -> None:
         """Ends the video at hand: its wall seconds (None when it was not fitted) and a line about it."""
         if seconds is not None:
-            self._spent.append(seconds)
+            self._seconds += seconds
+            self._worked += self._weight
         line = log_line(line)
         logger.info(line)
         if self._draw and self._bar is None:
@@ -88,16 +105,28 @@ class Reporter:
     def _counter(self) -> str:
         return f"video {self._index + 1}/{self._total}"
 
-    def _left(self, current: float | None) -> float | None:
-        """Seconds to the end: what is left of this video, and the mean of those done for each one to come."""
-        after = self._total - self._index - 1
-        if self._spent:
-            mean = sum(self._spent) / len(self._spent)
-            return (mean if current is None else current) + after * mean
-        return None if current is None else current * (1 + after)
+    @property
+    def _weight(self) -> float:
+        return self._before[self._index + 1] - self._before[self._index]
+
+    def _left(self, spent: float) -> float | None:
+        """Seconds to the end, None before anything is known: `spent` are those of the video at hand so far.
+
+        Each video to come counts as a whole one, by its weight: with what is left of this one in its place, the
+        estimate would fall to nothing, and leap at the next video.
+        """
+        seconds, worked = self._seconds, self._worked
+        if self._whole is not None:
+            seconds, worked = seconds + spent, worked + self._weight * min(spent / self._whole, 1.0)
+        if not worked:
+            return None
+        rate = seconds / worked
+        whole = rate * self._weight if self._whole is None else self._whole
+        return max(whole - spent, 0.0) + rate * (self._before[-1] - self._before[self._index + 1])
 
     def _show(self, fraction: float, parts: list[str]) -> None:
-        self._emit((self._index + min(max(fraction, 0.0), 1.0)) / self._total, " · ".join(parts))
+        done = self._before[self._index] + self._weight * min(max(fraction, 0.0), 1.0)
+        self._emit(done / self._before[-1], " · ".join(parts))
 
     def _emit(self, fraction: float, label: str) -> None:
         if self._callback is not None:

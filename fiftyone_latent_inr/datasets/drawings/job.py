@@ -144,6 +144,9 @@ class DrawJob(Job):
         cost = estimate([item.work for item in todo], self.drawing, speed)
         self.reporter.note(f"To be drawn: {cost.text()}")
 
+    def _costs(self, work: list[DrawItem]) -> list[float] | None:
+        return [item.work.pixels for item in work]
+
     def _make(self, item: DrawItem) -> Result:
         adopted = _is_whole(item.path) and (not self.overwrite or item.path in self._written)
         facts: dict[str, Any] = {}

@@ -20,6 +20,7 @@ from ..samples import Target
 from ..search import index
 from ..stored_files import read_fitted, undrawn
 from ..writing import check_disk, check_room, try_fields
+from .cost import relative_costs
 from .settings import Settings
 from .teacher_space import clear_space
 
@@ -88,6 +89,9 @@ class FitJob(Job):
     def _try_writing(self, target: Target) -> None:
         check_disk(self.folder)
         try_fields(all_videos(self.dataset).select(target.sample_id), self.names.types())
+
+    def _costs(self, work: list[FitItem]) -> list[float] | None:
+        return relative_costs(self.dataset, [item.target.sample_id for item in work], self.fit_arguments)
 
     def _make(self, item: FitItem) -> Result:
         target = item.target

@@ -17,11 +17,12 @@ from .. import runs
 from ..fields import FieldNames, check_fields
 from ..file_names import settings_suffix
 from ..priors.known_priors import check_prior
-from ..samples import dataset_of, list_targets, number_of, with_fields
+from ..samples import dataset_of, number_of, with_fields
 from ..search import index
 from ..teachers import check_teacher, teacher_name
 from ..words import duration, video_count
 from ..writing import check_free
+from .cost import seconds_each
 from .settings import Settings
 
 
@@ -117,7 +118,7 @@ def fit_status(samples: SampleCollection, options: dict[str, Any]) -> FitStatus:
     if fitted and record is not None and _same_settings(record, options):
         current = len(samples.match(F(names.path).ends_with(settings_suffix(record["digest"]))))
     to_fit = total if options["overwrite"] else total - current
-    each = _seconds_each(samples, names, options) if to_fit else None
+    each = seconds_each(samples, names, options) if to_fit else None
     return FitStatus(total, current, fitted - current, None if each is None else each * to_fit, options["overwrite"])
 
 
@@ -140,26 +141,3 @@ def _same_prior(record: dict[str, Any], prior: str | None, preset: str) -> bool:
         return prior == NO_PRIOR
     # of a branch it is known only when the fit runs what it has come to be
     return prior.strip() in (name, f"{name}@{revision}") or Path(prior).expanduser().absolute() == Path(name)
-
-
-def _seconds_each(samples: SampleCollection, names: FieldNames, options: dict[str, Any]) -> float | None:
-    """Estimates one video from the mean of the metadata, or from the first file where there are none."""
-    from ... import video
-    from ...encoding import estimate
-
-    frames, height, width = (
-        samples.mean(f"metadata.{name}") if samples.has_field(f"metadata.{name}") else None
-        for name in ("total_frame_count", "frame_height", "frame_width")
-    )
-    try:
-        if not frames or not height or not width:
-            info = video.probe(list_targets(samples.limit(1), samples._root_dataset, names)[0].source)
-            frames = info.num_frames or (info.duration or 0) * info.fps
-            height, width = info.height, info.width
-        if not frames:
-            return None
-        return estimate.estimate_seconds(
-            options["preset"], max(round(frames), 1), round(height), round(width), options.get("device")
-        )
-    except InputError:
-        return None
