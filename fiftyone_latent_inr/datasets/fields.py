@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import astuple, dataclass
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from ..arrays import unit_norm
 from ..errors import InputError
+from .failures import error_field
 from .writing import MOST_BYTES, document_bytes, save
 
 # Names fields, index, runs and folder unless it is told otherwise; it stands in users' datasets, and never changes.
@@ -33,6 +35,10 @@ class FieldNames:
         psnr: PSNR of what the file decodes to, mean over frames, dB.
         ms_ssim: MS-SSIM of it, mean over frames, 0 to 1.
         bpp: bits of the file per pixel of the fitted frames.
+        bytes: bytes of the file.
+        ratio: those of the file to those of its source, sound included: 0.4 is two fifths of it, 2 is twice as large.
+            None where not all of the source's frames were fitted.
+        error: why the last fit of this sample failed; None where it did not.
     """
 
     embedding: str
@@ -41,6 +47,9 @@ class FieldNames:
     psnr: str
     ms_ssim: str
     bpp: str
+    bytes: str
+    ratio: str
+    error: str
 
     @classmethod
     def of(cls, embeddings_field: str) -> FieldNames:
@@ -55,12 +64,14 @@ class FieldNames:
                 f"embeddings_field={embeddings_field!r} means something else to FiftyOne; choose another name, such as "
                 f"{FIT_NAME!r}"
             )
-        suffixes = ("frames", "path", "psnr", "ms_ssim", "bpp")
-        return cls(embeddings_field, *(f"{embeddings_field}_{suffix}" for suffix in suffixes))
+        suffixes = ("frames", "path", "psnr", "ms_ssim", "bpp", "bytes", "ratio")
+        named = [*(f"{embeddings_field}_{suffix}" for suffix in suffixes), error_field(embeddings_field)]
+        return cls(embeddings_field, *named)
 
     def types(self) -> dict[str, type[fo.Field]]:
         """Maps each field's name to its FiftyOne type."""
-        kinds = (fo.VectorField, fo.ArrayField, fo.StringField, fo.FloatField, fo.FloatField, fo.FloatField)
+        numbers = (fo.FloatField, fo.FloatField, fo.FloatField, fo.IntField, fo.FloatField)
+        kinds = (fo.VectorField, fo.ArrayField, fo.StringField, *numbers, fo.StringField)
         return dict(zip(astuple(self), kinds, strict=True))
 
 
@@ -107,7 +118,9 @@ def ensure_fields(dataset: fo.Dataset, names: FieldNames) -> None:
             dataset.add_sample_field(name, kind)
 
 
-def store(dataset: fo.Dataset, sample_id: str, names: FieldNames, video: Any, path: str) -> bool:
+def store(
+    dataset: fo.Dataset, sample_id: str, names: FieldNames, video: Any, path: str, source_bytes: int | None = None
+) -> bool:
     """Writes one fitted video's fields and saves the sample at once.
 
     Args:
@@ -116,6 +129,7 @@ def store(dataset: fo.Dataset, sample_id: str, names: FieldNames, video: Any, pa
         names: names of the fields.
         video: the `LatentVideo`.
         path: path of its file.
+        source_bytes: bytes of what was fitted, where all of it was.
 
     Returns:
         whether all of it found room; if not, the frames' embeddings are left to the file. A part of them would be
@@ -130,6 +144,8 @@ def store(dataset: fo.Dataset, sample_id: str, names: FieldNames, video: Any, pa
     sample[names.psnr] = _number(video.metrics.get("psnr"))
     sample[names.ms_ssim] = _number(video.metrics.get("ms_ssim"))
     sample[names.bpp] = _number(video.metrics.get("bpp"))
+    size = os.stat(path).st_size
+    sample[names.bytes], sample[names.ratio] = size, size / source_bytes if source_bytes else None
     fits = frames is None or document_bytes(sample) <= MOST_BYTES
     if not fits:
         sample[names.frames] = None

@@ -15,6 +15,7 @@ import fiftyone as fo
 
 from ..errors import InputError, LatentINRError
 from . import runs
+from .failures import FailureMarks
 from .journal import Journal
 from .patience import DatabaseAwayError, patiently
 from .progress import Reporter
@@ -116,6 +117,7 @@ class Job(ABC):
         self.tally, self.started, self._recorded = Tally(), time.monotonic(), time.monotonic()
         self.journal = Journal(self.dataset, self.key, runs.METHOD)
         self._unrecorded: Outcomes = {}
+        self._marks = FailureMarks(self.dataset, self.key)
         self._prepare()
         status = "failed"
         try:
@@ -212,6 +214,7 @@ class Job(ABC):
                 continue
             if item is None:
                 self.tally.skipped.append(target.sample_id)
+                self._marks.done(target.sample_id)
                 if known.get(target.sample_id, {}).get("status") not in (self.VERB, "adopted"):
                     self._note(target, "adopted")  # a record that was lost, or the file came with the sample
             else:
@@ -284,10 +287,15 @@ class Job(ABC):
 
     def _note(self, target: Target, status: str, **facts: Any) -> None:
         self._unrecorded[target.sample_id] = runs.outcome(status, target.filepath, self.digest, **facts)
+        if status == "failed":
+            self._marks.failed(target.sample_id, facts["reason"])
+        else:
+            self._marks.done(target.sample_id)
 
     def _flush(self) -> None:
         self.journal.add(self._unrecorded)
         self._unrecorded.clear()
+        self._marks.flush()
 
     def _patiently(self, step: Callable[[], T]) -> T:
         return patiently(step, self.reporter.note)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sized
 
 from ..text import brief, log_line
 
-__all__ = ["brief", "duration", "log_line", "megabytes", "outcomes", "video_count"]
+__all__ = ["brief", "duration", "log_line", "megabytes", "of_source", "outcomes", "video_count"]
 
 
 def video_count(count: int) -> str:
@@ -30,6 +30,18 @@ def megabytes(size: float) -> str:
         if size >= scale:
             return f"{size / scale:.{0 if size >= 10 * scale else 1}f} {unit}"
     return f"{max(size / 1e3, 1):.0f} KB"
+
+
+def of_source(size: int, source: int) -> str:
+    """A stored video's bytes beside its source's: `12 % of the source's 132,000 bytes`, or `2.1x the source's 7,733`.
+
+    Args:
+        size: bytes of the stored video.
+        source: bytes of the file, or of the images, that it was made of; above 0.
+    """
+    ratio = size / source
+    share = f"{ratio:.1f}x" if ratio >= 0.995 else f"{max(100 * ratio, 0.1):.{0 if ratio >= 0.01 else 1}f} % of"
+    return f"{share} the source's {source:,} bytes"
 
 
 def outcomes(samples: Mapping[str, Sized]) -> str:

@@ -145,6 +145,12 @@ def content_of(source: str | os.PathLike[str] | ImageSequence) -> str:
     return fingerprint(source)
 
 
+def bytes_of(source: str | os.PathLike[str] | ImageSequence) -> int:
+    """Bytes of a video's file, or of its images; 0 where it is gone."""
+    files = source.files if isinstance(source, ImageSequence) else [as_path(source, "video")]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
 def _sampled(path: Path) -> bytes:
     """A file's size and parts of it: nothing of a pipe, which would keep its reader waiting."""
     size = path.stat().st_size

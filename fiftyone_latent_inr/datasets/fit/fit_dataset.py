@@ -27,7 +27,7 @@ from ..search import index
 from ..search.backend import check_backend
 from ..teachers import DEFAULT_TEACHER
 from ..teachers import load as load_teacher
-from ..words import duration, outcomes, video_count
+from ..words import duration, megabytes, of_source, outcomes, video_count
 from .job import FitJob
 from .settings import Settings
 from .teacher_space import check_space
@@ -47,6 +47,8 @@ class FitSummary:
         brain_key: key of the index that covers them, or None (no teacher, or nothing to index).
         output_dir: folder of the `.linr` files.
         seconds: wall seconds of the whole run.
+        stored_bytes: bytes of the files of the fitted and the adopted, as far as their sources were fitted whole.
+        source_bytes: bytes of those sources.
     """
 
     fitted: list[str] = field(default_factory=list)
@@ -57,6 +59,8 @@ class FitSummary:
     output_dir: str = ""
     seconds: float = 0.0
     without_frames: list[str] = field(default_factory=list)
+    stored_bytes: int = 0
+    source_bytes: int = 0
 
     def __str__(self) -> str:
         return self.text() + "".join(f"\n  failed: {failure}" for failure in self.failed)
@@ -65,6 +69,8 @@ class FitSummary:
         """How many, without the failures' reasons."""
         samples = {"fitted": self.fitted, "taken up from disk": self.adopted, "up to date": self.skipped}
         text = f"{outcomes({**samples, 'failed': self.failed})} in {duration(self.seconds)}"
+        if self.source_bytes:
+            text += f" · {megabytes(self.stored_bytes)}, {of_source(self.stored_bytes, self.source_bytes)}"
         if self.without_frames:
             text += (
                 f"\n  {video_count(len(self.without_frames))} too long for the database to hold the embeddings of all "
@@ -178,7 +184,9 @@ def fit_dataset(  # noqa: PLR0913
     )
     tally = job.run(targets)
     outcome = tally.made, tally.adopted, tally.skipped, tally.failed
-    summary = FitSummary(*outcome, brain_key if job.indexed else None, str(folder), tally.seconds, job.too_long)
+    known = [pair for pair in job.sizes.values() if pair[1]]
+    sizes = sum(stored for stored, _ in known), sum(source for _, source in known)
+    summary = FitSummary(*outcome, brain_key if job.indexed else None, str(folder), tally.seconds, job.too_long, *sizes)
     reporter.note(f"{dataset.name}: {summary.text()}")  # each failure has been told when it happened
     return summary
 

@@ -12,7 +12,7 @@ from ...encoding.checkpoint import discard, parts_of
 from ...errors import BitstreamError, InputError, NewerFileError
 from ...files import check_length
 from ...progress import FitProgress
-from ...video.images import content_of
+from ...video.images import bytes_of, content_of
 from ..fields import FieldNames, all_videos, ensure_fields, store, with_embedding, with_usable_embedding
 from ..file_names import file_name, is_current
 from ..job import FatalError, Item, Job, Result
@@ -60,6 +60,7 @@ class FitJob(Job):
         self._written: set[str] = set()
         self._said: set[str] = set()
         self.too_long: list[str] = []
+        self.sizes: dict[str, tuple[int, int]] = {}
         # vectors that are to be cleared make no sample complete, whatever file it names
         self._embedded: set[str] = set()
         if self.teacher is not None and not self.clear_first:
@@ -119,7 +120,10 @@ class FitJob(Job):
             clear_space(self.dataset, self.names)
             self.clear_first = False
         sample_id = item.target.sample_id
-        if not store(self.dataset, sample_id, self.names, result.content, result.path):
+        # of the first frames alone, the file says nothing of how it compares with the whole
+        cut = self.fit_arguments.get("max_frames") is not None
+        self.sizes[sample_id] = os.path.getsize(result.path), 0 if cut else bytes_of(item.target.source)
+        if not store(self.dataset, sample_id, self.names, result.content, result.path, self.sizes[sample_id][1]):
             self.too_long = [*dict.fromkeys([*self.too_long, sample_id])]
             result.facts["note"] = f"{self.names.frames} is left empty: too long for the database; see the .linr file"
         self._written.add(result.path)

@@ -36,6 +36,11 @@ def test_fields_files_index_and_record(dataset, fit):
     assert 0 < sample.latent_inr_ms_ssim <= 1
     size = os.path.getsize(sample.latent_inr_path)
     assert sample.latent_inr_bpp == pytest.approx(8 * size / (6 * 48 * 48), rel=0.05)
+    source = os.path.getsize(sample.filepath)
+    assert (sample.latent_inr_bytes, sample.latent_inr_ratio) == (size, pytest.approx(size / source))
+    assert sample.latent_inr_error is None and not sample.tags
+    sizes = sum(dataset.values("latent_inr_bytes")), sum(map(os.path.getsize, dataset.values("filepath")))
+    assert (summary.stored_bytes, summary.source_bytes) == sizes and f"{sizes[1]:,} bytes" in str(summary)
     schema = dataset.get_field_schema()
     assert isinstance(schema["latent_inr"], fo.VectorField) and isinstance(schema["latent_inr_psnr"], fo.FloatField)
     config = runs.read_config(dataset, "latent_inr")

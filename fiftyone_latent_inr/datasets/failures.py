@@ -1,0 +1,100 @@
+"""Failures where users look for them: a field that holds the reason, and a tag to filter by, until it is done."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+from typing import Any
+
+import bson
+import fiftyone as fo
+from fiftyone.core.collections import SampleCollection
+from pymongo import UpdateOne
+from pymongo.errors import PyMongoError
+
+from ..text import brief
+
+logger = logging.getLogger(__name__)
+
+
+def error_field(key: str) -> str:
+    """The field of the reasons: `latent_inr_error` of fits, `latent_inr_x2_error` of drawings."""
+    return f"{key}_error"
+
+
+def failed_tag(key: str) -> str:
+    """The tag of the failed: `latent_inr_failed`."""
+    return f"{key}_failed"
+
+
+def is_ours(dataset: fo.Dataset, key: str) -> bool:
+    """Whether the dataset has the field of the reasons, with the type that it has with us."""
+    return type(dataset.get_field_schema().get(error_field(key))) is fo.StringField
+
+
+def last_failures(samples: SampleCollection, key: str) -> tuple[int, str]:
+    """How many of some samples failed when they were last tried, and the reason of one of them; quick on thousands."""
+    dataset, field = samples._root_dataset, error_field(key)
+    if not is_ours(dataset, key) or not samples.has_field(field):
+        return 0, ""
+    count = samples.count(field)
+    return count, brief(samples.exists(field).limit(1).values(field)[0]) if count else ""
+
+
+class FailureMarks:
+    """Marks samples as failed or done, a few milliseconds for hundreds at once.
+
+    A mark that cannot be written never stops a run: it is kept for the next `flush`, and the run's record has it, too.
+
+    Args:
+        dataset: the dataset.
+        key: name of the custom run, after which field and tag are named. The field is declared at the first failure.
+    """
+
+    def __init__(self, dataset: fo.Dataset, key: str) -> None:
+        self._dataset, self._key = dataset, key
+        self._field, self._tag = error_field(key), failed_tag(key)
+        self._marks: dict[str, str | None] = {}
+        self._failed: set[str] = set()
+        try:
+            found = dataset._sample_collection.find({"$or": [self._has_reason(), {"tags": self._tag}]}, {"_id": 1})
+            self._failed = {str(document["_id"]) for document in found}
+        except PyMongoError as error:
+            logger.debug("which samples failed before cannot be read: %s", brief(error))
+
+    def failed(self, sample_id: str, reason: str) -> None:
+        """Notes why a sample failed."""
+        self._marks[sample_id] = reason
+
+    def done(self, sample_id: str) -> None:
+        """Notes that a sample is done, or up to date: its mark goes, if it has one."""
+        if sample_id in self._failed or sample_id in self._marks:
+            self._marks[sample_id] = None
+
+    def flush(self) -> None:
+        """Writes what was noted."""
+        if not self._marks:
+            return
+        try:
+            self._write(dict(self._marks))
+        except Exception as error:  # forbidden, away, or the dataset is gone: the run itself says so where it matters
+            logger.warning(
+                "dataset %r: failures are not marked in field %r: %s", self._dataset.name, self._field, brief(error)
+            )
+
+    def _write(self, marks: dict[str, str | None]) -> None:
+        if any(marks.values()) and self._field not in self._dataset.get_field_schema():
+            self._dataset.add_sample_field(self._field, fo.StringField, description="Why the last try failed")
+        written, now = is_ours(self._dataset, self._key), datetime.datetime.now(datetime.timezone.utc)
+        ops = []
+        for sample_id, reason in marks.items():
+            values = {"last_modified_at": now, **({self._field: reason} if written else {})}
+            tag = {"$pull" if reason is None else "$addToSet": {"tags": self._tag}}
+            ops.append(UpdateOne({"_id": bson.ObjectId(sample_id)}, {"$set": values, **tag}))
+        self._dataset._bulk_write(ops, ids=list(marks))
+        self._failed |= {sample_id for sample_id, reason in marks.items() if reason is not None}
+        self._failed -= {sample_id for sample_id, reason in marks.items() if reason is None}
+        self._marks = {i: reason for i, reason in self._marks.items() if marks.get(i, "") != reason}
+
+    def _has_reason(self) -> dict[str, Any]:
+        return {self._field: {"$type": "string"}}
