@@ -373,7 +373,7 @@ class Job(ABC):
 
 def free_memory() -> None:
     """Gives GPU memory back: FiftyOne's delegated service and the App live on in this process."""
-    gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
+        gc.collect()
         torch.cuda.empty_cache()

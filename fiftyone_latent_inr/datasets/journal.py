@@ -8,28 +8,31 @@ and exports; then they are deleted.
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
+import time
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 import fiftyone as fo
-import psutil  # type: ignore[import-untyped]
 from bson import ObjectId
 from pymongo.errors import PyMongoError
 
+from ..owners import Owner
 from . import run_store
 from .run_store import Outcomes
 from .words import brief
 
 logger = logging.getLogger(__name__)
 
-# One document for each of: a run that goes on (`host`), an outcome (`sample`), a file that was replaced (`file`)
+# One document for each of: a run that goes on (`owner`), an outcome (`sample`), a file that was replaced (`file`)
 COLLECTION = "latent_inr.journal"
 # What FiftyOne's files of results begin with
 _RESULTS = b'{"cls": "fiftyone.'
 
+_DAY = 86400.0
+
+# Runs of this process that go on
 _live: set[ObjectId] = set()
 _lock = threading.Lock()
 
@@ -65,7 +68,8 @@ class Journal:
                 _live.add(begun)
             self.begun = begun
             _pages().create_index("run")
-            _pages().insert_one({"_id": begun, **_this_process(), "keys": [self.key, config.get("brain_key")]})
+            keys = [self.key, config.get("brain_key")]
+            _pages().insert_one({"_id": begun, "owner": asdict(Owner.here()), "keys": keys})
             sweep()
         self.run = run_store.find_or_make(self.dataset_id, self.name, self.key, stored)["_id"]
         run_store.set_config(self.run, stored)
@@ -92,6 +96,7 @@ class Journal:
         self._document(stored)
         assert self.run is not None
         run_store.set_config(self.run, stored)
+        _pages().update_one({"_id": self.begun}, {"$set": {"seen": time.time()}})
         run_store.refresh(self.dataset, self.key)
 
     def end(self, config: dict[str, Any]) -> None:
@@ -180,17 +185,18 @@ def sweep() -> None:
     runs that are deleted. Ids say which process made them, and when.
     """
     db = run_store.database()
-    for entry in list(_pages().find({"host": {"$exists": True}})):
+    for entry in list(_pages().find({"owner": {"$exists": True}})):
         if _is_alive(entry):
             continue
-        if entry.get("pid") != os.getpid() or entry.get("host") != socket.gethostname() or len(_live) < 2:
+        owner = Owner.read(entry["owner"])
+        if owner is None or not _is_this(owner) or len(_live) < 2:  # else a file may be of the other run's
             for document in db.runs.find({"_id": {"$gte": entry["_id"]}}):
                 if _same_process(document["_id"], entry["_id"]) and _is_nobodys(document, entry.get("keys") or ()):
                     db.runs.delete_one({"_id": document["_id"]})
             _remove_strays(entry["_id"])
             _forget(entry["_id"])
     known = {run["_id"] for run in db.runs.find({"_id": {"$in": _pages().distinct("run")}}, {"_id": 1})}
-    alive = [entry["_id"] for entry in _pages().find({"host": {"$exists": True}}, {"_id": 1})]
+    alive = [entry["_id"] for entry in _pages().find({"owner": {"$exists": True}}, {"_id": 1})]
     _pages().delete_many({"run": {"$exists": True, "$nin": list(known)}, "begun": {"$nin": alive}})
 
 
@@ -198,20 +204,20 @@ def _pages() -> Any:
     return run_store.database()[COLLECTION]
 
 
-def _this_process() -> dict[str, Any]:
-    pid = os.getpid()
-    return {"host": socket.gethostname(), "pid": pid, "start": psutil.Process(pid).create_time()}
-
-
 def _is_alive(entry: dict[str, Any]) -> bool:
-    if entry["host"] != socket.gethostname():
-        return True
-    if entry["pid"] == os.getpid():
-        return entry["_id"] in _live
-    try:
-        return bool(psutil.Process(entry["pid"]).create_time() == entry["start"])
-    except psutil.Error:
+    """Whether a run still goes on; of a machine that cannot be asked, one that was heard of today."""
+    owner = Owner.read(entry["owner"])
+    if owner is None:
         return False
+    if _is_this(owner):
+        return entry["_id"] in _live
+    gone = owner.is_gone()
+    return time.time() - entry.get("seen", owner.since) < _DAY if gone is None else not gone
+
+
+def _is_this(owner: Owner) -> bool:
+    here = Owner.here()
+    return (owner.place, owner.process, owner.started) == (here.place, here.process, here.started)
 
 
 def _forget(begun: ObjectId) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import platform
+from functools import cache
 from importlib import metadata
 from typing import Any
 
@@ -77,6 +78,7 @@ def outcome(status: str, filepath: str, settings: str, **more: Any) -> dict[str,
     return {name: value for name, value in entry.items() if value is not None}
 
 
+@cache
 def versions() -> dict[str, str]:
     """Versions that a result may depend on."""
     found = {
