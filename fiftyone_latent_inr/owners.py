@@ -192,11 +192,14 @@ class Lock:
 
     def release(self) -> None:
         """Gives the lock back; nothing of it is left."""
+        if self._handle < 0:
+            return
         self._beat.stop()
         with suppress(OSError):
             if self.is_intact():
                 self.path.unlink()
         os.close(self._handle)
+        self._handle = -1
 
     def _renew(self) -> None:
         os.utime(self._handle)

@@ -14,6 +14,7 @@ from .options import PRESETS, add_shared
 from .output import figures, say, show
 
 if TYPE_CHECKING:
+    from ..held_folder import HeldFolder
     from ..latent_video.video import LatentVideo
 
 
@@ -44,6 +45,12 @@ def add(commands: Any) -> None:
         help="store the residual against the prior, without which the file cannot be read",
     )
     p.add_argument("--seed", type=arg.seed, default=0, metavar="S", help="same seed, same file on CPUs (default: 0)")
+    p.add_argument(
+        "--if-busy",
+        choices=("refuse", "wait"),
+        default="refuse",
+        help="what to do while another process fits the same OUT.linr (default: refuse)",
+    )
     add_shared(p, "--device", "--quiet")
     p.set_defaults(run=_run)
 
@@ -55,18 +62,25 @@ def _run(args: argparse.Namespace) -> None:
 
     if args.fps is not None and find_images(args.input) is None:
         raise InputError(f"--fps is for a folder of images; {args.input} is a file, which knows its own rate")
-    from ..encoding.checkpoint import discard, has_checkpoint, parts_of
+    from ..encoding.checkpoint import discard, has_checkpoint, parts_of, remove_finished
+    from ..held_folder import held
+    from ..owners import BusyError
 
-    parts = parts_of(args.output)
+    remove_finished(args.output)
     try:
-        video = _fit_file(args, parts)
-    except KeyboardInterrupt:
-        if has_checkpoint(parts):
-            print(file=sys.stderr)
-            say(f"what is finished is in {parts}; the same command goes on with it")
-        raise
-    video.save(args.output)
-    discard(parts)
+        # to the end: another process that came between the fit and its file would begin anew
+        with held(parts_of(args.output), args.if_busy, say) as parts:
+            try:
+                video = _fit_file(args, parts)
+            except KeyboardInterrupt:
+                if has_checkpoint(parts):
+                    print(file=sys.stderr)
+                    say(f"what is finished is in {parts}; the same command goes on with it")
+                raise
+            video.save(args.output)
+            discard(parts)
+    except BusyError as error:
+        raise InputError(f"{error}; wait for it with --if-busy wait, or name another output") from None
     m = video.metrics
     show(
         f"{args.output}: {args.output.stat().st_size:,} bytes, {video.num_frames} frames of "
@@ -74,7 +88,7 @@ def _run(args: argparse.Namespace) -> None:
     )
 
 
-def _fit_file(args: argparse.Namespace, parts: Path) -> LatentVideo:
+def _fit_file(args: argparse.Namespace, parts: HeldFolder) -> LatentVideo:
     from ..encoding.fit import fit
 
     return fit(

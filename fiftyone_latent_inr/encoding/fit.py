@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from .. import arguments
 from ..devices import one_thread, or_too_small
 from ..errors import InputError
 from ..fitting import FitConfig, Fitted, GroupTask, fit_frames, resolve
+from ..held_folder import held
 from ..latent_video.video import LatentVideo
 from ..progress import FitProgress, ProgressCallback, drive, reporting, tell
 from ..torch_settings import plain_torch
@@ -52,6 +55,7 @@ def fit(  # noqa: PLR0913
     metadata: Mapping[str, Any] | None = None,
     residual: bool = False,
     checkpoint: str | os.PathLike[str] | None = None,
+    if_busy: str = "refuse",
 ) -> LatentVideo:
     """Fits a video: per-frame latents, a hypernetwork and a field (Latent-INR, arXiv 2408.02672).
 
@@ -81,12 +85,14 @@ def fit(  # noqa: PLR0913
             can be drawn from the file where the prior is not at hand.
         checkpoint: a folder in which the finished groups of a long video are kept, so that the same call goes on where
             it was stopped. It is the caller's to remove once the result is saved (`checkpoint.discard`).
+        if_busy: what to do while another fit is going on in that folder: `refuse`, or `wait` until it has ended.
 
     Returns:
         The fitted video. Its metrics are measured on what is stored.
 
     Raises:
-        InputError: a bad video or argument; a prior that cannot be had or is for something else.
+        InputError: a bad video or argument; a prior that cannot be had or is for something else; a checkpoint's folder
+            that another fit works in (`BusyError`).
         TeacherUnavailableError: the teacher's weights cannot be had.
 
     Example:
@@ -96,7 +102,10 @@ def fit(  # noqa: PLR0913
     began, footage = time.monotonic(), Footage(source, size, max_frames, fps)
     aims = [resolve(preset, config, quality, bpp)]
     named: dict[str, Any] = {"teacher": teacher, "prior": prior, "residual": residual, "device": device}
-    with reporting(progress, began) as report, plain_torch():
+    arguments.choice("if_busy", if_busy, ("refuse", "wait"))
+    with reporting(progress, began) as report, plain_torch(), ExitStack() as stack:
+        if checkpoint is not None:
+            checkpoint = stack.enter_context(held(checkpoint, if_busy, lambda line: tell(report, [line])))
         request = FitRequest.settle(aims, report, **named, seed=seed, metadata=metadata)
         return _fit(footage, request, checkpoint, report, began)[0]
 

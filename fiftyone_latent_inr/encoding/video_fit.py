@@ -51,11 +51,12 @@ Tensors = dict[str, FloatArray]
 
 @dataclass(frozen=True)
 class _UnderWay:
-    """A group that is being fitted: its frames, what it is stored as the residual against, and since when."""
+    """A group that is being fitted: its frames, what it is stored as the residual against, since when, its parent."""
 
     frames: Frames
     reference: Tensors | None
     began: float
+    parent: str = ""
 
 
 class VideoFit:
@@ -99,13 +100,14 @@ class VideoFit:
             self._head = Head.of_targets(targets, self._shape.semantic_dim)
         self._under_way: dict[int, _UnderWay] = {}
         self._decoded: OrderedDict[int, tuple[Tensors, Tensors]] = OrderedDict()
+        self._digests: dict[int, str] = {}
         self._lock = Lock()
 
     def at(self, aim: FitConfig) -> VideoFit:
         """The same fit as far as it has come, to be stored at another aim; what is finished is kept in memory."""
         other = copy.copy(self)
         other.config, other._checkpoint = aim, Checkpoint()
-        other._under_way, other._decoded = dict(self._under_way), OrderedDict()
+        other._under_way, other._decoded, other._digests = dict(self._under_way), OrderedDict(), {}
         return other
 
     def ready(self) -> list[int]:
@@ -120,14 +122,15 @@ class VideoFit:
             frames = self._frames[span.first : span.first + span.count]
         began = self._began if self._is_one_group else time.monotonic()
         pixels, shape, seed = torch.from_numpy(frames), self._shape_of(span), request.seed + index
-        reference, start = self._of_prior, None
+        reference, start, parent = self._of_prior, None, ""
         if span.parent is not None:
             with self._lock:
                 reference, step_sizes = self._stored(span.parent)
+                parent = self._digests[span.parent]
             start = Start(reference, step_sizes, torch.from_numpy(plan.nearest(index, frames)))
         elif request.prior is not None:
             start = prior_start(request.prior.networks, pixels, shape, seed, request.residual)
-        self._under_way[index] = _UnderWay(frames, reference, began)
+        self._under_way[index] = _UnderWay(frames, reference, began, parent)
         return GroupTask(
             pixels,
             shape,
@@ -162,13 +165,13 @@ class VideoFit:
         sums = {"psnr": psnr, "ms_ssim": similarity}
         if fitted.step_sizes is None:  # numbers were rounded after the fit only
             sums["psnr_unquantised"] = self._measured(fitted.model, group.frames, cuts)[0]
-        self._checkpoint.keep_group(index, FinishedGroup(data, codes, {**sums, "seconds": seconds}))
+        self._checkpoint.keep_group(index, FinishedGroup(data, codes, {**sums, "seconds": seconds}, group.parent))
         del self._under_way[index]
         return [k for k, one in enumerate(self._spans) if one.parent == index]
 
     def is_kept(self, index: int) -> bool:
         """Whether a group is finished."""
-        return self._checkpoint.group(index) is not None
+        return self._kept(index) is not None
 
     @property
     def is_done(self) -> bool:
@@ -221,8 +224,16 @@ class VideoFit:
             size += len(codec.encode([codec.Layout("sequence", latents.codes.shape)], [latents]))
         return size
 
+    def _kept(self, index: int) -> FinishedGroup | None:
+        """A group, if it is finished and its parent is still what it was fitted against, for it is the residual."""
+        found, parent = self._checkpoint.group(index), self._spans[index].parent
+        if found is None or parent is None or not found.parent:
+            return found
+        start = self._checkpoint.group(parent)
+        return found if start is not None and start.digest == found.parent else None
+
     def _finished(self, index: int) -> FinishedGroup:
-        found = self._checkpoint.group(index)
+        found = self._kept(index)
         if found is None:  # somebody has cleaned up
             raise InputError(f"{self._checkpoint.place(index)}: this finished group is gone or damaged; fit it again")
         return found
@@ -233,7 +244,7 @@ class VideoFit:
             span, finished = self._spans[index], self._finished(index)
             reference = self._of_prior if span.parent is None else self._stored(span.parent)[0]
             found = decode_group(self._shape_of(span), finished.data, reference)
-            self._decoded[index] = found
+            self._decoded[index], self._digests[index] = found, finished.digest
             while len(self._decoded) > _MOST_DECODED:
                 self._decoded.popitem(last=False)
             return found

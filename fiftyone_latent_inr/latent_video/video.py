@@ -281,11 +281,18 @@ class LatentVideo:
             raise _naming(self._source, error) from error
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the `.linr` file, whole or not at all.
+        """Writes the `.linr` file, whole or not at all; one that is written over keeps its rights.
+
+        Onto the file that it was loaded from, nothing is written. Another video that was loaded from `path` cannot be
+        drawn any more, and says so.
 
         Raises:
             InputError: the file cannot be written there.
+            BitstreamError: the file that it was loaded from is gone, or is another one.
         """
+        if self._source.name and os.path.exists(path) and os.path.samefile(self._source.name, path):
+            self._source.read(0, 1)  # it has what is to be written, unless it was exchanged
+            return
         with atomic_target(path) as temporary, open(temporary, "wb") as handle:
             for offset in range(0, self._source.size, _COPIED):  # long videos are never in memory as a whole
                 handle.write(self._source.read(offset, _COPIED))

@@ -8,7 +8,9 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from linr_files import networks
 from fiftyone_latent_inr import __version__, load
 from fiftyone_latent_inr.cli.main import main
 from fiftyone_latent_inr.frames import metrics
+from fiftyone_latent_inr.held_folder import held
 from fiftyone_latent_inr.latent_video.video import from_bytes
 from fiftyone_latent_inr.latent_video.write import to_bytes
 from fiftyone_latent_inr.video.decode import read, write
@@ -390,6 +393,23 @@ def test_an_interrupted_encode_leaves_nothing_behind(clip: Path, tmp_path: Path)
     assert process.returncode == 130
     assert b"interrupted" in rest and b"Traceback" not in rest
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_that_another_run_fits_is_refused_or_waited_for(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = from_bytes(to_bytes(networks(), fps=8.0, preset="fast"))
+    monkeypatch.setattr("fiftyone_latent_inr.encoding.fit.fit", lambda *_, **__: small)
+    command = ("encode", clip, tmp_path / "x.linr", "--quiet")
+    with ExitStack() as other:
+        other.enter_context(held(tmp_path / "x.linr.parts"))
+        line = fails(capsys, *command)
+        assert f"x.linr.parts: a fit is going on here (process {os.getpid()} on " in line
+        assert " since " in line and "wait for it with --if-busy wait" in line
+        threading.Timer(1.0, other.close).start()
+        assert main([*map(str, command), "--if-busy", "wait"]) == 0
+    assert capsys.readouterr().err.endswith("; waiting\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.linr"]
 
 
 def test_search_names_the_dataset_that_is_missing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -13,11 +20,20 @@ import pytest
 from scenes import scenes
 
 import fiftyone_latent_inr as linr
-from fiftyone_latent_inr import InputError
-from fiftyone_latent_inr.encoding.checkpoint import Checkpoint, FinishedGroup, Scan, discard, has_checkpoint
+from fiftyone_latent_inr import InputError, codec
+from fiftyone_latent_inr.encoding.checkpoint import (
+    Checkpoint,
+    FinishedGroup,
+    Scan,
+    discard,
+    has_checkpoint,
+    remove_finished,
+)
 from fiftyone_latent_inr.encoding.plan import plan_groups
 from fiftyone_latent_inr.fitting import PRESETS, FitConfig
+from fiftyone_latent_inr.held_folder import Folder, held
 from fiftyone_latent_inr.latent_video.video import LatentVideo
+from fiftyone_latent_inr.owners import BusyError
 
 KEY = "0123456789"
 
@@ -90,7 +106,7 @@ def test_without_a_folder_groups_are_in_memory() -> None:
     assert Checkpoint(None, KEY).group(3) is None
 
 
-def filled(folder: Path, key: str = KEY) -> Checkpoint:
+def filled(folder: Folder, key: str = KEY) -> Checkpoint:
     checkpoint = Checkpoint(folder, key)
     checkpoint.keep_scan(scan())
     checkpoint.keep_group(0, finished())
@@ -245,3 +261,166 @@ def test_a_finished_group_that_somebody_removes_is_named(
         run(tmp_path)
     monkeypatch.undo()
     assert run(tmp_path).num_frames == len(FRAMES)
+
+
+# --- whose the folder is
+
+
+def without_keys(folder: Path) -> None:
+    """Makes a checkpoint one of an earlier version, in which only the plan says of what it is."""
+    plan = json.loads((folder / "plan.json").read_text())
+    del plan["keyed"]
+    (folder / "plan.json").write_text(json.dumps(plan))
+    with np.load(folder / "arrays.npz") as arrays:
+        np.savez(folder / "old.npz", **{name: arrays[name] for name in arrays.files if name != "key"})
+    (folder / "old.npz").replace(folder / "arrays.npz")
+    for path in folder.glob("*.part"):
+        source = codec.FileSource(path)
+        document, entries = codec.parse(source)
+        sections = [codec.Section(codec.GROUP, 6, 0, codec.read_section(source, entry)) for entry in entries]
+        del document["key"], document["parent"]
+        path.write_bytes(codec.assemble(document, sections))
+
+
+def test_a_checkpoint_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    filled(tmp_path)
+    without_keys(tmp_path)
+    old = Checkpoint(tmp_path, KEY)
+    assert old.scan() is not None and same(old.group(0), finished()) and same(old.group(1), finished(seed=1))
+    old.keep_group(1, finished(seed=2))
+    assert same(Checkpoint(tmp_path, KEY).group(0), finished()) and same(old.group(1), finished(seed=2))
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+def test_a_file_of_another_fit_is_as_if_it_were_not_there(keyed: bool, tmp_path: Path) -> None:
+    """Of a key that is not the plan's, or of none beside a plan whose files have one."""
+    filled(tmp_path / "mine")
+    filled(tmp_path / "other", "another")
+    if not keyed:
+        without_keys(tmp_path / "other")
+    for name in ("group-000001.part", "arrays.npz"):
+        (tmp_path / "other" / name).replace(tmp_path / "mine" / name)
+    mine = Checkpoint(tmp_path / "mine", KEY)
+    assert mine.group(1) is None and mine.scan() is None and same(mine.group(0), finished())
+
+
+def test_one_fit_at_a_time_holds_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    with held(folder) as mine:
+        Checkpoint(mine, KEY).keep_scan(scan())
+        for refused in (held(folder), held(str(folder))):
+            with pytest.raises(BusyError, match=r"parts: a fit is going on here \(process \d+ on .* since"), refused:
+                pytest.fail("must not be entered")
+        with pytest.raises(BusyError):
+            run(folder)
+        discard(folder)  # as whoever has finished the same does
+        Checkpoint(folder, "another")
+        assert has_checkpoint(folder) and mine.path == folder
+        with held(mine) as again:
+            assert again is mine
+    assert sorted(path.name for path in folder.iterdir()) == ["arrays.npz", "plan.json"]
+    discard(folder)
+    assert not folder.exists()
+
+
+def test_a_folder_is_left_as_it_was_found(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    for name in ("mine", "new"):
+        with held(tmp_path / name):
+            assert (tmp_path / name).is_dir()
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    with held(tmp_path / "mine") as folder:
+        discard(folder)
+    assert not (tmp_path / "mine").exists()
+
+
+def test_whoever_waits_for_a_folder_that_goes_gets_a_new_one(tmp_path: Path) -> None:
+    folder, lines, entered = tmp_path / "parts", [], threading.Event()
+
+    def wait() -> None:
+        with held(folder, "wait", lines.append) as other:
+            Checkpoint(other, KEY).keep_scan(scan())
+            entered.set()
+
+    waiting = threading.Thread(target=wait)
+    with held(folder) as mine:
+        filled(mine)
+        waiting.start()
+        assert not entered.wait(0.7)
+        discard(mine)
+    waiting.join()
+    assert has_checkpoint(folder) and len(lines) == 1 and lines[0].endswith("; waiting")
+
+
+def test_a_folder_that_is_removed_is_not_made_again(tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    with held(folder) as mine:
+        checkpoint = filled(mine)
+        shutil.rmtree(folder)
+        for keep in (lambda: checkpoint.keep_scan(scan()), lambda: checkpoint.keep_group(2, finished())):
+            with pytest.raises(InputError, match="parts: the folder was removed while this run worked in it"):
+                keep()
+    assert not folder.exists()
+
+
+def test_groups_that_outlived_their_finished_file_are_removed(tmp_path: Path) -> None:
+    """Killed between the file and the removal of what it was made of; or stopped while it is fitted once more."""
+    file, parts = tmp_path / "x.linr", tmp_path / "x.linr.parts"
+    filled(parts)
+    (parts / ".linr-01234567-89abcdef.tmp").touch()
+    remove_finished(file)
+    assert has_checkpoint(parts)  # there is no file yet
+    file.write_bytes(b"finished")
+    with held(parts):
+        remove_finished(file)
+        assert has_checkpoint(parts)
+    os.utime(parts / "group-000001.part", (time.time() + 60, time.time() + 60))
+    remove_finished(file)
+    assert has_checkpoint(parts)
+    os.utime(parts / "group-000001.part")
+    os.utime(file)
+    remove_finished(file)
+    assert not parts.exists() and file.read_bytes() == b"finished"
+    filled(parts)
+    (parts / "plan.json").unlink()
+    file.unlink()
+    remove_finished(file)
+    assert not parts.exists()
+
+
+FITTING = """
+import sys
+from dataclasses import replace
+import fiftyone_latent_inr as linr
+from fiftyone_latent_inr.fitting import PRESETS
+sys.path.insert(0, sys.argv[3])
+from scenes import scenes
+config = replace(PRESETS["fast"], steps=20, steps_growth=0.0, points_per_step=512, group_frames=8)
+options = {"config": config, "prior": "none", "device": "cpu", "progress": False, "seed": int(sys.argv[2])}
+print(flush=True)
+sys.stdin.readline()
+linr.fit(scenes((1, 6), (2, 6)), checkpoint=sys.argv[1], if_busy="wait", **options).save(f"{sys.argv[1]}-{sys.argv[2]}")
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_of_other_seeds_in_one_folder_do_not_mix(tmp_path: Path) -> None:
+    """Ten times, begun at once: each file is what its seed gives alone."""
+    helpers = str(Path(__file__).parents[1] / "helpers")
+    alone = [linr.fit(FRAMES, config=SHORTEST, prior="none", device="cpu", progress=False, seed=k) for k in (0, 1)]
+    for number in range(10):
+        folder = tmp_path / str(number)
+        with ExitStack() as stack:
+            commands = [[sys.executable, "-c", FITTING, str(folder), str(k), helpers] for k in (0, 1)]
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+            processes = [stack.enter_context(subprocess.Popen(command, **pipes)) for command in commands]
+            for process in processes:
+                assert process.stdout is not None and process.stdout.readline()
+            for process in processes:
+                assert process.stdin is not None
+                process.stdin.write(b"\n")
+                process.stdin.flush()
+            assert [process.wait() for process in processes] == [0, 0]
+        for seed, video in enumerate(alone):
+            found = linr.load(tmp_path / f"{number}-{seed}")
+            assert all(np.array_equal(found.tensors[name], tensor) for name, tensor in video.tensors.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import weakref
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from scenes import scene, scenes
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import codec
 from fiftyone_latent_inr.encoding import fit as encode
+from fiftyone_latent_inr.encoding.checkpoint import Checkpoint
 from fiftyone_latent_inr.fitting import PRESETS, FitConfig
 from fiftyone_latent_inr.frames.metrics import ms_ssim, psnr
 from fiftyone_latent_inr.latent_video.video import LatentVideo
@@ -283,6 +285,22 @@ def test_only_what_is_damaged_is_done_again(
     assert any(event.stage == "decode" and event.message and "going on" in event.message for event in watch.events) == (
         damaged != "arrays.npz"
     )
+
+
+def test_a_group_whose_parent_was_fitted_again_is_fitted_again(
+    frames: np.ndarray, steady: tuple[LatentVideo, Watch], checkpoint: Path, teacher: Teacher, tmp_path: Path
+) -> None:
+    """It is stored as the residual, and a card, or another processor, does not give the same parent twice."""
+    folder = shutil.copytree(checkpoint, tmp_path / "parts")
+    kept = Checkpoint(folder, json.loads((folder / "plan.json").read_text())["key"])
+    groups = [kept.group(index) for index in range(3)]
+    assert all(groups)
+    (child,) = [one for one in groups if one is not None and one.parent]
+    assert child.parent in [one.digest for one in groups if one is not None]
+    kept.keep_group(groups.index(child), replace(child, parent="that of another"))
+    watch = Watch()
+    video = run(frames, STEADY, teacher=teacher, progress=watch, checkpoint=folder)
+    assert content(video) == content(steady[0]) and len(watch.steps) == 1
 
 
 def test_notes_may_be_others_and_the_seconds_are_those_of_the_fit(

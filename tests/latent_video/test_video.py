@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import time
 from collections.abc import Callable
@@ -331,8 +332,16 @@ def test_a_loaded_video_can_be_saved_over_itself(tmp_path: Path) -> None:
     path = tmp_path / "clip.linr"
     from_bytes(to_bytes(networks(), fps=25.0, preset="fast")).save(path)
     before = path.read_bytes()
-    linr.load(path).save(path)
-    assert path.read_bytes() == before
+    video = linr.load(path)
+    os.link(path, tmp_path / "other name.linr")
+    for same in (path, f"{tmp_path}/./clip.linr", tmp_path / "other name.linr"):
+        video.save(same)
+        assert path.read_bytes() == before
+        video.render([0], device="cpu")
+    path.unlink()
+    path.write_bytes(before)
+    with pytest.raises(linr.BitstreamError, match="replaced"):
+        video.save(path)
 
 
 def test_threads_share_a_video(video: linr.LatentVideo) -> None:

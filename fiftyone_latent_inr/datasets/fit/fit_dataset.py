@@ -195,7 +195,7 @@ def _checked_options(options: dict[str, Any]) -> dict[str, Any]:
     """The options of a fit, each right in itself: what is wrong is said once, not of every sample."""
     from ...encoding.fit import fit
 
-    taken = {"source", "preset", "teacher", "prior", "progress", "metadata", "checkpoint"}
+    taken = {"source", "preset", "teacher", "prior", "progress", "metadata", "checkpoint", "if_busy"}
     known = [name for name in inspect.signature(fit).parameters if name not in taken]
     unknown = sorted(set(options) - set(known))
     if unknown:
