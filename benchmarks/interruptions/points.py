@@ -1,0 +1,130 @@
+"""A call that is killed beside each of its side effects in turn, and done again: is all as if undisturbed?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .compare import differences
+from .effects import Plan, read_log
+from .given import Given
+from .processes import start
+
+State = dict[str, Any]
+
+# What may be made only once: a `.linr` file, a drawing, a group of frames
+_COSTLY = (".linr", ".mp4", ".part")
+
+
+@dataclass
+class Subject:
+    """A call, what it begins with, and what it leaves when nothing disturbs it.
+
+    Attributes:
+        call: its name in `given.CALLS`.
+        given: what it begins with.
+        folder: folder for all tries.
+        clean: what is there after an undisturbed one.
+        effects: kinds of its side effects, in order.
+    """
+
+    call: str
+    given: Given
+    folder: Path
+    clean: State = field(default_factory=dict)
+    effects: list[tuple[str, str]] = field(default_factory=list)
+
+    def measure(self) -> None:
+        """Does the call undisturbed, twice: the first makes what is made once for all datasets."""
+        for number in range(2):
+            folder = self.folder / f"{self.call}-clean-{number}"
+            folder.mkdir()
+            name = f"{self.call}-clean-{number}"
+            ended = start("first", self.call, name, self.given, folder, Plan(), folder=folder, name="first").wait()
+            if ended.error:
+                raise RuntimeError(f"{self.call} fails undisturbed: {ended.error}\n{ended.said}")
+            found = start("look", self.call, name, folder, folder=folder, name="look").wait()
+            self.clean, self.effects = found.value, read_log(folder / "first.effects")
+            if found.error:
+                raise RuntimeError(f"what {self.call} leaves cannot be read: {found.error}\n{found.said}")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one point.
+
+    Attributes:
+        call: the call.
+        number: number of the side effect.
+        how: whether the process died before or after it.
+        kind: what it is.
+        problems: what was not as after an undisturbed call; empty if all was.
+    """
+
+    call: str
+    number: int
+    how: str
+    kind: str
+    problems: list[str]
+
+    def row(self) -> dict[str, Any]:
+        """As a record has it."""
+        return {"call": self.call, "point": self.number, "how": self.how, "kind": self.kind, "problems": self.problems}
+
+
+def try_point(subject: Subject, plan: Plan) -> Outcome:
+    """Kills a call at a side effect, does it again, and compares."""
+    kind = subject.effects[plan.number - 1][0]
+    name = f"{subject.call}-{plan.how}-{plan.number}"
+    folder = subject.folder / name
+    folder.mkdir()
+    killed = start("first", subject.call, name, subject.given, folder, plan, folder=folder, name="first").wait()
+    problems = []
+    if killed.status != -9:
+        problems.append(f"did not come to this side effect: {killed.error or killed.status}")
+    before = {p: p.stat().st_ino for p in (folder / "out").rglob("*.*") if p.suffix in (".linr", ".mp4")}
+    ended = start("again", subject.call, name, subject.given, folder, folder=folder, name="again").wait()
+    if ended.error:
+        problems.append(f"the second run: {ended.error}")
+    else:
+        problems += differences(subject.clean, {k: v for k, v in ended.value.items() if k != "said"})
+    problems += [f"{p.name}: made twice" for p, node in before.items() if p.exists() and p.stat().st_ino != node]
+    problems += _made_twice(folder)
+    start("forget", name, folder=folder, name="forget").wait()
+    return Outcome(subject.call, plan.number, plan.how, kind, problems)
+
+
+def _made_twice(folder: Path) -> Iterator[str]:
+    made = Counter(
+        target
+        for log in ("first.effects", "again.effects")
+        for kind, target in read_log(folder / log)
+        if kind.startswith(("os.replace", "os.rename")) and target.endswith(_COSTLY)
+    )
+    return (f"{Path(target).name}: made {count} times" for target, count in made.items() if count > 1)
+
+
+def all_points(subject: Subject) -> list[Plan]:
+    """Right after each side effect, and right before those where something has happened that is not counted.
+
+    To die before a side effect is to die after the one before it, but for the first, and for the flush of a file that
+    a library has written by itself.
+    """
+    plans = []
+    for number, (kind, _) in enumerate(subject.effects, 1):
+        if number == 1 or kind.startswith("os.fsync"):
+            plans.append(Plan(number, "before"))
+        plans.append(Plan(number, "after"))
+    return plans
+
+
+def spread(subject: Subject, most: int, kinds: Sequence[str] = ()) -> list[Plan]:
+    """Some points, of kinds that are spread evenly over the call: after the last side effect of each kind."""
+    last = {kind: number for number, (kind, _) in enumerate(subject.effects, 1)}
+    numbers = sorted(number for kind, number in last.items() if not kinds or kind in kinds)
+    step = max(len(numbers) - 1, 1) / max(most - 1, 1)
+    chosen = {numbers[round(k * step)] for k in range(most) if round(k * step) < len(numbers)}
+    return [Plan(number, "after") for number in sorted(chosen)]

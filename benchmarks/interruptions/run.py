@@ -1,0 +1,89 @@
+"""Runs that are stopped, killed, doubled, or cut off from disk and database: is the next one as good as undisturbed?
+
+    python -m benchmarks.interruptions [points|interrupts|pairs|mongod|disk ...]
+
+Writes `results/interruptions.json`: for each part how many tries there were, and those that left something wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from ..shared.database import own_database
+from ..shared.records import read_record, write_record
+from . import points
+from .given import CALLS, Given
+from .processes import start
+
+Row = dict[str, Any]
+
+
+@contextmanager
+def workshop() -> Iterator[Path]:
+    """A folder with a MongoDB of its own, which this process and those that it starts use."""
+    with TemporaryDirectory(prefix="interruptions-") as folder, own_database(Path(folder)) as environment:
+        os.environ.update(environment)
+        yield Path(folder)
+
+
+def subjects(folder: Path, names: list[str]) -> Iterator[points.Subject]:
+    """Calls by name, measured undisturbed; `fit` is measured for those that need fitted files."""
+    clips = start("make_clips", folder, [5, 5, 18], folder=folder, name="clips").wait()
+    if clips.error:
+        raise RuntimeError(clips.said)
+    fit = points.Subject("fit", Given(clips.value, []), folder)
+    fit.measure()
+    fitted = sorted(str(path) for path in (folder / "fit-clean-1" / "out").glob("*.linr"))
+    for name in names:
+        if name == "fit":
+            yield fit
+            continue
+        given = Given(clips.value, fitted if name in ("draw", "decode") else [])
+        other = points.Subject(name, given, folder)
+        other.measure()
+        yield other
+
+
+def try_points(folder: Path, names: list[str]) -> list[Row]:
+    """Every crash point of some calls."""
+    rows = []
+    for subject in subjects(folder, names):
+        for plan in points.all_points(subject):
+            row = points.try_point(subject, plan).row()
+            rows.append(row)
+            print(f"{row['call']} {row['how']} {row['point']} of {len(subject.effects)}: {row['kind']}", flush=True)
+            for problem in row["problems"]:
+                print(f"    {problem}", flush=True)
+    return rows
+
+
+PARTS: dict[str, Callable[[Path, list[str]], list[Row]]] = {"points": try_points}
+
+
+def main() -> None:
+    """Runs parts and writes the record."""
+    parser = argparse.ArgumentParser(description="Interrupt calls in every way, and look what they leave.")
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="parts to run (default: all)")
+    parser.add_argument("--calls", nargs="*", choices=list(CALLS), help="only these calls", default=None)
+    arguments = parser.parse_args()
+    record = read_record("interruptions")
+    record.pop("machine", None)
+    failed = 0
+    for part in arguments.parts or PARTS:
+        began = time.monotonic()
+        with workshop() as folder:
+            rows = PARTS[part](folder, arguments.calls or list(CALLS))
+        wrong = [row for row in rows if row["problems"]]
+        failed += len(wrong)
+        print(f"{part}: {len(rows) - len(wrong)} of {len(rows)} as undisturbed")
+        record[part] = {"tries": len(rows), "seconds": round(time.monotonic() - began), "wrong": wrong}
+    write_record("interruptions", record)
+    sys.exit(bool(failed))
