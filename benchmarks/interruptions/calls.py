@@ -23,13 +23,15 @@ import torch
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import video
 from fiftyone_latent_inr.cli.main import main
+from fiftyone_latent_inr.encoding import checkpoint
 from fiftyone_latent_inr.fitting import PRESETS
 from fiftyone_latent_inr.model import Level
 from fiftyone_latent_inr.pretraining.config import PretrainConfig
 from fiftyone_latent_inr.resources import bundled_clips
 
 from . import states
-from .effects import Plan, Watch
+from .disks import own_disk
+from .effects import BALLAST, Plan, Watch
 from .given import KEYS, Given
 
 # What calls load on their way; the first optimiser of a process loads torch._dynamo, which takes seconds.
@@ -91,7 +93,7 @@ def make_dataset(name: str, given: Given, folder: Path) -> fo.Dataset:
     """Makes the dataset of a call, and the folder of its files."""
     dataset = fo.Dataset(name, persistent=True)
     dataset.add_samples([fo.Sample(filepath=path) for path in given.clips])
-    (folder / "out").mkdir()
+    (folder / "out").mkdir(exist_ok=True)
     if given.fitted:
         (folder / "fitted").mkdir()
         dataset.set_values("latent_inr_path", [shutil.copy(path, folder / "fitted") for path in given.fitted])
@@ -189,6 +191,59 @@ def forget(name: str) -> None:
 
 def _cheap_search() -> None:
     foz.load_zoo_model = lambda *_args, **_options: Words()
+
+
+def fit_view(name: str, folder: Path, chosen: list[int], number: int, options: dict[str, Any]) -> list[str]:
+    """Fits some samples of a dataset that is there, by their places in it; gives what the summary says of failures."""
+    _cheap_search()
+    torch.set_num_threads(1)
+    dataset = fo.load_dataset(name)
+    view = dataset.select([dataset.values("id")[k] for k in chosen])
+    Watch(folder / "out", folder / f"{number}.effects", Plan()).begin()
+    settings: dict[str, Any] = {"config": TINY, "teacher": Colours(), "prior": "none", **_QUIET, **options}
+    summary = linr.fit_dataset(view, output_dir=folder / "out", **settings)
+    return [str(failure) for failure in summary.failed]
+
+
+def prepare(name: str, given: Given, folder: Path) -> None:
+    """Makes a dataset for calls that others begin."""
+    (folder / "out").mkdir(exist_ok=True)
+    dataset = fo.Dataset(name, persistent=True)
+    dataset.add_samples([fo.Sample(filepath=path) for path in given.clips])
+    (folder / "before.json").write_text(json.dumps(states.counts()), encoding="utf-8")
+
+
+def fit_seed(clip: str, seed: int, parts: Path | None, path: Path) -> str:
+    """Fits a long video with its finished groups in a folder, as the command line does, and gives what it comes to."""
+    torch.set_num_threads(1)
+    found = linr.fit(clip, config=TINY, prior="none", teacher=None, seed=seed, checkpoint=parts, **_QUIET)
+    found.save(path)
+    if parts is not None:
+        checkpoint.discard(parts)
+    return states.linr_digest(path)
+
+
+def on_full_disk(call: str, name: str, given: Given, folder: Path, plan: Plan) -> dict[str, Any]:
+    """Does a call on a disk that is full from a side effect on, and again with room; in one process, as the App does.
+
+    Returns:
+        `error` of the first, or None, and the `state` after the second.
+    """
+    (folder / "out").mkdir()
+    own_disk(folder / "out")
+    if call in KEYS:
+        _cheap_search()
+        make_dataset(name, given, folder)
+        (folder / "before.json").write_text(json.dumps(states.counts()), encoding="utf-8")
+    Watch(folder / "out", folder / "first.effects", plan).begin()
+    error, said = None, ""
+    try:
+        said = CALLS[call](_subject(call, name, given), folder)
+    except (Exception, SystemExit) as found:
+        error = f"{type(found).__name__}: {found}"
+    (folder / "out" / BALLAST).unlink(missing_ok=True)
+    text = CALLS[call](_subject(call, name, given), folder)
+    return {"error": error, "first": said, "said": text, "state": look(call, name, folder)}
 
 
 def _subject(call: str, name: str, given: Given) -> str:

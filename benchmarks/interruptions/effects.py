@@ -14,6 +14,7 @@ import re
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ _COLLECTION = (
     *("create_index", "create_indexes", "drop_index", "drop_indexes"),
 )
 _DATABASE = ("create_collection", "drop_collection")
+BALLAST = ".ballast"
+_open = builtins.open
 _OUT_OF_DISK = 14031  # MongoDB's OutOfDiskSpace
 
 
@@ -38,11 +41,15 @@ class Plan:
 
     Attributes:
         number: which one, from 1; 0 for none.
-        how: `after` or `before`: the process is killed then; `full`: instead of it there is no room on the disk.
+        how: `after` or `before`: the process is killed then; `full`: instead of it there is no room on the disk;
+            `interrupt`: before it Ctrl-C is pressed, and once more `delay` seconds later; `fill`: before it the disk of
+            the tree is filled.
+        delay: see `how`.
     """
 
     number: int = 0
     how: str = "after"
+    delay: float = 0.0
 
 
 class Watch:
@@ -90,6 +97,11 @@ class Watch:
         here = self._count == self._plan.number
         if here and self._plan.how == "before":
             os.kill(os.getpid(), signal.SIGKILL)
+        if here and self._plan.how == "interrupt":
+            threading.Timer(self._plan.delay, os.kill, (os.getpid(), signal.SIGINT)).start()
+            os.kill(os.getpid(), signal.SIGINT)
+        if here and self._plan.how == "fill":
+            fill(Path(self._folder))
         if here and self._plan.how == "full":
             self._say(f"FULL {found[0]}", found[1])
             raise _no_room(found[0])
@@ -140,6 +152,17 @@ def general(name: str) -> str:
     name = re.sub(r"^[\w.]+-[0-9a-f]{12}-[0-9a-f]{10}", "*", name)
     name = re.sub(r"[0-9a-f]{10,}", "#", name)
     return re.sub(r"\d{3,}", "#", name)
+
+
+def fill(folder: Path) -> None:
+    """Fills the disk that a folder is on; `BALLAST` in it is to be removed."""
+    size = 1 << 20
+    with suppress(OSError), _open(folder / BALLAST, "wb", buffering=0) as file:
+        while size:
+            try:
+                file.write(b"\0" * size)
+            except OSError:
+                size //= 2
 
 
 def _no_room(kind: str) -> Exception:

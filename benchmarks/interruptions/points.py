@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,12 +12,12 @@ from typing import Any
 from .compare import differences
 from .effects import Plan, read_log
 from .given import Given
-from .processes import start
+from .processes import Ended, start
 
 State = dict[str, Any]
 
 # What may be made only once: a `.linr` file, a drawing, a group of frames
-_COSTLY = (".linr", ".mp4", ".part")
+COSTLY = (".linr", ".mp4", ".part")
 
 
 @dataclass
@@ -77,23 +78,41 @@ class Outcome:
 
 def try_point(subject: Subject, plan: Plan) -> Outcome:
     """Kills a call at a side effect, does it again, and compares."""
-    kind = subject.effects[plan.number - 1][0]
     name = f"{subject.call}-{plan.how}-{plan.number}"
+    ended = stopped(subject, name, plan)
+    killed = ended.status == -signal.SIGKILL
+    return judge(
+        subject, name, plan, [] if killed else [f"it was not killed, but ended: {ended.error or ended.status}"]
+    )
+
+
+def stopped(subject: Subject, name: str, plan: Plan) -> Ended:
+    """Does a call under a plan."""
     folder = subject.folder / name
     folder.mkdir()
-    killed = start("first", subject.call, name, subject.given, folder, plan, folder=folder, name="first").wait()
-    problems = []
-    if killed.status != -9:
-        problems.append(f"did not come to this side effect: {killed.error or killed.status}")
-    before = {p: p.stat().st_ino for p in (folder / "out").rglob("*.*") if p.suffix in (".linr", ".mp4")}
+    return start("first", subject.call, name, subject.given, folder, plan, folder=folder, name="first").wait()
+
+
+def judge(subject: Subject, name: str, plan: Plan, problems: list[str]) -> Outcome:
+    """Does a call again that was stopped, and compares what is there then with what an undisturbed one leaves.
+
+    Args:
+        subject: the call.
+        name: name of the try.
+        plan: what was to happen.
+        problems: what is known to be wrong already.
+    """
+    folder = subject.folder / name
+    finished = {p: p.stat().st_ino for p in (folder / "out").rglob("*") if p.suffix in (".linr", ".mp4")}
     ended = start("again", subject.call, name, subject.given, folder, folder=folder, name="again").wait()
     if ended.error:
         problems.append(f"the second run: {ended.error}")
     else:
         problems += differences(subject.clean, {k: v for k, v in ended.value.items() if k != "said"})
-    problems += [f"{p.name}: made twice" for p, node in before.items() if p.exists() and p.stat().st_ino != node]
+    problems += [f"{p.name}: made twice" for p, node in finished.items() if p.exists() and p.stat().st_ino != node]
     problems += _made_twice(folder)
     start("forget", name, folder=folder, name="forget").wait()
+    kind = subject.effects[plan.number - 1][0] if plan.number else ""
     return Outcome(subject.call, plan.number, plan.how, kind, problems)
 
 
@@ -102,7 +121,7 @@ def _made_twice(folder: Path) -> Iterator[str]:
         target
         for log in ("first.effects", "again.effects")
         for kind, target in read_log(folder / log)
-        if kind.startswith(("os.replace", "os.rename")) and target.endswith(_COSTLY)
+        if kind.startswith(("os.replace", "os.rename")) and target.endswith(COSTLY)
     )
     return (f"{Path(target).name}: made {count} times" for target, count in made.items() if count > 1)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -19,11 +20,12 @@ from typing import Any
 
 from ..shared.database import own_database
 from ..shared.records import read_record, write_record
-from . import points
+from . import interrupts, points
 from .given import CALLS, Given
 from .processes import start
 
 Row = dict[str, Any]
+TRIES = 60
 
 
 @contextmanager
@@ -52,20 +54,34 @@ def subjects(folder: Path, names: list[str]) -> Iterator[points.Subject]:
         yield other
 
 
+def tell(outcome: points.Outcome, of: str) -> Row:
+    """Prints what became of a try."""
+    row = outcome.row()
+    print(f"{row['call']} {row['how']} {row['point']} {of}: {row['kind']}", flush=True)
+    for problem in row["problems"]:
+        print(f"    {problem}", flush=True)
+    return row
+
+
 def try_points(folder: Path, names: list[str]) -> list[Row]:
     """Every crash point of some calls."""
     rows = []
     for subject in subjects(folder, names):
         for plan in points.all_points(subject):
-            row = points.try_point(subject, plan).row()
-            rows.append(row)
-            print(f"{row['call']} {row['how']} {row['point']} of {len(subject.effects)}: {row['kind']}", flush=True)
-            for problem in row["problems"]:
-                print(f"    {problem}", flush=True)
+            rows.append(tell(points.try_point(subject, plan), f"of {len(subject.effects)}"))
     return rows
 
 
-PARTS: dict[str, Callable[[Path, list[str]], list[Row]]] = {"points": try_points}
+def try_interrupts(folder: Path, names: list[str]) -> list[Row]:
+    """Two Ctrl-C, 60 times each."""
+    rows = []
+    for subject in subjects(folder, names):
+        for number, plan in enumerate(interrupts.plans(subject, TRIES)):
+            rows.append(tell(interrupts.try_interrupts(subject, plan, number), f"of {len(subject.effects)}"))
+    return rows
+
+
+PARTS: dict[str, Callable[[Path, list[str]], list[Row]]] = {"points": try_points, "interrupts": try_interrupts}
 
 
 def main() -> None:
@@ -74,6 +90,7 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="parts to run (default: all)")
     parser.add_argument("--calls", nargs="*", choices=list(CALLS), help="only these calls", default=None)
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of the blocks that end MongoDB
     record = read_record("interruptions")
     record.pop("machine", None)
     failed = 0

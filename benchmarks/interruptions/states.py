@@ -18,6 +18,8 @@ from fiftyone_latent_inr.video.decode import read
 State = dict[str, Any]
 # Of a record, what differs from run to run
 _VOLATILE = {"updated", "seconds", "counts", "output_dir", "started", "cls"}
+# Fields that hang on how many digits a file's seconds take
+_ROUGH = ("_bpp", "_bytes", "_ratio")
 # Where samples are; anything else in the database is looked after by FiftyOne or by us
 _SAMPLES = ("samples.", "frames.", "clips.", "patches.")
 
@@ -94,9 +96,10 @@ def linr_digest(path: Path) -> str:
 def _fields(dataset: fo.Dataset, folder: Path) -> State:
     names = sorted(name for name in dataset.get_field_schema() if name.startswith("latent_inr"))
     media = sorted(dataset.app_config.media_fields)
-    return {Path(s.filepath).name: {name: _value(s[name], folder) for name in names} for s in dataset} | {
-        "media": {name: name for name in media}
-    }
+    found = {Path(s.filepath).name: {name: _value(s[name], folder) for name in names} for s in dataset}
+    for values in found.values():
+        values |= {name: "set" for name in values if name.endswith(_ROUGH) and values[name] is not None}
+    return {**found, "media": {name: name for name in media}, "tags": {tag: tag for tag in dataset.distinct("tags")}}
 
 
 def _value(value: Any, folder: Path) -> Any:
