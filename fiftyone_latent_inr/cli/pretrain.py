@@ -13,7 +13,7 @@ from .output import show
 
 _WHAT = (
     "Train hypernetwork, field and encoders over many videos; `encode --prior DIR` then initialises from them. "
-    "Stopped, the same command goes on where its state was last stored."
+    "Stopped, the same command goes on: the state is stored once a minute and on Ctrl-C."
 )
 
 

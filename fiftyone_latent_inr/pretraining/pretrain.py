@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,9 +24,9 @@ from ..video.footage import Source
 from .config import PretrainConfig
 from .reels import Reel, named_reels
 from .sources import list_sources
-from .state import STATE_FILE, load_run, save_run
+from .state import STATE_FILE, RunState
 from .trainer import Pretraining, Views
-from .validation import hold_out, read_validation
+from .validation import Validation, hold_out, read_validation
 from .windows import PoolViews, WindowPool
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from ..semantics.teachers import Teacher
 
 _EVALUATE_EVERY = 1000
-_STORE_EVERY = 500
 # Width of the semantic encoder's latents, at most: what a video then stores of each frame.
 _SEMANTIC_DIM = 32
 
@@ -66,8 +66,8 @@ def pretrain(  # noqa: PLR0913
         teacher: teacher that the semantic encoder imitates, as in `fit`; None for a prior without one.
         validation: videos to measure on, as `sources`; by default one in twenty of the sources is held out by the hash
             of its name, once there are forty of them.
-        output_dir: folder where the state is stored every 500 steps, so that the same call goes on after a stop, and
-            the prior in the end. None stores nothing.
+        output_dir: folder where the state is stored once a minute and whenever the run is stopped, so that the same
+            call goes on, and the prior in the end. None stores nothing.
         resume: whether to go on with what `output_dir` holds of the same settings, rather than beginning anew.
         device: torch device; by default the GPU where there is one.
         seed: the same seed gives the same prior, on the same kind of CPU.
@@ -191,7 +191,7 @@ def train_networks(
     Raises:
         InputError: nothing can be read, or the folder not be written.
     """
-    state = None if folder is None else writable_folder(folder) / STATE_FILE
+    state = None if folder is None else RunState(writable_folder(folder) / STATE_FILE)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # and not the cards, which are the host program's
         networks = PriorNetworks(shape)
@@ -202,25 +202,41 @@ def train_networks(
     try:
         views = None if data.teacher is None else data.views(pool)
         run = Pretraining(networks, config, pool, views, seed=seed, device=device)
-        if state is not None and resume and state.exists():
-            pool.load_state(load_run(run, state))
+        if state is not None and resume and state.path.exists():
+            pool.load_state(state.load(run))
             report(FitProgress("pretrain", run.step, run.steps, message=f"going on after step {run.step}"))
-        told: set[str] = set()
-        for event in run.run():
-            report(event)
-            for name in sorted(set(pool.skipped) - told):
-                report(FitProgress("pretrain", run.step, run.steps, message=f"left out: {pool.skipped[name]}"))
-                told.add(name)
-            if run.step < run.steps and run.step % _EVALUATE_EVERY == 0:
-                line = _in_words(measured_on.measure(networks), run)
-                report(FitProgress("pretrain", run.step, run.steps, run.psnr, message=line))
-            if state is not None and (run.step % _STORE_EVERY == 0 or run.step == run.steps):
-                save_run(run, state, pool.state())
+        _take_steps(run, pool, state, measured_on, report)
     finally:
         pool.close()
     metrics = measured_on.measure(networks)
     report(FitProgress("pretrain", run.steps, run.steps, run.psnr, message=_in_words(metrics, run)))
     return networks, {**_notes(pool, run, metrics, data.licences), "validated_on": measured_on.psnr(networks)}
+
+
+def _take_steps(
+    run: Pretraining, pool: WindowPool, state: RunState | None, measured_on: Validation, report: ProgressCallback
+) -> None:
+    """Takes the steps; whatever stops them, they are stored up to the last event."""
+    told: set[str] = set()
+    try:
+        for event in run.run():
+            if state is not None:
+                state.hold(run, pool.state())
+            report(event)
+            for name in sorted(set(pool.skipped) - told):
+                report(FitProgress("pretrain", run.step, run.steps, message=f"left out: {pool.skipped[name]}"))
+                told.add(name)
+            if run.step < run.steps and run.step % _EVALUATE_EVERY == 0:
+                line = _in_words(measured_on.measure(run.networks), run)
+                report(FitProgress("pretrain", run.step, run.steps, run.psnr, message=line))
+    except BaseException:
+        if state is not None:
+            with suppress(Exception):  # what stopped the run is the one to be told
+                step = state.store()
+                line = f"stopped; {state.path.parent} holds step {step}, and the same call goes on from there"
+                if step:
+                    report(FitProgress("pretrain", step, run.steps, run.psnr, message=line))
+        raise
 
 
 def _in_words(measured: dict[str, float], run: Pretraining) -> str:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from scenes import scene
 
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import video
 from fiftyone_latent_inr.errors import InputError
+from fiftyone_latent_inr.fitting.soap import SOAP
 from fiftyone_latent_inr.pretraining.config import PretrainConfig
 from fiftyone_latent_inr.pretraining.pretrain import TrainingData, prior_config, train_networks
 from fiftyone_latent_inr.pretraining.reels import named_reels
@@ -96,28 +99,28 @@ def test_pretrain_gives_a_prior_and_stores_it(tmp_path: Path, monkeypatch: pytes
     assert not (tmp_path / "prior" / STATE_FILE).exists()
 
 
-def test_a_stopped_run_goes_on_to_the_same_networks(
-    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("fiftyone_latent_inr.pretraining.pretrain._STORE_EVERY", 20)
+def test_a_stopped_run_goes_on_to_the_same_networks(clips: Path, tmp_path: Path) -> None:
     config = PretrainConfig(**{**vars(TINY), "steps": 40})
     shape = prior_config("fast", 6)
 
     def train(folder: Path | None, stop_at: int = 10**9, resume: bool = True) -> dict[str, torch.Tensor]:
         def report(event: FitProgress) -> None:
-            if event.step > stop_at:
-                raise KeyboardInterrupt
+            messages.append(event.message or "")
+            if event.step >= stop_at:
+                raise GeneratorExit
 
         data = TrainingData(named_reels(list_sources(clips)))
         networks, notes = train_networks(data, shape, config, folder=folder, report=report, resume=resume)
         assert {one["name"] for one in notes["trained_on"]} == {"a.mp4", "b.mp4"}
         return networks.state_dict()
 
+    messages: list[str] = []
     whole = train(None)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(GeneratorExit):
         train(tmp_path, stop_at=20)
-    assert (tmp_path / STATE_FILE).exists()
+    assert stored_step(tmp_path / STATE_FILE) == 20
     further = train(tmp_path)
+    assert "going on after step 20" in messages
     assert all(torch.equal(whole[name], further[name]) for name in whole)
     with pytest.raises(InputError, match="other settings"):
         train_networks(TrainingData(named_reels(list_sources(clips))), shape, TINY, folder=tmp_path)
@@ -125,6 +128,97 @@ def test_a_stopped_run_goes_on_to_the_same_networks(
     with pytest.raises(InputError, match="begin anew"):
         train(tmp_path)
     assert torch.equal(train(tmp_path, resume=False)["hypernetwork.trunk"], whole["hypernetwork.trunk"])
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> PretrainConfig:
+    """A run of 8 steps that says something, and can be stored, after each second one."""
+    monkeypatch.setattr("fiftyone_latent_inr.pretraining.trainer._REPORT_EVERY", 2)
+    return PretrainConfig(**{**vars(TINY), "steps": 8})
+
+
+def stored_step(path: Path) -> int:
+    with safe_open(path, framework="pt") as file:
+        return int(json.loads(file.metadata()["run"])["step"])
+
+
+def interrupted_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """Ctrl-C in the middle of this step: half of the networks have moved, the other half has not."""
+    draw = SOAP.step
+
+    def stop(self: SOAP) -> None:
+        draw(self)
+        if self.counted == step:
+            raise KeyboardInterrupt
+        self.counted += 1
+
+    monkeypatch.setattr(SOAP, "counted", 0, raising=False)
+    monkeypatch.setattr(SOAP, "step", stop)
+
+
+def test_ctrl_c_in_a_step_stores_the_steps_before_it(
+    clips: Path, often: PretrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, shape = often, prior_config("fast", 6)
+    data = TrainingData(named_reels(list_sources(clips)))
+    whole = train_networks(data, shape, config)[0].state_dict()
+    messages: list[str] = []
+
+    def report(event: FitProgress) -> None:
+        messages.append(event.message or "")
+
+    for steps, stored in ((1, 0), (5, 4), (1, 4)):  # 5 from the beginning; 1 after the 4 that are stored
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            interrupted_at(patch, steps)
+            train_networks(data, shape, config, folder=tmp_path, report=report)
+        line = f"stopped; {tmp_path} holds step {stored}, and the same call goes on from there"
+        assert (line in messages) == (stored > 0)
+        assert (stored_step(tmp_path / STATE_FILE) if (tmp_path / STATE_FILE).exists() else 0) == stored
+        messages.clear()
+    further = train_networks(data, shape, config, folder=tmp_path)[0].state_dict()
+    assert all(torch.equal(whole[name], further[name]) for name in whole)
+
+
+def test_a_second_ctrl_c_leaves_the_earlier_state_whole(
+    clips: Path, often: PretrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, shape = often, prior_config("fast", 6)
+    data = TrainingData(named_reels(list_sources(clips)))
+
+    def report(event: FitProgress) -> None:
+        if event.step >= stop_at:
+            raise KeyboardInterrupt
+
+    stop_at = 2
+    with pytest.raises(KeyboardInterrupt):
+        train_networks(data, shape, config, folder=tmp_path, report=report)
+
+    def save_half(tensors: object, path: Path, metadata: object) -> None:
+        Path(path).write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    stop_at = 4
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("fiftyone_latent_inr.pretraining.state.save_file", save_half)
+        train_networks(data, shape, config, folder=tmp_path, report=report)
+    assert [path.name for path in tmp_path.iterdir()] == [STATE_FILE] and stored_step(tmp_path / STATE_FILE) == 2
+
+
+def test_it_is_stored_when_time_has_passed(
+    clips: Path, often: PretrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is killed says nothing; what it stored before is what remains."""
+    seen, clock = [], [0.0]
+    monkeypatch.setattr("fiftyone_latent_inr.pretraining.state.time.monotonic", lambda: clock[0])
+
+    def report(event: FitProgress) -> None:
+        if not event.message:
+            seen.append(stored_step(tmp_path / STATE_FILE) if (tmp_path / STATE_FILE).exists() else 0)
+            clock[0] += 35
+
+    data = TrainingData(named_reels(list_sources(clips)))
+    train_networks(data, prior_config("fast", 6), often, folder=tmp_path, report=report)
+    assert seen == [0, 0, 6, 8]  # of 2, 4, 6, 8 steps, 35 s each
 
 
 def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:

@@ -192,7 +192,7 @@ class PretrainRun:
             status = "done"
         except (KeyboardInterrupt, GeneratorExit):
             status = "interrupted"
-            self.reporter.note(f"Stopped; run it again to go on with {self.folder}", logging.WARNING)
+            self.reporter.note(f"Stopped; the same call goes on with what {self.folder} holds", logging.WARNING)
             raise
         finally:
             self._record_end(status)

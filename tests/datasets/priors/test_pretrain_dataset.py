@@ -85,8 +85,7 @@ def test_done_again_nothing_is_trained(dataset, monkeypatch):
     assert record(dataset)[0]["seed"] == 1
 
 
-def test_a_stopped_run_is_recorded_and_goes_on(dataset, home, monkeypatch):
-    monkeypatch.setattr("fiftyone_latent_inr.pretraining.pretrain._STORE_EVERY", 20)
+def test_a_stopped_run_is_recorded_and_goes_on(dataset, home):
     config = replace(TINY, steps=60)
 
     def stop(fraction, label):
