@@ -48,23 +48,24 @@ def make_dataset(clips: list[Clip], teacher_id: str, name: str = NAME) -> fo.Dat
 
     Args:
         clips: clips that it is to hold.
-        teacher_id: teacher that it will be fitted with; a dataset of another one is made anew, because vectors of two
-            teachers cannot be searched together.
+        teacher_id: teacher that the generated clips will be fitted with; a dataset of another one is made anew, because
+            vectors of two teachers cannot be searched together.
         name: name in FiftyOne.
 
     Raises:
         InputError: a dataset of this name exists and was not made by the demo.
     """
     wanted = [str(clip.path.absolute()) for clip in clips]
+    mark = f"{teacher_id}, generated clips"  # earlier versions embedded the real ones, too
     dataset = find_dataset(name)
     if dataset is not None:
         same_clips = sorted(dataset.values("filepath")) == sorted(wanted)
-        if same_clips and dataset.info[_MARK] == teacher_id:
+        if same_clips and dataset.info[_MARK] == mark:
             return dataset
         # Of another checkout, or of an older version: its files may be gone.
         fo.delete_dataset(name)
     dataset = fo.Dataset(name, persistent=True)
-    dataset.info[_MARK] = teacher_id
+    dataset.info[_MARK] = mark
     dataset.save()
     dataset.add_samples(
         [

@@ -71,7 +71,7 @@ def _searches(rows: list[Row], found: Found) -> Image.Image:
     line = height + 40
     page = Image.new("RGB", (WIDTH, 56 + line * len(found) + MARGIN // 2), PAPER)
     draw = ImageDraw.Draw(page)
-    draw.text((MARGIN, 4), "Found by text, among all clips", INK, _font(26))
+    draw.text((MARGIN, 4), "Found by text, among the generated clips", INK, _font(26))
     for index, (text, hits) in enumerate(found.items()):
         y = 56 + index * line
         draw.multiline_text((MARGIN, y + height // 2 - 24), _wrap(f"“{text}”", 30), INK, _font(20), spacing=6)

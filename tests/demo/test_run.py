@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import fiftyone as fo
 import numpy as np
 import pytest
 from PIL import Image
 
+from fiftyone_latent_inr.cli.main import main
+from fiftyone_latent_inr.demo import run
 from fiftyone_latent_inr.demo.clips import NUM_GENERATED, Clip, prepare_clips
-from fiftyone_latent_inr.demo.dataset import Row, find_dataset, make_dataset
+from fiftyone_latent_inr.demo.dataset import Row, find_dataset, make_dataset, read_rows
 from fiftyone_latent_inr.demo.picture import draw_picture
 from fiftyone_latent_inr.demo.run import choose_queries, format_table
 from fiftyone_latent_inr.errors import InputError
+from fiftyone_latent_inr.fitting import PRESETS, FitConfig
+from fiftyone_latent_inr.semantics.teachers import load_teacher
 from fiftyone_latent_inr.small_world.world import is_held_out
 from fiftyone_latent_inr.video.decode import read
 
@@ -90,8 +97,6 @@ def test_the_picture_shows_originals_and_frames_what_was_found(clips: list[Clip]
 
 
 def test_the_dataset_is_kept_and_found_again(clips: list[Clip]) -> None:
-    import fiftyone as fo
-
     name = "latent-inr-demo-test"
     dataset = make_dataset(clips, "teacher@1", name)
     try:
@@ -106,9 +111,36 @@ def test_the_dataset_is_kept_and_found_again(clips: list[Clip]) -> None:
     assert find_dataset(name) is None
 
 
-def test_somebody_elses_dataset_is_left_alone(clips: list[Clip]) -> None:
-    import fiftyone as fo
+@pytest.fixture
+def fitted(clips: list[Clip], tiny: FitConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[fo.Dataset]:
+    """Two generated clips and a real one, fitted as the demo does it, with next to no steps."""
+    monkeypatch.setitem(PRESETS, "fast", replace(tiny, steps=10, points_per_step=128))
+    monkeypatch.setattr(run, "MAX_FRAMES", 3)
+    teacher = load_teacher("small", device="cpu")
+    dataset = make_dataset([clips[0], clips[1], clips[-1]], teacher.id, "latent-inr-demo-fitted")
+    run._fit(dataset, teacher, tmp_path, "cpu")
+    run._fit(dataset, teacher, tmp_path, "cpu")  # `make demo` a second time
+    yield dataset
+    fo.delete_dataset(dataset.name)
 
+
+def test_what_the_teacher_cannot_tell_apart_is_not_searched(fitted: fo.Dataset, capsys: pytest.CaptureFixture) -> None:
+    """A newcomer's first query: nothing is found for it without a word, and never is a real clip among shapes."""
+    assert [vector is None for vector in fitted.values("latent_inr")] == [False, False, True]
+    assert None not in fitted.values("latent_inr_psnr") and None not in fitted.values("latent_inr_path")
+    assert fitted.get_run_info("latent_inr").config.teacher == "small"
+    assert main(["search", fitted.name, "a rabbit"]) == 0
+    out, err = capsys.readouterr()
+    assert "'rabbit'" in err and "means nothing" in err and "--teacher" in err and "ViT-B-32" in err
+    shapes = set(fitted.match_tags("generated").values("filepath"))
+    assert {line.split(maxsplit=2)[2] for line in out.splitlines()} == shapes
+    for query in choose_queries(read_rows(fitted)):
+        assert main(["search", fitted.name, query, "-k", "1"]) == 0
+        out, err = capsys.readouterr()
+        assert "learned" not in err and out.split(maxsplit=2)[2].strip() in shapes
+
+
+def test_somebody_elses_dataset_is_left_alone(clips: list[Clip]) -> None:
     name = "latent-inr-demo-foreign"
     fo.Dataset(name)
     try:
