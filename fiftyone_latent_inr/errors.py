@@ -20,6 +20,10 @@ class InputError(LatentINRError, ValueError):
     """A video, sample or argument that cannot be used; the message says which, why and what to do."""
 
 
+class StorageError(InputError):
+    """A place that cannot be written: a full or read-only disk, a folder that is gone; other files fail there, too."""
+
+
 class TeacherUnavailableError(InputError):
     """A teacher is known but its weights cannot be had here; the message names the alternatives."""
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import stat
 import unicodedata
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from .errors import InputError
+from .errors import InputError, StorageError
 from .temporary import remove_leftovers, sync_folder, temporary_file
 
 _REASONS = {
@@ -32,6 +33,14 @@ _REASONS = {
     errno.ELOOP: "its links lead back to themselves; give the file itself",
     errno.EIO: "the disk reported a read or write error; check the disk",
 }
+
+# What keeps any other file from being written at the same place, too; ENOENT is a folder that is gone.
+_OF_THE_PLACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+_OF_THE_PLACE |= {errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ETIMEDOUT}
+_OF_THE_PLACE |= {getattr(errno, "ESTALE", errno.EIO)}  # Windows has none
+
+# What a disk answers that takes no more.
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 # What is read of a large file to know it again.
 _BLOCK = 64 * 1024
@@ -53,6 +62,37 @@ def reason(error: OSError) -> str:
     """What an operating system error means and what to do, in half a sentence."""
     known = _REASONS.get(error.errno or 0)
     return known or (error.strerror or str(error) or type(error).__name__).lower()
+
+
+def cannot_write(path: str | os.PathLike[str], error: OSError, size: int = 0, what: str = "") -> InputError:
+    """The error to raise where a file cannot be written: says why, and how much is left of a disk that is full.
+
+    Args:
+        path: file, or folder, that was to be written.
+        error: what the operating system answered.
+        size: bytes that were written until then, as far as that is known.
+        what: the message's beginning, in place of "cannot write PATH".
+
+    Returns:
+        A `StorageError` where other files cannot be written there either, else an `InputError`.
+    """
+    known = [f"{size:,} bytes of it were written"] if size else []
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        folder = Path(path) if os.path.isdir(path) else Path(path).parent
+        with suppress(OSError):  # gone, or a file system that does not tell
+            known.append(f"{shutil.disk_usage(folder).free:,} are free in {folder}")
+    told = f" ({', '.join(known)})" if known else ""
+    kind = StorageError if error.errno in _OF_THE_PLACE else InputError
+    return kind(f"{what or f'cannot write {path}'}: {reason(error)}{told}")
+
+
+def full_disk(error: BaseException | None) -> OSError | None:
+    """The operating system's own answer behind an error of whatever library that says that a disk takes no more."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def shortened(name: str, most: int) -> str:
@@ -135,20 +175,25 @@ def atomic_target(path: str | os.PathLike[str]) -> Iterator[Path]:
     folder.
 
     Raises:
-        InputError: the folder does not exist, is read-only or full, or `path` is a folder.
+        StorageError: the folder does not exist, is read-only or full.
+        InputError: `path` is a folder or a device, or its name cannot be used.
     """
-    target = _checked_target(path)
+    target, written = _checked_target(path), 0
     try:
         with temporary_file(target.parent) as temporary:
             rights = temporary.stat().st_mode
-            yield temporary
+            try:
+                yield temporary
+            finally:
+                with suppress(OSError):  # the folder may be gone
+                    written = temporary.stat().st_size
             with open(temporary, "rb") as handle:
                 os.fsync(handle.fileno())
             _set_rights(temporary, target, rights)
             os.replace(temporary, target)
             sync_folder(target.parent)
     except OSError as error:
-        raise InputError(f"cannot write {target}: {reason(error)}") from error
+        raise cannot_write(target, error, written) from error
 
 
 def _set_rights(temporary: Path, target: Path, rights: int) -> None:
@@ -172,13 +217,13 @@ def _checked_target(path: str | os.PathLike[str]) -> Path:
         with suppress(FileNotFoundError):
             os.lstat(target)  # a name that is too long is known before there is something to write
     except OSError as error:
-        raise InputError(f"cannot write {target}: {reason(error)}") from error
+        raise cannot_write(target, error) from error
     if stat.S_ISDIR(mode):
         raise InputError(f"cannot write {target}: it is a folder, not a file; name a file in it")
     if kind := kind_of(mode):  # it would be replaced by a file
         raise InputError(f"cannot write {target}: it is {kind}, not a file; choose another name")
     if not target.parent.is_dir():
-        raise InputError(f"cannot write {target}: the folder {target.parent} does not exist; create it first")
+        raise StorageError(f"cannot write {target}: the folder {target.parent} does not exist; create it first")
     return target
 
 
@@ -217,7 +262,7 @@ def check_target(path: str | os.PathLike[str], source: str | os.PathLike[str]) -
     try:
         _try_writing(target.parent)
     except OSError as error:
-        raise InputError(f"cannot write {target}: {reason(error)}") from error
+        raise cannot_write(target, error) from error
 
 
 def _try_writing(folder: Path) -> None:
@@ -239,7 +284,7 @@ def writable_folder(path: str | os.PathLike[str]) -> Path:
         make_folder(folder)
         _try_writing(folder)
     except OSError as error:
-        raise InputError(f"output directory {folder} cannot be written: {reason(error)}") from error
+        raise cannot_write(folder, error, what=f"output directory {folder} cannot be written") from error
     return folder
 
 

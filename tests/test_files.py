@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import resource
+import shutil
 import socket
 import stat
 import subprocess
@@ -16,9 +19,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from disks import small_disk
 
-from fiftyone_latent_inr.errors import InputError
+from fiftyone_latent_inr.errors import InputError, StorageError
 from fiftyone_latent_inr.files import atomic_target, check_target, fingerprint, require_file, shortened, writable_folder
+from fiftyone_latent_inr.files import full_disk as full_disk_error
 
 
 def test_replaces_in_one_step(tmp_path: Path) -> None:
@@ -163,27 +168,58 @@ def test_folders_and_missing_folders(tmp_path: Path) -> None:
 
 @pytest.fixture
 def full_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 64 KiB; only root may mount one."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
-    try:
-        done = subprocess.run(mount, capture_output=True, check=False).returncode == 0
-    except OSError:
-        done = False
-    if not done:
-        pytest.skip("may not mount a small disk here")
-    try:
+    """A disk of 64 KiB."""
+    with small_disk(tmp_path / "small", "64k") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_full_disk(full_disk: Path) -> None:
     path = full_disk / "x.bin"
-    with pytest.raises(InputError, match="the disk is full"), atomic_target(path) as temporary:
+    with (
+        pytest.raises(
+            StorageError, match=r"is full; .* \(65,536 bytes of it were written, 65,536 are free in /.*/small"
+        ),
+        atomic_target(path) as temporary,
+    ):
         temporary.write_bytes(b"x" * 200_000)
     assert list(full_disk.iterdir()) == []
+
+
+def test_what_keeps_all_files_from_being_written_is_told_from_what_keeps_one(tmp_path: Path) -> None:
+    for path, kind in (
+        (tmp_path / "no" / "x", StorageError),
+        (tmp_path, InputError),
+        (tmp_path / ("x" * 300), InputError),
+    ):
+        with pytest.raises(InputError) as caught, atomic_target(path):
+            pytest.fail("must not be entered")
+        assert type(caught.value) is kind, path
+    (tmp_path / "going").mkdir()
+    with pytest.raises(StorageError, match="no such file or folder"), atomic_target(tmp_path / "going" / "x"):
+        shutil.rmtree(tmp_path / "going")
+
+
+def test_a_limit_of_the_size_of_files(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(StorageError, match=r"larger than this system allows.*\(1,000 bytes of it were written\)"):
+            with atomic_target(tmp_path / "x") as temporary:
+                temporary.write_bytes(b"x" * 2000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_disks_answer_is_found_behind_a_librarys() -> None:
+    try:
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device", "/x")
+        except OSError as error:
+            raise RuntimeError("a library's") from error
+    except RuntimeError as error:
+        assert full_disk_error(error) is error.__cause__
+    assert full_disk_error(RuntimeError()) is None and full_disk_error(PermissionError(errno.EACCES, "no")) is None
 
 
 def test_require_file(tmp_path: Path) -> None:

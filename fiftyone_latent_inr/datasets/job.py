@@ -13,7 +13,8 @@ from typing import Any, ClassVar, TypeVar
 
 import fiftyone as fo
 
-from ..errors import InputError, LatentINRError
+from ..errors import InputError, LatentINRError, StorageError
+from ..files import full_disk, reason
 from . import runs
 from .failures import FailureMarks
 from .journal import Journal
@@ -80,14 +81,6 @@ class Result:
     content: Any = None
 
 
-class FatalError(Exception):
-    """Stops the job whatever `skip_failures` says: the next sample would fail the same way."""
-
-    def __init__(self, cause: InputError) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
-
-
 @dataclass(kw_only=True)
 class Job(ABC):
     """Everything that is settled before the first sample; `run` does the rest.
@@ -112,7 +105,8 @@ class Job(ABC):
         """Does the targets.
 
         Raises:
-            InputError: a sample failed and failures are not skipped, the disk is full, or the end failed.
+            StorageError: the disk is full or read-only, or the folder is gone.
+            InputError: a sample failed and failures are not skipped, or the end failed.
         """
         self.tally, self.started, self._recorded = Tally(), time.monotonic(), time.monotonic()
         self.journal = Journal(self.dataset, self.key, runs.METHOD)
@@ -177,7 +171,7 @@ class Job(ABC):
         """Makes one sample's file; of the database it only reads.
 
         Raises:
-            FatalError: nothing more can be done.
+            StorageError: nothing can be stored any more, whatever the sample.
             Exception: this sample cannot be done.
         """
 
@@ -231,17 +225,25 @@ class Job(ABC):
             if made is None or not self._patiently(lambda: self._store(item, made, seconds)):
                 self.reporter.note(f"{target.name}: its sample has been deleted, so it is left out", logging.WARNING)
                 return
-        except FatalError as error:
-            raise error.cause from error
         except (DatasetGoneError, DatabaseAwayError):
             raise
         except Exception as error:
+            if (fatal := self._fatal(target, error)) is not None:
+                raise fatal from error
             self._fail(target, error)
             self._patiently(self._flush)
             return
         (self.tally.adopted if made.adopted else self.tally.made).append(target.sample_id)
         line = " ".join(filter(None, [f"{target.name}: {'adopted' if made.adopted else self.VERB}", made.score]))
         self.reporter.done(None if made.adopted else seconds, line)
+
+    def _fatal(self, target: Target, error: Exception) -> StorageError | None:
+        """What ends the run, where nothing can be stored any more: the next one would fail so after minutes of work."""
+        full = None if isinstance(error, LatentINRError) else full_disk(error)
+        if full is None and not isinstance(error, StorageError):
+            return None
+        said = str(error) if full is None else f"{full.filename or target.name}: {reason(full)}"
+        return StorageError(f"{said}; what was {self.VERB} before is kept, and the same call goes on from there")
 
     def _store(self, item: Item, made: Result, seconds: float) -> bool:
         """Writes sample and record, and both again if the database was away; whether the sample is still there.

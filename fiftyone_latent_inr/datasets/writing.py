@@ -11,7 +11,8 @@ import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 from pymongo.errors import PyMongoError
 
-from ..errors import InputError
+from ..errors import InputError, StorageError
+from ..files import check_length, kind_of
 from .words import brief, megabytes
 
 # MongoDB takes documents of 16 MiB. A quarter is left to the fields that others add after us.
@@ -87,6 +88,25 @@ def check_room(dataset: fo.Dataset, sample_id: str, replaced: str) -> None:
                 f"its sample already holds {megabytes(found['size'])} in other fields, and MongoDB takes "
                 f"{megabytes(LARGEST)}; move large fields into files"
             )
+
+
+def check_place(path: Path, what: str) -> None:
+    """Finds out before the work begins whether a file can be put at a path; see also `files.check_length`.
+
+    Args:
+        path: of the file to be.
+        what: what it is, for the message: "the fitted file".
+
+    Raises:
+        StorageError: its folder is gone.
+        InputError: something else is there, or its name is too long.
+    """
+    check_length(path)
+    if not path.parent.is_dir():
+        raise StorageError(f"cannot write {path}: the folder {path.parent} is gone")
+    if path.exists() and not path.is_file():
+        kind = kind_of(path.stat().st_mode) or "a folder"
+        raise InputError(f"{path}: it is {kind}, where {what} is to be written; remove it")
 
 
 def check_disk(folder: Path) -> None:

@@ -25,7 +25,7 @@ from huggingface_hub.utils import (
 )
 
 from ..errors import InputError, PriorUnavailableError
-from ..files import reason
+from ..files import cannot_write
 from ..version import __version__
 
 LIBRARY = "fiftyone-latent-inr"
@@ -219,7 +219,8 @@ def people_errors(repo: str, revision: str | None = None, to_write: bool = False
 
 def _explained(error: Exception, repo: str, revision: str | None, to_write: bool) -> InputError:
     if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
-        return InputError(f"{repo}: cannot be stored in {error.filename or 'the cache'}: {reason(error)}")
+        place = error.filename or constants.HF_HUB_CACHE
+        return cannot_write(place, error, what=f"{repo}: cannot be stored in {place}")
     cause: BaseException | None = error
     while cause is not None and getattr(cause, "response", None) is None:
         cause = cause.__cause__

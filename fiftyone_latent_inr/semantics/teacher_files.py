@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, TeacherUnavailableError
+from ..files import cannot_write, full_disk
 from ..resources import hub_models_dir
 
 SMALL = "small"
@@ -90,6 +91,10 @@ def fetch(source: Source) -> None:
     try:
         open_clip.download_pretrained(open_clip.get_pretrained_cfg(source.model_name, source.pretrained))
     except Exception as error:  # whatever the hub, the network or the disk came up with
+        if (found := full_disk(error)) is not None:
+            what = f"the weights of teacher {source.name!r} ({describe_size(source)}) cannot be stored in "
+            place = found.filename or "the cache"
+            raise cannot_write(place, found, what=f"{what}{place}") from error
         raise unavailable(source, error) from error
 
 

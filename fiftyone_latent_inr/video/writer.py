@@ -18,7 +18,7 @@ from av.video.reformatter import VideoReformatter
 from .. import arguments
 from ..arrays import Frame, check_frames
 from ..errors import InputError
-from ..files import atomic_target, reason
+from ..files import atomic_target
 from ..frames.aspect import SQUARE, as_pixel_aspect
 from .audio import Sound, open_sound
 from .reader import own_times
@@ -109,8 +109,9 @@ def write(
         try:
             _encode(temporary, aspect, frames, first.shape, schedule, crf, target, sound)
         except av.error.FFmpegError as error:
-            text = reason(error) if isinstance(error, OSError) else str(error)
-            raise InputError(f"cannot write {target}: {text}") from error
+            if isinstance(error, OSError):  # a disk that is full: said for all files in one place
+                raise
+            raise InputError(f"cannot write {target}: {error}") from error
         return tuple(sound.notes) if sound else ()
 
 

@@ -1,22 +1,30 @@
 """The loop over samples: what stops it, and what is kept."""
 
+import errno
+import functools
+
 import pytest
 
-from fiftyone_latent_inr import InputError
+from fiftyone_latent_inr.encoding import fit as fits
+from fiftyone_latent_inr.errors import StorageError
 
 
-def test_a_full_disk_stops_the_job_and_keeps_what_is_done(dataset, fit, monkeypatch):
-    from fiftyone_latent_inr.latent_video.video import LatentVideo
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_disk_that_some_library_finds_full_stops_the_job(dataset, fit, monkeypatch, wrapped):
+    """The next video would be lost the same way."""
+    asked = []
 
-    saved, save = [], LatentVideo.save
+    @functools.wraps(fits.fit)
+    def full(source, **_):
+        asked.append(source)
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device", "/tmp/some-cache")
+        except OSError as error:
+            if not wrapped:
+                raise
+            raise RuntimeError("it did not work") from error
 
-    def full(self, path):
-        if saved:
-            raise OSError(28, "No space left on device", str(path))
-        saved.append(path)
-        save(self, path)
-
-    monkeypatch.setattr(LatentVideo, "save", full)
-    with pytest.raises(InputError, match="No space left"):
-        fit(dataset)
-    assert dataset.count("latent_inr") == 1 and len(saved) == 1
+    monkeypatch.setattr(fits, "fit", full)
+    with pytest.raises(StorageError, match=r"/tmp/some-cache: the disk is full.*fitted before is kept"):
+        fit(dataset, teacher=None)
+    assert len(asked) == 1 and dataset.get_run_info("latent_inr").config.status == "failed"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import InputError
+from ...files import atomic_target, cannot_write
 from ...resources import manifest_version, plugin_manifest
 from ...version import __version__
 
@@ -49,18 +50,18 @@ def install_plugin(plugins_dir: str | Path | None = None) -> Installation:
     _refuse_foreign(folder)
     _refuse_second_copy(root, folder, manifest)
 
-    wanted = {"fiftyone.yml": stub_manifest(manifest), "__init__.py": _STUB}
+    # the file first by which the folder is known as ours, should the disk be full before the second
+    wanted = {"__init__.py": _STUB, "fiftyone.yml": stub_manifest(manifest)}
     existed = folder.exists()
     if existed and all(_read(folder / name) == text for name, text in wanted.items()):
         return Installation(folder, "unchanged")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in wanted.items():
-            (folder / name).write_text(text, encoding="utf-8")
+            with atomic_target(folder / name) as path:
+                path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise InputError(
-            f"cannot write the plugin to {folder}: {error.strerror}; give another --plugins-dir"
-        ) from error
+        raise cannot_write(folder, error, what=f"cannot write the plugin to {folder}") from error
     return Installation(folder, "updated" if existed else "created")
 
 

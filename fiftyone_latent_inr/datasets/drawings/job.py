@@ -22,11 +22,11 @@ from ...video.images import content_of, find_images
 from ...video.opening import is_whole
 from ...video.writer import Frame, write
 from ..fields import all_videos
-from ..job import FatalError, Item, Job, Result
+from ..job import Item, Job, Result
 from ..samples import Target
 from ..stored_files import check_swapped
 from ..words import log_line
-from ..writing import check_disk, save, try_fields
+from ..writing import check_disk, check_place, save, try_fields
 from .cost import Workload, estimate, seconds_per_pixel
 from .drawing import Drawing
 from .media_fields import ensure_media_field
@@ -150,8 +150,7 @@ class DrawJob(Job):
     def _make(self, item: DrawItem) -> Result:
         adopted = _is_whole(item.path) and (not self.overwrite or item.path in self._written)
         facts: dict[str, Any] = {}
-        if os.path.exists(item.path) and not os.path.isfile(item.path):
-            raise InputError(f"{item.path}: it is no regular file, where the drawing is to be written; remove it")
+        check_place(item.path, "the drawing")
         if not adopted:
             notes = self._draw(item)
             facts = {"bytes": item.path.stat().st_size, "notes": notes or None}
@@ -174,13 +173,9 @@ class DrawJob(Job):
         if video.times is not None:
             drawn, held = self.drawing.times(video.num_frames)
             times = video.seconds(np.arange(len(drawn) + held) / self.drawing.factor)
+        options: dict[str, Any] = {"crf": self.drawing.crf, "times": times, "pixel_aspect": video.pixel_aspect}
         try:
-            options: dict[str, Any] = {"crf": self.drawing.crf, "times": times, "pixel_aspect": video.pixel_aspect}
             notes = write(item.path, self._frames(video), rate, audio=item.sound, **options)
-        except InputError as error:
-            if isinstance(error.__cause__, OSError):  # a disk that is full, a folder that is gone
-                raise FatalError(InputError(f"{error}; what was drawn before is kept")) from error
-            raise
         except BitstreamError as error:  # damage behind the header
             raise InputError(f"{error}; fit this sample again") from error
         lines = [log_line(line) for line in (item.note, *(f"{item.target.name}: {note}" for note in notes)) if line]

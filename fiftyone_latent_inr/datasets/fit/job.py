@@ -10,16 +10,15 @@ from typing import Any
 
 from ...encoding.checkpoint import discard, parts_of
 from ...errors import BitstreamError, InputError, NewerFileError
-from ...files import check_length
 from ...progress import FitProgress
 from ...video.images import bytes_of, content_of
 from ..fields import FieldNames, all_videos, ensure_fields, store, with_embedding, with_usable_embedding
 from ..file_names import file_name, is_current
-from ..job import FatalError, Item, Job, Result
+from ..job import Item, Job, Result
 from ..samples import Target
 from ..search import index
 from ..stored_files import read_fitted, undrawn
-from ..writing import check_disk, check_room, try_fields
+from ..writing import check_disk, check_place, check_room, try_fields
 from .cost import relative_costs
 from .settings import Settings
 from .teacher_space import clear_space
@@ -98,16 +97,14 @@ class FitJob(Job):
         target = item.target
         check_room(self.dataset, target.sample_id, self.names.frames)
         path = self.folder / file_name(target.name, item.fingerprint, self.settings.digest)
-        check_length(path)
-        if path.is_dir():
-            raise InputError(f"{path}: it is a folder, where the fitted file is to be written; remove it")
+        check_place(path, "the fitted file")
         video = self._adopt(item, path)
         adopted = video is not None
         if video is None:
             # groups of a long video that are finished: a run that is stopped goes on with them
             parts = parts_of(path)
             video = self._fit(target, item.fingerprint, parts)
-            self._save(video, path)
+            video.save(path)
             self._written.add(str(path))
             discard(parts)
         score = "" if video.metrics.get("psnr") is None else f"{video.metrics['psnr']:.1f} dB"
@@ -144,13 +141,14 @@ class FitJob(Job):
             try:
                 video = read_fitted(candidate, item.fingerprint, self.settings.digest, thorough=thorough)
                 video.check()
-                if candidate != str(path):
-                    self._save(video, path)
-                return video
             except NewerFileError as error:
                 raise InputError(f"{error}, or fit this sample again with overwrite=True") from error
             except (BitstreamError, InputError) as error:
                 self.reporter.note(f"{candidate}: fitted again, as it cannot be used: {error}", logging.WARNING)
+                continue
+            if candidate != str(path):
+                video.save(path)
+            return video
         return None
 
     def _fit(self, target: Target, source: str, parts: Path) -> Any:
@@ -176,13 +174,6 @@ class FitJob(Job):
         """A file that was exchanged since the run began would be stored under the name of what it was."""
         if content_of(target.source) != source:
             raise InputError(f"{target.filepath}: it has changed since this run began; run it again")
-
-    def _save(self, video: Any, path: Path) -> None:
-        try:
-            video.save(path)
-        except (OSError, InputError) as error:
-            # A folder that is full or read-only: the next video would be lost the same way, after minutes of work
-            raise FatalError(InputError(f"{error}; what was fitted before is kept")) from error
 
     def _conclude(self, status: str) -> None:
         """Brings the index up to date."""

@@ -19,6 +19,7 @@ from typing import Any
 import fiftyone as fo
 
 from ...errors import InputError
+from ...files import cannot_write
 from ...resources import hub_models_dir
 from ...version import __version__
 
@@ -55,9 +56,7 @@ def register_zoo_source() -> Path:
     try:
         _swap_in(source, target, mark)
     except OSError as error:
-        raise InputError(
-            f"{target}: FiftyOne's model zoo folder cannot be written: {error.strerror or error}"
-        ) from error
+        raise cannot_write(target, error, what=f"{target}: FiftyOne's model zoo folder cannot be written") from error
     _forget_manifest()
     return target
 
@@ -75,7 +74,10 @@ def _swap_in(source: Path, target: Path, mark: dict[str, Any]) -> None:
     fresh = target.parent / f".{target.name}-{uuid.uuid4().hex[:8]}"
     old = fresh.with_name(fresh.name + "-old")
     try:
-        shutil.copytree(source, fresh, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", ".*"))
+        for path in _files(source):  # not `copytree`, whose errors do not say in numbers that the disk is full
+            copy = fresh / path.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, copy)
         (fresh / _MARK).write_text(json.dumps(mark), encoding="utf-8")
         if target.exists():
             os.rename(target, old)
@@ -87,11 +89,15 @@ def _swap_in(source: Path, target: Path, mark: dict[str, Any]) -> None:
 
 def _content(folder: Path) -> str:
     digest = hashlib.blake2b(digest_size=8)
-    for path in sorted(folder.rglob("*")):
-        relative = path.relative_to(folder)
-        if path.is_file() and not any(p.startswith((".", "__pycache__")) for p in relative.parts):
-            digest.update(relative.as_posix().encode() + b"\0" + path.read_bytes())
+    for path in _files(folder):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files of a source, without hidden ones and what Python has compiled."""
+    there = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return [p for p in there if not any(part.startswith((".", "__pycache__")) for part in p.relative_to(folder).parts)]
 
 
 def _read_mark(target: Path) -> dict[str, Any] | None:

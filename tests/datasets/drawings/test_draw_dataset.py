@@ -263,16 +263,6 @@ def test_ctrl_c_keeps_what_is_done(fitted_dataset):
     assert len(summary.skipped) == 1 and len(summary.drawn) == 1
 
 
-def test_a_full_disk_stops_the_job(fitted_dataset, monkeypatch):
-    def full(*args, **options):
-        raise InputError("cannot write: the disk is full") from OSError(28, "No space left on device")
-
-    monkeypatch.setattr(draw_job, "write", full)
-    with pytest.raises(InputError, match="disk is full; what was drawn before is kept"):
-        reconstruct(fitted_dataset, **QUIET)
-    assert runs.read_config(fitted_dataset, "latent_inr_recon")["status"] == "failed"
-
-
 def test_progress_and_estimate(fitted_dataset, capsys):
     seen = []
     interpolate(fitted_dataset, 2, progress=lambda fraction, label: seen.append((fraction, label)), device="cpu")

@@ -207,7 +207,7 @@ def test_a_folder_in_place_of_a_drawing(two, tmp_path, linked):
         drawn[0].symlink_to(folder)
     summary = reconstruct(two, **QUIET)
     assert summary.drawn == [second] and [failure.sample_id for failure in summary.failed] == [first]
-    assert summary.failed[0].reason.endswith("no regular file, where the drawing is to be written; remove it")
+    assert summary.failed[0].reason.endswith("it is a folder, where the drawing is to be written; remove it")
 
 
 def test_damaged_parts_of_a_long_video(make_dataset, plain, tmp_path):
