@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 from . import arguments
 from .text import log_line
 
 Result = TypeVar("Result")
+Arguments = ParamSpec("Arguments")
 
 # Seconds between two lines about the same stage, where there is no terminal for a bar.
 _BETWEEN_LINES = 30.0
@@ -48,6 +50,52 @@ class FitProgress:
 ProgressCallback = Callable[[FitProgress], None]
 
 
+class ListenerError(BaseException):
+    """What a function of the user's that listens to progress has raised, on its way out.
+
+    It is the user's, and no fault of the video in hand: no `except Exception` on the way takes it for one.
+
+    Attributes:
+        listener: the function.
+        raised: what it raised.
+    """
+
+    def __init__(self, listener: Callable[..., Any], raised: Exception) -> None:
+        super().__init__(listener, raised)
+        self.listener, self.raised = listener, raised
+
+
+def call_listener(listener: Callable[..., Any], *arguments: Any) -> None:
+    """Calls a function of the user's; what it returns does not matter.
+
+    Raises:
+        ListenerError: it has raised an exception. What is no `Exception`, as `KeyboardInterrupt`, goes on as it is.
+    """
+    try:
+        listener(*arguments)
+    except Exception as error:
+        raise ListenerError(listener, error) from error
+
+
+def lets_listener_raise(call: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """A public call: what the function given as its `progress` raises comes out of it as it was raised."""
+
+    @wraps(call)
+    def outer(*arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
+        try:
+            return call(*arguments, **options)
+        except ListenerError as error:
+            if error.listener is not options.get("progress"):  # of a call that this one is made by
+                raise
+            raised = error.raised
+        try:
+            raise raised  # out here, where it gets no context that was not its own
+        finally:
+            del raised  # it holds this frame
+
+    return outer
+
+
 def silent(event: FitProgress) -> None:
     """Takes an event and tells nobody."""
 
@@ -75,7 +123,7 @@ def reporting(progress: bool | ProgressCallback, start: float) -> Iterator[Progr
     progress = arguments.listener(progress)
     if callable(progress):
         callback = progress
-        yield lambda event: callback(replace(event, seconds=time.monotonic() - start))
+        yield lambda event: call_listener(callback, replace(event, seconds=time.monotonic() - start))
     elif progress and not (sys.stderr.isatty() or "ipykernel" in sys.modules):
         yield _Lines()
     elif progress:

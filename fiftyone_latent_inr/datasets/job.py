@@ -15,6 +15,7 @@ import fiftyone as fo
 
 from ..errors import InputError, LatentINRError, StorageError
 from ..files import full_disk, reason
+from ..progress import ListenerError
 from . import runs
 from .failures import FailureMarks
 from .journal import Journal
@@ -127,7 +128,7 @@ class Job(ABC):
                 if time.monotonic() - self._recorded > _RECORD_EVERY:
                     self._patiently(lambda: self._record("running"))
             status = "done"
-        except (KeyboardInterrupt, GeneratorExit):
+        except (KeyboardInterrupt, GeneratorExit, SystemExit, ListenerError):
             status = "interrupted"
             self.reporter.note(
                 f"Stopped: {len(self.tally.made)} videos are {self.VERB} and stored; run it again to go on",

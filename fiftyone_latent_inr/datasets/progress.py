@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import Any
 
 from .. import arguments
-from ..progress import FitProgress
+from ..progress import FitProgress, call_listener
 from .words import duration, log_line
 
 logger = logging.getLogger(__name__)
@@ -130,7 +130,10 @@ class Reporter:
 
     def _emit(self, fraction: float, label: str) -> None:
         if self._callback is not None:
-            self._callback(min(fraction, 1.0), log_line(label))
+            # one that has raised something is not asked again: what is to be ended, such as the index, is
+            callback, self._callback = self._callback, None
+            call_listener(callback, min(fraction, 1.0), log_line(label))
+            self._callback = callback
         elif self._bar is not None:
             self._bar.n = min(fraction, 1.0)
             self._bar.set_description_str(log_line(label), refresh=True)

@@ -23,7 +23,7 @@ from ..errors import InputError
 from ..fitting import FitConfig, Fitted, GroupTask, fit_frames, resolve
 from ..held_folder import held
 from ..latent_video.video import LatentVideo
-from ..progress import FitProgress, ProgressCallback, drive, reporting, tell
+from ..progress import FitProgress, ProgressCallback, drive, lets_listener_raise, reporting, tell
 from ..torch_settings import plain_torch
 from ..video.footage import Footage, Source
 from .checkpoint import Checkpoint
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ..semantics.teachers import Teacher
 
 
+@lets_listener_raise
 def fit(  # noqa: PLR0913
     source: Source,
     *,
@@ -110,6 +111,7 @@ def fit(  # noqa: PLR0913
         return _fit(footage, request, checkpoint, report, began)[0]
 
 
+@lets_listener_raise
 def fit_rates(  # noqa: PLR0913
     source: Source,
     *,

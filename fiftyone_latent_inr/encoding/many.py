@@ -27,7 +27,7 @@ from ..errors import InputError, bare
 from ..fitting import FitConfig, Fitted, GroupTask, resolve
 from ..fitting.batch import fit_together
 from ..latent_video.video import LatentVideo
-from ..progress import FitProgress, ProgressCallback, drive, reporting, silent
+from ..progress import FitProgress, ProgressCallback, drive, lets_listener_raise, reporting, silent
 from ..torch_settings import plain_torch
 from ..video.footage import Footage, Source
 from .choose_prior import NO_PRIOR
@@ -47,6 +47,7 @@ _SWITCH = 2e-4
 _MOST_HELD, _MOST_BYTES = 6 << 30, 2 << 30
 
 
+@lets_listener_raise
 def fit_many(  # noqa: PLR0913
     sources: Sequence[Source],
     *,

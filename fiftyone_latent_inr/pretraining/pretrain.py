@@ -18,7 +18,7 @@ from ..devices import MemoryTooSmallError, describe_device, one_thread, pick_tra
 from ..files import writable_folder
 from ..fitting import resolve
 from ..priors.networks import PriorConfig, PriorNetworks
-from ..progress import FitProgress, ProgressCallback, reporting
+from ..progress import FitProgress, ProgressCallback, lets_listener_raise, reporting
 from ..torch_settings import plain_torch
 from ..video.footage import Source
 from .config import PretrainConfig
@@ -38,6 +38,7 @@ _EVALUATE_EVERY = 1000
 _SEMANTIC_DIM = 32
 
 
+@lets_listener_raise
 def pretrain(  # noqa: PLR0913
     sources: str | os.PathLike[str] | Iterable[Source],
     *,

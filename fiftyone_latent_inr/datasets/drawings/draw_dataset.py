@@ -14,6 +14,7 @@ from ... import arguments
 from ...devices import pick_device
 from ...errors import InputError
 from ...files import digest_of
+from ...progress import lets_listener_raise
 from ...video.writer import DEFAULT_CRF
 from .. import runs
 from ..fields import FIT_NAME, FieldNames, all_videos
@@ -63,6 +64,7 @@ class DrawSummary:
         return f"{told} in {duration(self.seconds)}: media field {self.media_field}"
 
 
+@lets_listener_raise
 def reconstruct(
     samples: SampleCollection, *, crf: float = DEFAULT_CRF, audio: bool = True, **options: Any
 ) -> DrawSummary:
@@ -92,6 +94,7 @@ def reconstruct(
     return _draw(samples, Drawing(crf=crf, audio=audio), options)
 
 
+@lets_listener_raise
 def super_resolve(
     samples: SampleCollection, scale: float = 2.0, *, crf: float = DEFAULT_CRF, audio: bool = True, **options: Any
 ) -> DrawSummary:
@@ -111,6 +114,7 @@ def super_resolve(
     return _draw(samples, Drawing(scale=scale, crf=crf, audio=audio), options)
 
 
+@lets_listener_raise
 def interpolate(
     samples: SampleCollection,
     factor: float = 2,
@@ -151,6 +155,7 @@ def _draw(samples: SampleCollection, drawing: Drawing, options: dict[str, Any]) 
     return draw_dataset(samples, drawing, **options)
 
 
+@lets_listener_raise
 def draw_dataset(
     samples: SampleCollection,
     drawing: Drawing,

@@ -16,6 +16,7 @@ from ...devices import pick_device
 from ...encoding.choose_prior import NO_PRIOR, check_prior_type
 from ...encoding.request import check_teacher_type
 from ...errors import InputError
+from ...progress import lets_listener_raise
 from ...video.timing import check_fps
 from .. import runs
 from ..fields import FIT_NAME, FieldNames, check_fields
@@ -79,6 +80,7 @@ class FitSummary:
         return text
 
 
+@lets_listener_raise
 def fit_dataset(  # noqa: PLR0913
     samples: SampleCollection,
     *,

@@ -178,8 +178,10 @@ class FitJob(Job):
     def _conclude(self, status: str) -> None:
         """Brings the index up to date."""
         try:
-            self.reporter.stage(1.0, "indexing" if self.teacher is not None else "done")
-            self._index()
+            try:
+                self.reporter.stage(1.0, "indexing" if self.teacher is not None else "done")
+            finally:  # whatever the listener raises: what is stored is to be found
+                self._index()
         except InputError as error:
             if status == "done":
                 raise

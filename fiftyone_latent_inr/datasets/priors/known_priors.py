@@ -18,6 +18,7 @@ from ...priors.find import bundled_priors, find_prior
 from ...priors.hub import HubAccess
 from ...priors.networks import PriorConfig
 from ...priors.prior import load_prior
+from ...progress import lets_listener_raise
 from ...semantics.teacher_files import find_source
 from ..file_names import default_folder
 from ..progress import Reporter
@@ -93,6 +94,7 @@ def in_words(config: PriorConfig) -> str:
     return f"preset {config.preset} · {teacher} · {config.num_parameters:,} parameters"
 
 
+@lets_listener_raise
 def fetch_prior(
     repo: str, revision: str | None = None, *, token: str | None = None, progress: Any = True
 ) -> PriorSummary:
@@ -121,6 +123,7 @@ def fetch_prior(
     return PriorSummary(f"{prior.name} at {prior.revision[:8]}, id {prior.id}: {in_words(prior.config)}", name)
 
 
+@lets_listener_raise
 def publish_prior(
     prior: str,
     repo: str,

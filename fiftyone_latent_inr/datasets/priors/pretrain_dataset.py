@@ -20,7 +20,7 @@ from ...files import digest_of, writable_folder
 from ...pretraining.pretrain import pretrain
 from ...pretraining.trainer import PretrainConfig
 from ...priors.prior import Prior, load_prior
-from ...progress import FitProgress
+from ...progress import FitProgress, ListenerError, lets_listener_raise
 from ...video.images import content_of
 from .. import runs
 from ..fields import FIT_NAME
@@ -36,6 +36,7 @@ from .known_priors import PriorSummary, priors_dir
 _KEY = f"{FIT_NAME}_prior"
 
 
+@lets_listener_raise
 def pretrain_dataset(  # noqa: PLR0913
     samples: SampleCollection,
     *,
@@ -190,7 +191,7 @@ class PretrainRun:
             )
             self.prior.name = str(self.folder)
             status = "done"
-        except (KeyboardInterrupt, GeneratorExit):
+        except (KeyboardInterrupt, GeneratorExit, SystemExit, ListenerError):
             status = "interrupted"
             self.reporter.note(f"Stopped; the same call goes on with what {self.folder} holds", logging.WARNING)
             raise
