@@ -25,6 +25,7 @@ _NAMES = {
     "encoding.fit": ("fit", "fit_rates"),
     "encoding.many": ("fit_many",),
     "errors": ("BitstreamError", "InputError", "PriorUnavailableError", "TeacherUnavailableError"),
+    "latent_video.limits": ("Limits",),
     "latent_video.video": ("LatentVideo", "load"),
     "pretraining.config": ("PretrainConfig",),
     "priors.prior": ("Prior", "load_prior"),
@@ -49,6 +50,7 @@ if TYPE_CHECKING:  # the same for type checkers, which run nothing
     from .errors import InputError as InputError
     from .errors import PriorUnavailableError as PriorUnavailableError
     from .errors import TeacherUnavailableError as TeacherUnavailableError
+    from .latent_video.limits import Limits as Limits
     from .latent_video.video import LatentVideo as LatentVideo
     from .latent_video.video import load as load
     from .pretraining.config import PretrainConfig as PretrainConfig

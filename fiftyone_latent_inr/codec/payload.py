@@ -83,17 +83,27 @@ def measure(layouts: Sequence[Layout], tensors: Sequence[Quantised], version: in
     return meter.bits
 
 
-def decode(layouts: Sequence[Layout], data: bytes, version: int = VERSION) -> list[Quantised]:
-    """The tensors of a section; `version` is its entry's.
+def decode(
+    layouts: Sequence[Layout], data: bytes, version: int = VERSION, wanted: int | None = None
+) -> list[Quantised]:
+    """The tensors of a section.
+
+    Args:
+        layouts: kind and shape of each tensor.
+        data: the section.
+        version: its entry's.
+        wanted: number of tensors from the first on that are wanted; None for all.
 
     Raises:
         BitstreamError: the data cannot be such a section.
     """
-    return _run(Decoder(data, version), layouts, None)
+    return _run(Decoder(data, version), layouts, None, wanted)
 
 
-def _run(coder: Coder, layouts: Sequence[Layout], tensors: Sequence[Quantised] | None) -> list[Quantised]:
-    """Codes a section with any coder; without tensors it is decoded."""
+def _run(
+    coder: Coder, layouts: Sequence[Layout], tensors: Sequence[Quantised] | None, wanted_tensors: int | None = None
+) -> list[Quantised]:
+    """Codes a section with any coder; without tensors it is decoded, in part if so many are wanted."""
     known = [None if tensors is None else tensors[k].codes for k in range(len(layouts))]
     plans: list[sequences.Plan | None] = [None] * len(layouts)
     wanted = None
@@ -107,13 +117,13 @@ def _run(coder: Coder, layouts: Sequence[Layout], tensors: Sequence[Quantised] |
             wanted.append(channels.Side(levels.astype(np.int32), step_index(tensor.step_sizes)))
     sides = channels.code(coder, [(layout.kind, layout.channels) for layout in layouts], wanted)
     codes = _code_plain(coder, layouts, [s.levels for s in sides], known)
-    for k, (layout, own) in enumerate(zip(layouts, sides, strict=True)):
+    for k, (layout, own) in enumerate(list(zip(layouts, sides, strict=True))[:wanted_tensors]):
         if layout.kind == "sequence":
             plan = sequences.code_plan(coder, own.levels, plans[k])
             codes[k] = sequences.code(coder, own.levels, layout.shape[0], plan, known[k])
         elif layout.kind == "grid":
             codes[k] = grids.code(coder, own.levels, layout.shape[1:], known[k])
-    return [Quantised(c, own.step_sizes()) for c, own in zip(codes, sides, strict=True)]
+    return [Quantised(c, own.step_sizes()) for c, own in list(zip(codes, sides, strict=True))[:wanted_tensors]]
 
 
 def _code_plain(

@@ -25,6 +25,8 @@ MAX_CODE = (1 << 15) - 1
 _CHUNK = 1 << 15  # codes whose tables are laid out at a time: 2 MiB
 _CLASSES = 20  # of what lies beyond the tables: class k holds 2 ** k values
 _ESCAPE = SYMBOLS - 1
+# What two words may hold, the last that a decoder takes in: 688 numbers of 0.093 bits, or 45,000 flags of 0.0014.
+_MOST_BEYOND = 1 << 16
 _SORTED = 4096  # from so many numbers on, symbols come in the order of their tables, each of which is set up once
 
 _stream = constriction.stream
@@ -260,12 +262,15 @@ class Decoder(_Base):
         if len(data) % 4:
             raise BitstreamError("coded data of a broken length")
         self._coder = _stream.queue.RangeDecoder(np.frombuffer(data, "<u4").astype(np.uint32))
+        self._beyond = 0  # numbers that were asked for when all of the data had been taken in
 
     def flags(self, chance: int, count: int, values: Any) -> Any:
         """See `Coder`."""
+        self._check_end(count)
         return self._decoded(_flag_model(chance), count)
 
     def _symbols(self, shape: int, index: IntArray, symbols: Any) -> Any:
+        self._check_end(index.size)
         if not self._sorted(index):
             return self._decoded(_TABLE, tables(shape).take(index, axis=0))
         order, runs = _by_table(index)
@@ -282,6 +287,13 @@ class Decoder(_Base):
 
     def _raw(self, width: int, count: int, values: Any) -> Any:
         return self._decoded(_raw_model(width), count)
+
+    def _check_end(self, count: int) -> None:
+        """Behind its data a coder goes on for ever: what is decoded is to be in proportion to the bytes that say it."""
+        if self._coder.maybe_exhausted():
+            self._beyond += count
+            if self._beyond > _MOST_BEYOND:
+                raise BitstreamError("the coded data ends before its numbers do")
 
     def _decoded(self, model: Any, argument: Any) -> Any:
         try:

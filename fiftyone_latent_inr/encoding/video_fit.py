@@ -27,6 +27,7 @@ from ..fitting.head import Head
 from ..fitting.prior_start import prior_start
 from ..fitting.start import Start
 from ..frames.motion import LEAST_SIDE, Motion, optical_flow
+from ..latent_video.limits import Limits
 from ..latent_video.sections import decode_group, encode_group, quantised_semantic
 from ..latent_video.stored import to_model
 from ..latent_video.video import LatentVideo, from_bytes
@@ -194,9 +195,10 @@ class VideoFit:
         semantic = None if self._head is None else self._head.stored(np.concatenate([one.semantic for one in done]))
         notes = self.request.notes(self.scan, self.config)
         whole = partial(put_together, groups, semantic, metadata=notes, **self.request.facts(self.scan))
+        stored = partial(from_bytes, prior=self.request.reference, limits=Limits.none())
         if semantic is not None and count > 1:
-            metrics["alignment"] = self._alignment(from_bytes(whole(), self.request.reference))
-        return from_bytes(whole(metrics={**metrics, "seconds": seconds}), self.request.reference)
+            metrics["alignment"] = self._alignment(stored(whole()))
+        return stored(whole(metrics={**metrics, "seconds": seconds}))
 
     def share(self, index: int) -> float:
         """How much of the video's work a group is."""

@@ -8,6 +8,7 @@ of frames lies in the group's own.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -99,19 +100,26 @@ def joined_latents(parts: Sequence[codec.Quantised]) -> codec.Quantised:
     return codec.Quantised(*codec.quantise(values, step_sizes, 1))
 
 
-def encode_semantic(config: ModelConfig, tensors: Mapping[str, codec.Quantised]) -> bytes:
+def encode_semantic(config: ModelConfig, num_frames: int, tensors: Mapping[str, codec.Quantised]) -> bytes:
     """The semantic section of a video.
 
     Args:
-        config: of any group, `num_frames` being that of the video.
+        config: of any group.
+        num_frames: T, of all groups.
         tensors: semantic latents (T, S) of all frames, and weight (S, E) and bias (E,) of the head, by name.
     """
-    return _padded(_encode(semantic_specs(config), tensors), semantic_work(config, config.num_frames))
+    return _padded(_encode(semantic_specs(config, num_frames), tensors), semantic_work(config, num_frames))
 
 
-def semantic_specs(config: ModelConfig) -> list[TensorSpec]:
-    """The tensors of the semantic section; `num_frames` counts those of all groups."""
-    return [spec for spec in tensor_specs(config) if spec.name in SEMANTIC]
+def semantic_specs(config: ModelConfig, num_frames: int | None = None) -> list[TensorSpec]:
+    """The tensors of the semantic section of `num_frames` frames, those of all groups; None for the group's own."""
+    shape = num_frames or config.num_frames, config.semantic_dim
+    # a video may have more frames than a model may: it has no configuration of its own
+    return [
+        replace(spec, shape=shape) if spec.name == SEMANTIC[0] else spec
+        for spec in tensor_specs(config)
+        if spec.name in SEMANTIC
+    ]
 
 
 def group_specs(config: ModelConfig) -> list[TensorSpec]:
@@ -149,16 +157,28 @@ def decode_section(
     Raises:
         BitstreamError: the data cannot be such a section.
     """
-    try:
-        found = codec.decode(_layouts(specs), data, version)
-    except BitstreamError as error:
-        raise BitstreamError(f"the section {section!r} is damaged: {error}") from error
+    found = _decode(specs, data, section, version)
     tensors, step_sizes = {}, {}
     for spec in specs:
         one = found.pop(0)  # codes go as their values come, so that both are never there in full
         tensors[spec.name] = codec.dequantise(one.codes, one.step_sizes, spec.axis)
         step_sizes[spec.name] = one.step_sizes
     return tensors, step_sizes
+
+
+def decode_first(specs: Sequence[TensorSpec], data: bytes, section: str, version: int) -> FloatArray:
+    """The first tensor of a section alone, which must be a sequence; arguments as those of `decode_section`."""
+    first = _decode(specs, data, section, version, 1)[0]
+    return codec.dequantise(first.codes, first.step_sizes, specs[0].axis)
+
+
+def _decode(
+    specs: Sequence[TensorSpec], data: bytes, section: str, version: int, wanted: int | None = None
+) -> list[codec.Quantised]:
+    try:
+        return codec.decode(_layouts(specs), data, version, wanted)
+    except BitstreamError as error:
+        raise BitstreamError(f"the section {section!r} is damaged: {error}") from error
 
 
 def check_groups(configs: Sequence[ModelConfig]) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from .. import codec
@@ -23,11 +24,13 @@ from ..model import LatentINR, ModelConfig
 from ..model.tensors import model_parameters
 from ..priors.model_tensors import check_shape, prior_tensors
 from ..priors.reference import PriorReference
-from ..text import one_line
+from .limits import Limits, guarded
 from .sections import (
     check_groups,
+    decode_first,
     decode_group,
     decode_section,
+    group_specs,
     group_work,
     semantic_specs,
     semantic_work,
@@ -67,19 +70,22 @@ class Stored:
     Args:
         source: the file or its bytes.
         prior: that it is stored as the difference from, where it is; looked for on this machine if not given.
+        limits: what it may make its reader do.
 
     Raises:
-        BitstreamError: it is damaged or foreign.
+        BitstreamError: it is damaged or foreign, or asks for more.
         InputError: the prior given is another one.
 
     Attributes:
         header: the JSON header.
+        limits: as given.
         groups: the groups of frames, in order.
         num_frames: of all groups.
+        num_parameters: stored numbers of all groups, the embedding head counted once.
     """
 
-    def __init__(self, source: codec.Source, prior: Prior | None = None) -> None:
-        self.source = source
+    def __init__(self, source: codec.Source, prior: Prior | None = None, limits: Limits | None = None) -> None:
+        self.source, self.limits = source, limits or Limits()
         self.header, entries = codec.parse(source)
         self.prior, self._prior = PriorReference.from_json(self.header.get("prior")), prior
         if prior is not None and self.prior is not None and prior.id != self.prior.id:
@@ -88,7 +94,7 @@ class Stored:
             )
         if self.prior is None and any(entry.parent == codec.PRIOR for entry in entries):
             raise BitstreamError("its header lacks the prior that its groups are the difference from")
-        configs = _configs(self.header.get("models"))
+        configs = _configs(self.header.get("models"), len(entries))
         self.groups: list[Group] = []
         self._semantic = next((e for e in entries if e.kind == codec.SEMANTIC), None)
         for entry in entries:
@@ -98,23 +104,35 @@ class Stored:
                 if configs[entry.model].num_frames != entry.count:
                     raise BitstreamError("the index and a model's configuration differ in the number of frames")
                 self.groups.append(Group(entry.first, configs[entry.model], entry))
+        # of many groups few differ: what is looked at here is models, not groups
+        used = {group.entry.model: group.config for group in self.groups}
+        related = {
+            (group.entry.model, self.groups[group.parent].entry.model)
+            for group in self.groups
+            if group.parent not in (None, codec.PRIOR)
+        }
         try:
-            check_groups([group.config for group in self.groups])
-            for group in self.groups:
-                if group.parent not in (None, codec.PRIOR) and not _same_shape(
-                    group.config, self.groups[group.parent].config
-                ):
+            check_groups(list(used.values()))
+            for own, parent in related:
+                if own != parent and not _same_shape(used[own], used[parent]):
                     raise InputError("model configuration: a group's networks have another shape than its parent's")
         except InputError as error:
             raise BitstreamError(str(error)) from error
         self.num_frames = sum(group.config.num_frames for group in self.groups)
+        self.limits.check("frames", self.num_frames, f"{self.num_frames:,} frames")
+        first = self.groups[0].config
+        head = (first.semantic_dim + 1) * first.embedding_dim
+        each = {model: config.num_parameters - head for model, config in used.items()}
+        self.num_parameters = sum(each[group.entry.model] for group in self.groups) + head
         if (self._semantic is None) != (self.groups[0].config.semantic_dim == 0):
             raise BitstreamError("its sections do not fit its configuration: the semantic one is missing or extra")
-        self._check_work(entries, [group_work(config) for config in configs])
+        self._check_work(entries, {model: group_work(config) for model, config in used.items()})
         self._lock = threading.RLock()
         self._kept: OrderedDict[int, dict[str, FloatArray]] = OrderedDict()
+        self._sizes: dict[int, int] = {}  # numbers of each, and their sum
+        self._size = 0
 
-    def _check_work(self, entries: Sequence[codec.Entry], works: Sequence[int]) -> None:
+    def _check_work(self, entries: Sequence[codec.Entry], works: Mapping[int, int]) -> None:
         """Refuses sections that declare more numbers than their size may hold."""
         semantic = semantic_work(self.groups[0].config, self.num_frames)
         for entry in entries:
@@ -129,7 +147,7 @@ class Stored:
         entry = self._semantic
         if entry is None:
             return {}
-        specs = semantic_specs(replace(self.groups[0].config, num_frames=self.num_frames))
+        specs = semantic_specs(self.groups[0].config, self.num_frames)
         return self._keep(-1, lambda: decode_section(specs, self._read(entry), entry.name, entry.version)[0])
 
     def group(self, index: int) -> dict[str, FloatArray]:
@@ -146,6 +164,15 @@ class Stored:
             return decode_group(group.config, self._read(entry), parent, entry.version, entry.name)[0]
 
         return self._keep(index, decode)
+
+    def free_latents(self, index: int) -> FloatArray:
+        """A group's own latents (T, D - S), of no parent; nothing else of the group is decoded."""
+        group = self.groups[index]
+        if index in self._kept or group.config.latent_dim == group.config.semantic_dim:
+            return self.group(index).get("latents.free", np.zeros((group.config.num_frames, 0), np.float32))
+        with guarded(self.source.name, "its latents"):
+            entry = group.entry
+            return decode_first(group_specs(group.config), self._read(entry), entry.name, entry.version)
 
     def model(self, index: int) -> LatentINR:
         """A group's model, rebuilt on the CPU, in evaluation mode, without gradients."""
@@ -186,18 +213,15 @@ class Stored:
         """What was decoded before, or is now; the semantic section stays, of groups the latest ones."""
         with self._lock:
             if key not in self._kept:
-                try:
+                with guarded(self.source.name, "its stored numbers"):
                     self._kept[key] = decode()
-                except BitstreamError as error:
-                    name, text = one_line(self.source.name or ""), str(error)
-                    raise BitstreamError(text if text.startswith(name) else f"{name}: {text}") from error
+                self._sizes[key] = sum(tensor.size for tensor in self._kept[key].values())
+                self._size += self._sizes[key]
             self._kept.move_to_end(key)
             found = self._kept[key]
-            sizes = {k: sum(t.size for t in tensors.values()) for k, tensors in self._kept.items()}
-            for old in [k for k in self._kept if k not in (key, -1)]:
-                if sum(sizes.values()) <= _KEPT:
-                    break
-                del self._kept[old], sizes[old]
+            while self._size > _KEPT and (old := next((k for k in self._kept if k not in (key, -1)), None)) is not None:
+                del self._kept[old]
+                self._size -= self._sizes.pop(old)
             return found
 
 
@@ -218,9 +242,9 @@ def to_model(config: ModelConfig, tensors: Mapping[str, FloatArray]) -> LatentIN
     return model.requires_grad_(False).eval()
 
 
-def _configs(documents: Any) -> list[ModelConfig]:
-    if not isinstance(documents, list):
-        raise BitstreamError("its header lacks the model configurations")
+def _configs(documents: Any, most: int) -> list[ModelConfig]:
+    if not isinstance(documents, list) or not 0 < len(documents) <= most:
+        raise BitstreamError("its header lacks the model configurations, or has more than there are groups of frames")
     try:
         return [ModelConfig.from_json(document) for document in documents]
     except (InputError, TypeError, ValueError, OverflowError) as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,21 +12,19 @@ import numpy.typing as npt
 import torch
 
 from .. import arguments, codec
-from ..arrays import FloatArray, Frame, unit_norm
-from ..devices import pick_device
-from ..errors import BitstreamError, InputError
+from ..arrays import FloatArray, Frame
+from ..errors import InputError
 from ..files import atomic_target
-from ..frames.aspect import from_header
 from ..model import LatentINR
-from ..model.tensors import SEMANTIC
 from ..priors.reference import PriorReference
-from ..rendering.between import follow, join
-from ..rendering.draw import draw
 from ..text import one_line
 from ..torch_settings import in_plain_torch, plain_torch
-from ..video.timing import unpacked_times
-from .kept_models import kept_models
+from .drawing import draw_frames, most_expensive_frame
+from .embedding import embed, mean_embedding
+from .header import read_header
+from .limits import Limits, guarded
 from .stored import Stored
+from .tensors import StoredTensors
 
 if TYPE_CHECKING:
     from ..priors.prior import Prior
@@ -59,31 +56,23 @@ class LatentVideo:
         >>> frames = video.render(times=[0, 0.5, 1], size=(360, 640))   # doctest: +SKIP
     """
 
-    def __init__(self, source: codec.Source, prior: Prior | None = None) -> None:
+    def __init__(self, source: codec.Source, prior: Prior | None = None, limits: Limits | None = None) -> None:
         self._source, self._given = source, prior
-        self._stored = stored = Stored(source, prior)
-        header = stored.header
-        try:
-            self.fps = float(header["fps"])
-            self.pixel_aspect = from_header(header)
-            measured = {str(k): float(v) for k, v in header["metrics"].items()}
-            self.metadata: Mapping[str, Any] = dict(header["metadata"])
-            names = [header[key] for key in ("preset", "teacher", "teacher_id")]
-            self.times = unpacked_times(header["times"], stored.num_frames) if "times" in header else None
-            self.cuts = _checked_cuts(header.get("cuts", []), stored.num_frames)
-        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
-            raise BitstreamError(f"its header is not that of a Latent-INR video: {error}") from error
-        if not (math.isfinite(self.fps) and self.fps > 0) or not all(n is None or isinstance(n, str) for n in names):
-            raise BitstreamError("its header is not that of a Latent-INR video: a value is out of range")
+        self._stored = stored = Stored(source, prior, limits)
+        said = read_header(stored.header, stored.num_frames)
+        self.fps, self.times, self.cuts = said.fps, said.times, said.cuts
+        self.pixel_aspect = said.pixel_aspect
+        self.preset, self.teacher, self.teacher_id = said.preset, said.teacher, said.teacher_id
+        self.metadata = said.metadata
         self.config = stored.groups[0].config
         height, width = self.size
-        measured["bytes"] = float(source.size)
-        measured["bpp"] = 8 * source.size / (self.num_frames * height * width)
-        measured["num_parameters"] = float(self.num_parameters)
-        self.metrics: Mapping[str, float] = measured
-        self.preset: str = names[0] or ""
-        self.teacher: str | None = names[1]
-        self.teacher_id: str | None = names[2]
+        bpp = 8 * source.size / (self.num_frames * height * width)
+        self.metrics: Mapping[str, float] = {
+            **said.metrics,
+            "bytes": float(source.size),
+            "bpp": bpp,
+            "num_parameters": float(stored.num_parameters),
+        }
 
     def __repr__(self) -> str:
         height, width = self.size
@@ -91,12 +80,17 @@ class LatentVideo:
         return f"LatentVideo({origin}: {self.num_frames} frames of {width}x{height}, {self._source.size} bytes)"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return from_bytes, (self.data, self._given)
+        return from_bytes, (self.data, self._given, self.limits)
 
     @property
     def data(self) -> bytes:
         """The file's bytes; read whole if it was loaded from a path."""
         return self._source.read(0, self._source.size)
+
+    @property
+    def limits(self) -> Limits:
+        """What the file may make its reader do."""
+        return self._stored.limits
 
     @property
     def num_frames(self) -> int:
@@ -126,46 +120,57 @@ class LatentVideo:
     @property
     def num_parameters(self) -> int:
         """All stored numbers, the embedding head included."""
-        configs = [group.config for group in self._stored.groups]
-        head = (configs[0].semantic_dim + 1) * configs[0].embedding_dim
-        return sum(config.num_parameters - head for config in configs) + head
+        return self._stored.num_parameters
 
     @property
     def tensors(self) -> Mapping[str, FloatArray]:
-        """The stored tensors, float32, by name; of several groups of frames, with the group's number before it."""
-        found = dict(self._stored.semantic())
-        for k in range(self.num_groups):
-            prefix = f"{k}." if self.num_groups > 1 else ""
-            found.update({prefix + name: tensor for name, tensor in self._stored.group(k).items()})
-        return found
+        """The stored tensors, float32, by name; of several groups of frames, with the group's number before it.
+
+        Names are known at once, a group is decoded when one of its tensors is asked for.
+        """
+        return StoredTensors(self._stored)
 
     @property
     def latents(self) -> FloatArray:
-        """(T, D) float32, the dictionary; narrower ones of a group end in zeros."""
-        semantic = self.config.semantic_dim
-        latents = np.zeros((self.num_frames, self.latent_dim), np.float32)
-        if semantic:
-            latents[:, :semantic] = self._stored.semantic()["latents.semantic"]
-        for k, group in enumerate(self._stored.groups):
-            free = self._stored.group(k).get("latents.free")
-            if free is not None:
+        """(T, D) float32, the dictionary; narrower ones of a group end in zeros.
+
+        Raises:
+            BitstreamError: they are more than the limits allow.
+        """
+        semantic, shape = self.config.semantic_dim, (self.num_frames, self.latent_dim)
+        with guarded(self._source.name, "its latents"):
+            what = f"latents of {shape[0]:,} x {shape[1]:,} numbers"
+            self.limits.check("array_bytes", 4 * shape[0] * shape[1], what)
+            latents = np.zeros(shape, np.float32)
+            if semantic:
+                latents[:, :semantic] = self._stored.semantic()["latents.semantic"]
+            for k, group in enumerate(self._stored.groups):
+                free = self._stored.free_latents(k)
                 latents[group.first : group.first + len(free), semantic : semantic + free.shape[1]] = free
-        return latents
+            return latents
 
     @property
     def embeddings(self) -> FloatArray | None:
-        """(T, E) float32, a unit-norm embedding of each frame in the teacher's space; None without a teacher."""
-        if not self.config.embedding_dim:
+        """(T, E) float32, a unit-norm embedding of each frame in the teacher's space; None without a teacher.
+
+        Raises:
+            BitstreamError: they are more than the limits allow; `embedding` needs no such array.
+        """
+        width = self.config.embedding_dim
+        if not width:
             return None
-        # in float64, for the same embeddings on every machine, and finite ones whatever a file holds
-        latents, weight, bias = (self._stored.semantic()[name].astype(np.float64) for name in SEMANTIC)
-        return unit_norm(latents @ weight + bias)
+        with guarded(self._source.name, "its embeddings"):
+            what = f"embeddings of {self.num_frames:,} x {width:,} numbers"
+            self.limits.check("array_bytes", 4 * self.num_frames * width, what)
+            return embed(self._stored.semantic())
 
     @property
     def embedding(self) -> FloatArray | None:
         """(E,) float32, the unit-norm mean of the frames' embeddings; None without a teacher."""
-        embeddings = self.embeddings
-        return None if embeddings is None else unit_norm(embeddings.mean(0))
+        if not self.config.embedding_dim:
+            return None
+        with guarded(self._source.name, "its embedding"):
+            return mean_embedding(self._stored.semantic())
 
     def seconds(self, times: Sequence[float] | npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """When instants are shown: (N,) frame indices from 0 to T, fractions allowed, to seconds after the first frame.
@@ -201,12 +206,20 @@ class LatentVideo:
             uint8 (N, H, W, 3) RGB.
 
         Raises:
-            InputError: a time or the size is out of range.
+            InputError: a time or the size is out of range, or memory is too small for so many frames.
+            BitstreamError: the file is damaged, or asks for more than the limits allow.
         """
-        instants, (height, width) = _checked_times(times, self.num_frames), self._checked_size(size)
+        height, width = self._checked_size(size)
+        instants = None if times is None else _checked_times(times, self.num_frames)
+        shape = (self.num_frames if instants is None else len(instants), height, width, 3)
+        what = f"{shape[0]:,} frames of {height}x{width} at once, which iter_render gives one by one"
+        with guarded(self._source.name, what):
+            if instants is None:
+                self.limits.check("render_bytes", math.prod(shape), what)
         frames = self.iter_render(instants, (height, width), device, motion)
         first = next(frames, None)
-        drawn = np.empty((len(instants), height, width, 3), np.uint8)
+        with guarded(self._source.name, what):
+            drawn = np.empty(shape, np.uint8)
         if first is not None:
             drawn[0] = first
             for k, frame in enumerate(frames, 1):
@@ -221,48 +234,25 @@ class LatentVideo:
         motion: bool = False,
     ) -> Iterator[Frame]:
         """Like `render`, one frame (H, W, 3) at a time, so that memory does not grow with their number."""
-        instants, sides = _checked_times(times, self.num_frames), self._checked_size(size)
-        return in_plain_torch(self._frames(instants, sides, device, motion))
+        instants = None if times is None else _checked_times(times, self.num_frames)
+        frames = draw_frames(self._stored, self.cuts, instants, self._checked_size(size), device, motion)
+        return in_plain_torch(frames)
+
+    def check_drawing(self, size: tuple[int, int] | None = None) -> float:
+        """Whether frames of a size (H, W) may be drawn, told before anything is; by default that of the fitted frames.
+
+        Returns:
+            the most multiply-adds that one of them takes.
+
+        Raises:
+            BitstreamError: they take more than the limits allow.
+        """
+        checked = self._checked_size(size)
+        with guarded(self._source.name, "a frame"):
+            return most_expensive_frame(self._stored, checked)
 
     def _checked_size(self, size: Any) -> tuple[int, int]:
         return self.size if size is None else arguments.side_lengths("size", size)
-
-    def _frames(
-        self, instants: npt.NDArray[np.float32], size: tuple[int, int], device: str | None, motion: bool
-    ) -> Iterator[Frame]:
-        height, width = size
-        chosen = pick_device(device)
-        starts = np.array([group.first for group in self._stored.groups])
-        owners = np.searchsorted(starts, instants, side="right") - 1
-        lasts = np.append(starts[1:], self.num_frames) - 1
-        # twice the group, and one more in the gap that follows it, which is in no group
-        places = 2 * owners + (instants > lasts[owners])
-        for run in np.split(np.arange(len(instants)), np.flatnonzero(np.diff(places)) + 1):
-            if not len(run):
-                continue
-            index = int(owners[run[0]])
-            if places[run[0]] % 2:
-                yield from self._join(index, instants[run] - lasts[index], (height, width), chosen)
-                continue
-            group = self._stored.groups[index]
-            cuts = [cut - group.first for cut in self.cuts if 0 < cut - group.first < group.config.num_frames]
-            drawing = follow if motion else draw
-            inside = (instants[run] - group.first).astype(np.float32)
-            yield from drawing(kept_models.get(self._stored, index, chosen), inside, height, width, cuts)
-
-    def _join(
-        self, index: int, phases: npt.NDArray[Any], size: tuple[int, int], chosen: torch.device
-    ) -> Iterator[Frame]:
-        """What lies between a group's last frame and the next one's first: phases from 0 to 1."""
-        ends = ((index, self._stored.groups[index].config.num_frames - 1), (index + 1, 0))
-        before, after = (
-            next(draw(kept_models.get(self._stored, k, chosen), np.array([frame], np.float32), *size))
-            for k, frame in ends
-        )
-        if self._stored.groups[index + 1].first in self.cuts:
-            yield from (before if phase < 0.5 else after for phase in phases)
-        else:
-            yield from join(before, after, phases)
 
     @plain_torch()
     def model(self, device: torch.device | str = "cpu", group: int = 0) -> LatentINR:
@@ -275,10 +265,8 @@ class LatentVideo:
         Raises:
             BitstreamError: a part of the file is damaged; the message says which.
         """
-        try:
+        with guarded(self._source.name, "its sections"):
             self._stored.check()
-        except BitstreamError as error:
-            raise _naming(self._source, error) from error
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the `.linr` file, whole or not at all; one that is written over keeps its rights.
@@ -298,8 +286,8 @@ class LatentVideo:
                 handle.write(self._source.read(offset, _COPIED))
 
 
-def load(path: str | os.PathLike[str], prior: Prior | None = None) -> LatentVideo:
-    """Reads a `.linr` file, which may come from a stranger: nothing in it is executed.
+def load(path: str | os.PathLike[str], prior: Prior | None = None, limits: Limits | None = None) -> LatentVideo:
+    """Reads a `.linr` file, which may come from a stranger: nothing in it is executed, and what it costs is bounded.
 
     Only its header is read at once, and checked; the rest when it is asked for, so the file must stay where it is.
     Damage there is found then, or by `LatentVideo.check`.
@@ -308,44 +296,29 @@ def load(path: str | os.PathLike[str], prior: Prior | None = None) -> LatentVide
         path: the file.
         prior: of a file that is stored as the difference from a prior, that one; left out, it is looked for among those
             that are bundled or were got from the Hub before. Embeddings need none.
+        limits: what the file may make its reader do; left out, `Limits()`, generous ones. `Limits.none()` are none.
 
     Raises:
         InputError: there is no such file, it cannot be read, or the prior is another one; when frames are drawn: the
-            prior is not on this machine.
-        BitstreamError: the file is damaged, foreign, or of another version.
+            prior is not on this machine, or memory is too small.
+        BitstreamError: the file is damaged, foreign, or of another version; or it asks for more than `limits` allow,
+            now or when that is asked for.
     """
     source = codec.FileSource(path)
-    try:
-        return LatentVideo(source, prior)
-    except BitstreamError as error:
-        raise _naming(source, error) from error
+    with guarded(source.name, "its header"):
+        return LatentVideo(source, prior, limits)
 
 
-def from_bytes(data: bytes, prior: Prior | None = None) -> LatentVideo:
+def from_bytes(data: bytes, prior: Prior | None = None, limits: Limits | None = None) -> LatentVideo:
     """Reads the bytes of a `.linr` file, as `load` reads a path.
 
     Raises:
-        BitstreamError: they are damaged, foreign, or of another version.
+        BitstreamError: they are damaged, foreign, or of another version, or ask for more than `limits` allow.
     """
-    return LatentVideo(codec.MemorySource(data), prior)
-
-
-def _naming(source: codec.Source, error: BitstreamError) -> BitstreamError:
-    """The error with the file's name before it, once."""
-    name, text = one_line(source.name or ""), str(error)
-    return type(error)(text if text.startswith(name) else f"{name}: {text}")
-
-
-def _checked_cuts(cuts: Any, num_frames: int) -> tuple[int, ...]:
-    whole = isinstance(cuts, list) and all(isinstance(n, int) and not isinstance(n, bool) for n in cuts)
-    if not whole or not all(low < high for low, high in pairwise([0, *cuts, num_frames])):
-        raise ValueError("cuts are not ascending frames of the video")
-    return tuple(cuts)
+    return LatentVideo(codec.MemorySource(data), prior, limits)
 
 
 def _checked_times(times: Any, num_frames: int) -> npt.NDArray[np.float32]:
-    if times is None:
-        return np.arange(num_frames, dtype=np.float32)
     if hasattr(times, "detach") and hasattr(times, "cpu"):  # a tensor, which may need gradients or lie on a card
         times = times.detach().cpu()
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -74,8 +74,9 @@ def put_together(
     documents: list[dict[str, Any]] = []
     sections = []
     if semantic is not None:
-        whole = replace(groups[0][0], num_frames=sum(config.num_frames for config, _, _ in groups))
-        sections.append(codec.Section(codec.SEMANTIC, whole.num_frames, 0, encode_semantic(whole, semantic)))
+        num_frames = sum(config.num_frames for config, _, _ in groups)
+        data = encode_semantic(groups[0][0], num_frames, semantic)
+        sections.append(codec.Section(codec.SEMANTIC, num_frames, 0, data))
     for config, data, parent in groups:
         document = config.to_json()
         if document not in documents:

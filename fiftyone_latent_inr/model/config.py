@@ -17,6 +17,7 @@ MAX_PARAMETERS = 64_000_000
 MAX_SIDE = 16_384
 MAX_FRAMES = 1_000_000
 MAX_PATCH = 8
+MAX_WARP_SCALE = 65_536
 
 Modulation = Literal["rank_one", "sigmoid"]
 Encoding = Literal["grid", "fourier"]
@@ -120,8 +121,9 @@ class ModelConfig:
         _refuse(self.semantic_dim > self.latent_dim, "semantic_dim is larger than latent_dim")
         one_alone = (self.semantic_dim == 0) != (self.embedding_dim == 0)
         _refuse(one_alone, "semantic_dim and embedding_dim must both be zero or both be set")
-        finite = isinstance(self.warp_scale, int | float) and math.isfinite(self.warp_scale)
-        _refuse(not finite, "warp_scale must be a finite number")
+        number = isinstance(self.warp_scale, int | float) and not isinstance(self.warp_scale, bool)
+        inside = number and abs(self.warp_scale) <= MAX_WARP_SCALE  # false for NaN, too
+        _refuse(not inside, f"warp_scale must be a number within +-{MAX_WARP_SCALE}")
         known = self.modulation in ("rank_one", "sigmoid") and self.encoding in ("grid", "fourier")
         _refuse(not known, "unknown modulation or encoding")
         fourier = self.encoding == "fourier"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -23,7 +24,9 @@ _POINTS_MOVED = 65_536
 _DISAGREEMENT = 0.03
 
 
-def follow(model: LatentINR, times: FloatArray, height: int, width: int, cuts: Sequence[int] = ()) -> Iterator[Frame]:
+def follow(
+    model: LatentINR, times: FloatArray, height: int, width: int, cuts: Sequence[int] = (), most: float = math.inf
+) -> Iterator[Frame]:
     """Like `draw`, but what lies between two frames is also made from them, by following the motion that they show.
 
     The drawing from the latents and the pictures moved along the optical flow are averaged, more of the former where
@@ -39,9 +42,9 @@ def follow(model: LatentINR, times: FloatArray, height: int, width: int, cuts: S
     """
     if min(height, width) < LEAST_SIDE:
         raise InputError(f"motion cannot be followed in frames of {height}x{width}: {LEAST_SIDE} pixels a side needed")
-    around = _Around(model, height, width, cuts)
+    around = _Around(model, height, width, cuts, most)
     for time in times:
-        own = next(draw(model, np.array([time], np.float32), height, width, cuts))
+        own = next(draw(model, np.array([time], np.float32), height, width, cuts, most))
         low = int(time)
         if time == low or low + 1 in around.cuts:
             yield own
@@ -84,8 +87,8 @@ def join(before: Frame, after: Frame, phases: npt.NDArray[Any]) -> Iterator[Fram
 class _Around:
     """The drawn frames around an instant and the motion between them, kept while the instant moves on."""
 
-    def __init__(self, model: LatentINR, height: int, width: int, cuts: Sequence[int]) -> None:
-        self.model, self.size, self.cuts = model, (height, width), frozenset(cuts)
+    def __init__(self, model: LatentINR, height: int, width: int, cuts: Sequence[int], most: float) -> None:
+        self.model, self.size, self.cuts, self.most = model, (height, width), frozenset(cuts), most
         self.frames: dict[int, Frame] = {}
         self.flows: dict[int, npt.NDArray[np.float16]] = {}
 
@@ -120,7 +123,7 @@ class _Around:
         return torch.cat(parts, 1).to(torch.uint8).view(*self.size, 3).cpu().numpy()
 
     def _frame(self, k: int) -> Frame:
-        return next(draw(self.model, np.array([k], np.float32), *self.size, ()))
+        return next(draw(self.model, np.array([k], np.float32), *self.size, (), self.most))
 
     def _flow(self, k: int) -> npt.NDArray[np.float16]:
         flows = optical_flow(np.stack([self.frames[k], self.frames[k + 1]]), [0])

@@ -11,6 +11,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import product
 from typing import Any
 
 import torch
@@ -25,6 +26,8 @@ from .threads import run_all
 # Of a block on a CPU: at most so many points, fewer where a point takes many numbers (in all, 4 bytes each, at once).
 _MOST_POINTS_CPU = 8192
 _NUMBERS_CPU = 1_048_576
+# At least one row is drawn at once, unless it takes more than this.
+_MOST_NUMBERS_CPU = 8 * _NUMBERS_CPU
 # Points drawn at once on a GPU without the kernel: enough to keep it busy, half a GiB or so with the presets.
 POINTS_GPU = 1_048_576
 
@@ -71,9 +74,12 @@ def draw_frames(
     if _on_cpu(latents):
         run, together = run_all, 1
         widest = max(model.config.features, model.config.hidden) + 2 * model.config.hidden
-        rows = _rows(min(_MOST_POINTS_CPU, _NUMBERS_CPU // widest), size)
+        at_once = min(_MOST_POINTS_CPU, _NUMBERS_CPU // widest)
+        rows = _rows(at_once, size)
+        # a row of a wide frame, or of a model of very many features, may be too much by itself
+        cols = width if width * widest <= _MOST_NUMBERS_CPU else max(1, at_once)
     else:
-        run, together, rows = _one_by_one, max(1, points // (height * width)), _rows(points, size)
+        run, together, rows, cols = _one_by_one, max(1, points // (height * width)), _rows(points, size), width
     across = _Columns(model, width)
     # colours stay planar, as the last layer gives them: bytes are quicker to interleave
     shape = (frames, height, width, 3) if as_bytes else (frames, 3, height, width)
@@ -84,17 +90,21 @@ def draw_frames(
         networks = frame_networks(model, latents[first : first + together])
         prepared[first] = networks, across.rows(networks, height)
 
-    def block(first: int, top: int) -> None:
+    def block(first: int, top: int, start: int) -> None:
         networks, left = prepared[first]
-        part = slice(top, top + rows)
-        colours = _colours(networks, across.places(left[:, :, part])).unflatten(2, (-1, width))
-        if as_bytes:
+        part, span = slice(top, top + rows), slice(start, min(start + cols, width))
+        places = across.places(left[:, :, part], span)
+        colours = _colours(networks, places).unflatten(2, (-1, places.shape[3]))
+        if not as_bytes:
+            drawn[first : first + together, :, part, span] = colours
+        elif cols == width:
             torch.stack(to_bytes(colours).unbind(1), -1, out=drawn[first : first + together, part])
         else:
-            drawn[first : first + together, :, part] = colours
+            drawn[first : first + together, part, span] = torch.stack(to_bytes(colours).unbind(1), -1)
 
     run([partial(prepare, first) for first in range(0, frames, together)])
-    run([partial(block, first, top) for first in range(0, frames, together) for top in range(0, height, rows)])
+    blocks = product(range(0, frames, together), range(0, height, rows), range(0, width, cols))
+    run([partial(block, *place) for place in blocks])
     return drawn if as_bytes else drawn.permute(0, 2, 3, 1)
 
 
@@ -132,9 +142,10 @@ class _Columns:
         bent = (down @ control).permute(0, 1, 3, 4, 2).flatten(-2)
         return torch.cat([bent, own], -1)
 
-    def places(self, rows: Tensor) -> Tensor:
-        """(B, P, h, K) rows -> (B, P, h, W, 2), where each of their pixels is read in each plane, as (x, y)."""
-        return torch.matmul(rows, self.matrix).view(*rows.shape[:3], -1, 2)
+    def places(self, rows: Tensor, span: slice) -> Tensor:
+        """(B, P, h, K) rows -> (B, P, h, W', 2): where pixels of W' columns are read in each plane, as (x, y)."""
+        matrix = self.matrix[:, 2 * span.start : 2 * span.stop]
+        return torch.matmul(rows, matrix).view(*rows.shape[:3], -1, 2)
 
 
 def _centres(pixels: int, device: torch.device) -> Tensor:

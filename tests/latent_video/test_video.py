@@ -306,7 +306,7 @@ def test_damage_is_found_when_it_is_met(tmp_path: Path) -> None:
     path.write_bytes(data[:-3] + b"xyz")
     video = linr.load(path)
     assert video.embeddings is not None and video.render([3], device="cpu").any()
-    for act in (lambda: video.render([6], device="cpu"), video.check, lambda: video.tensors):
+    for act in (lambda: video.render([6], device="cpu"), video.check, lambda: dict(video.tensors)):
         with pytest.raises(linr.BitstreamError, match=r"damaged\.linr.*frames 6 to 11"):
             act()
     path.write_bytes(data)

@@ -1,0 +1,35 @@
+"""A stored video's tensors by name, decoded as they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ..arrays import FloatArray
+from .sections import group_specs, semantic_specs
+from .stored import Stored
+
+
+class StoredTensors(Mapping[str, FloatArray]):
+    """The tensors of all sections, float32; of several groups of frames, with the group's number before the name."""
+
+    def __init__(self, stored: Stored) -> None:
+        self._stored, self._alone = stored, len(stored.groups) == 1
+        self._semantic = [spec.name for spec in semantic_specs(stored.groups[0].config)]
+
+    def __getitem__(self, name: str) -> FloatArray:
+        if name in self._semantic:
+            return self._stored.semantic()[name]
+        number, _, rest = ("0", "", name) if self._alone else name.partition(".")
+        if not number.isdecimal() or len(number) > 6 or int(number) >= len(self._stored.groups):
+            raise KeyError(name)
+        return self._stored.group(int(number))[rest]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._semantic
+        for k, group in enumerate(self._stored.groups):
+            prefix = "" if self._alone else f"{k}."
+            yield from (prefix + spec.name for spec in group_specs(group.config))
+
+    def __len__(self) -> int:
+        counts = {group.entry.model: len(group_specs(group.config)) for group in self._stored.groups}
+        return len(self._semantic) + sum(counts[group.entry.model] for group in self._stored.groups)
