@@ -187,6 +187,7 @@ def forget(name: str) -> None:
     """Deletes a dataset, and what is of nobody."""
     if fo.dataset_exists(name):
         fo.delete_dataset(name)
+    states.remove_strays()
 
 
 def _cheap_search() -> None:

@@ -105,7 +105,11 @@ class Watch:
         if here and self._plan.how == "full":
             self._say(f"FULL {found[0]}", found[1])
             raise _no_room(found[0])
-        value = original()
+        try:
+            value = original()
+        except BaseException:  # such as a folder that is there already: it counts, so that numbers stay the same
+            self._say(f"FAILED {found[0]}", found[1])
+            raise
         self._say(*found)
         if here and self._plan.how == "after":
             os.kill(os.getpid(), signal.SIGKILL)

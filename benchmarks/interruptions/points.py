@@ -48,6 +48,7 @@ class Subject:
             if ended.error:
                 raise RuntimeError(f"{self.call} fails undisturbed: {ended.error}\n{ended.said}")
             found = start("look", self.call, name, folder, folder=folder, name="look").wait()
+            start("forget", name, folder=folder, name="forget").wait()
             self.clean, self.effects = found.value, read_log(folder / "first.effects")
             if found.error:
                 raise RuntimeError(f"what {self.call} leaves cannot be read: {found.error}\n{found.said}")
@@ -63,6 +64,7 @@ class Outcome:
         how: whether the process died before or after it.
         kind: what it is.
         problems: what was not as after an undisturbed call; empty if all was.
+        said: what the interrupted call said in the end, where that is of interest.
     """
 
     call: str
@@ -70,10 +72,12 @@ class Outcome:
     how: str
     kind: str
     problems: list[str]
+    said: str | None = None
 
     def row(self) -> dict[str, Any]:
         """As a record has it."""
-        return {"call": self.call, "point": self.number, "how": self.how, "kind": self.kind, "problems": self.problems}
+        row = {"call": self.call, "point": self.number, "how": self.how, "kind": self.kind, "problems": self.problems}
+        return row if self.said is None else {**row, "said": self.said}
 
 
 def try_point(subject: Subject, plan: Plan) -> Outcome:
@@ -134,6 +138,8 @@ def all_points(subject: Subject) -> list[Plan]:
     """
     plans = []
     for number, (kind, _) in enumerate(subject.effects, 1):
+        if kind.startswith("FAILED"):
+            continue
         if number == 1 or kind.startswith("os.fsync"):
             plans.append(Plan(number, "before"))
         plans.append(Plan(number, "after"))
@@ -142,7 +148,7 @@ def all_points(subject: Subject) -> list[Plan]:
 
 def spread(subject: Subject, most: int, kinds: Sequence[str] = ()) -> list[Plan]:
     """Some points, of kinds that are spread evenly over the call: after the last side effect of each kind."""
-    last = {kind: number for number, (kind, _) in enumerate(subject.effects, 1)}
+    last = {kind: number for number, (kind, _) in enumerate(subject.effects, 1) if not kind.startswith("FAILED")}
     numbers = sorted(number for kind, number in last.items() if not kinds or kind in kinds)
     step = max(len(numbers) - 1, 1) / max(most - 1, 1)
     chosen = {numbers[round(k * step)] for k in range(most) if round(k * step) < len(numbers)}

@@ -18,22 +18,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ..shared.database import own_database
+from ..shared.database import Server, own_server
 from ..shared.records import read_record, write_record
-from . import interrupts, points
-from .given import CALLS, Given
+from . import databases, full_disks, interrupts, pairs, points
+from .given import CALLS, KEYS, Given
 from .processes import start
 
 Row = dict[str, Any]
-TRIES = 60
+TRIES, PAIRS = 60, 10
 
 
 @contextmanager
-def workshop() -> Iterator[Path]:
+def workshop() -> Iterator[tuple[Path, Server]]:
     """A folder with a MongoDB of its own, which this process and those that it starts use."""
-    with TemporaryDirectory(prefix="interruptions-") as folder, own_database(Path(folder)) as environment:
-        os.environ.update(environment)
-        yield Path(folder)
+    with TemporaryDirectory(prefix="interruptions-") as folder, own_server(Path(folder)) as server:
+        os.environ.update(server.environment())
+        yield Path(folder), server
 
 
 def subjects(folder: Path, names: list[str]) -> Iterator[points.Subject]:
@@ -81,7 +81,39 @@ def try_interrupts(folder: Path, names: list[str]) -> list[Row]:
     return rows
 
 
-PARTS: dict[str, Callable[[Path, list[str]], list[Row]]] = {"points": try_points, "interrupts": try_interrupts}
+def try_pairs(folder: Path, _names: list[str]) -> list[Row]:
+    """Two processes, 10 times each."""
+    (subject,) = subjects(folder, ["fit"])
+    alone = pairs.seeds_alone(subject)
+    rows = [tell(pairs.overlapping(subject, k), f"of {PAIRS}") for k in range(PAIRS)]
+    rows += [tell(pairs.one_checkpoint(subject, k, alone), f"of {PAIRS}") for k in range(PAIRS)]
+    return rows + [tell(pairs.one_output(subject, k), f"of {PAIRS}") for k in range(PAIRS)]
+
+
+def try_databases(folder: Path, names: list[str], server: Server) -> list[Row]:
+    """MongoDB stopped, and killed, and back."""
+    rows = []
+    for subject in subjects(folder, [name for name in names if name in KEYS]):
+        rows += [tell(databases.try_database(subject, server, case), "") for case in databases.cases()]
+    return rows
+
+
+def try_disks(folder: Path, names: list[str]) -> list[Row]:
+    """A full disk at each write."""
+    rows = []
+    for subject in subjects(folder, names):
+        for plan in full_disks.plans(subject):
+            rows.append(tell(full_disks.try_disk(subject, plan), f"of {len(subject.effects)}"))
+    return rows
+
+
+PARTS: dict[str, Callable[..., list[Row]]] = {
+    "points": try_points,
+    "interrupts": try_interrupts,
+    "pairs": try_pairs,
+    "mongod": try_databases,
+    "disk": try_disks,
+}
 
 
 def main() -> None:
@@ -94,13 +126,15 @@ def main() -> None:
     record = read_record("interruptions")
     record.pop("machine", None)
     failed = 0
-    for part in arguments.parts or PARTS:
-        began = time.monotonic()
-        with workshop() as folder:
-            rows = PARTS[part](folder, arguments.calls or list(CALLS))
-        wrong = [row for row in rows if row["problems"]]
-        failed += len(wrong)
-        print(f"{part}: {len(rows) - len(wrong)} of {len(rows)} as undisturbed")
-        record[part] = {"tries": len(rows), "seconds": round(time.monotonic() - began), "wrong": wrong}
+    with workshop() as (home, server):
+        for part in arguments.parts or PARTS:
+            began, folder = time.monotonic(), home / part
+            folder.mkdir()
+            more = (server,) if part == "mongod" else ()
+            rows = PARTS[part](folder, arguments.calls or list(CALLS), *more)
+            wrong = [row for row in rows if row["problems"]]
+            failed += len(wrong)
+            print(f"{part}: {len(rows) - len(wrong)} of {len(rows)} as undisturbed", flush=True)
+            record[part] = {"tries": len(rows), "seconds": round(time.monotonic() - began), "wrong": wrong}
     write_record("interruptions", record)
     sys.exit(bool(failed))

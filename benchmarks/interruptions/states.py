@@ -49,6 +49,17 @@ def counts() -> dict[str, int]:
 
 def strays() -> list[str]:
     """What of runs lies in the database and is of nobody."""
+    return [f"{what} of nobody in {name}" for name, what, _ in _strays()]
+
+
+def remove_strays() -> None:
+    """Removes it, so that the next try does not find it."""
+    for name, _, query in _strays():
+        foo.get_db_conn()[name].delete_many(query)
+
+
+def _strays() -> list[tuple[str, str, dict[str, Any]]]:
+    """Collection, what it is, and a query for it."""
     database = foo.get_db_conn()
     owned: set[Any] = set()
     for document in database["datasets"].find({}):
@@ -58,12 +69,11 @@ def strays() -> list[str]:
     for document in database["runs"].find({}):
         results.add(document.get("results"))
         if document["_id"] not in owned:
-            found.append(f"run document of nobody: {document.get('key')}")
-    files = {file["_id"] for file in database["fs.files"].find({}, {"_id": 1})}
-    found += ["GridFS file of nobody"] * len(files - results)
-    found += ["results that are gone"] * len(results - files - {None})
-    chunks = database["fs.chunks"].distinct("files_id")
-    return found + ["GridFS chunks of nobody"] * len(set(chunks) - files)
+            found.append(("runs", f"run {document.get('key')}", {"_id": document["_id"]}))
+    files = set(database["fs.files"].distinct("_id"))
+    found += [("fs.files", "file", {"_id": file}) for file in files - results]
+    chunks = set(database["fs.chunks"].distinct("files_id"))
+    return found + [("fs.chunks", "chunks", {"files_id": file}) for file in chunks - files]
 
 
 def _name(path: Path, folder: Path) -> str:
