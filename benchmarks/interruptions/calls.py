@@ -9,7 +9,7 @@ import gc
 import importlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ class Words(fom.Model, fom.EmbeddingsMixin, fom.PromptMixin):
         return True
 
 
-def make_clips(folder: Path, lengths: list[int]) -> list[str]:
+def make_clips(folder: Path, lengths: Sequence[int]) -> list[str]:
     """Writes videos of so many frames."""
     paths = []
     for k, (length, source) in enumerate(zip(lengths, bundled_clips() * len(lengths), strict=False)):
@@ -165,11 +165,14 @@ def first(call: str, name: str, given: Given, folder: Path, plan: Plan) -> str:
 
 
 def again(call: str, name: str, given: Given, folder: Path) -> states.State:
-    """Does a call again and to its end, and reads what is there then."""
+    """Does a call again and to its end, reads what is there then, and forgets the dataset."""
     _cheap_search()
     Watch(folder / "out", folder / "again.effects", Plan()).begin()
     text = CALLS[call](_subject(call, name, given), folder)
-    return {"said": text, **look(call, name, folder)}
+    state = look(call, name, folder)
+    if call in KEYS:
+        forget(name)
+    return {"said": text, **state}
 
 
 def look(call: str, name: str, folder: Path) -> states.State:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,19 +39,25 @@ class Subject:
     effects: list[tuple[str, str]] = field(default_factory=list)
 
     def measure(self) -> None:
-        """Does the call undisturbed, twice: the first makes what is made once for all datasets."""
-        for number in range(2):
-            folder = self.folder / f"{self.call}-clean-{number}"
-            folder.mkdir()
-            name = f"{self.call}-clean-{number}"
-            ended = start("first", self.call, name, self.given, folder, Plan(), folder=folder, name="first").wait()
-            if ended.error:
-                raise RuntimeError(f"{self.call} fails undisturbed: {ended.error}\n{ended.said}")
-            found = start("look", self.call, name, folder, folder=folder, name="look").wait()
-            start("forget", name, folder=folder, name="forget").wait()
-            self.clean, self.effects = found.value, read_log(folder / "first.effects")
-            if found.error:
-                raise RuntimeError(f"what {self.call} leaves cannot be read: {found.error}\n{found.said}")
+        """Does the call undisturbed.
+
+        Raises:
+            RuntimeError: it fails.
+        """
+        name = f"{self.call}-clean"
+        folder = self.folder / name
+        folder.mkdir()
+        ended = start("first", self.call, name, self.given, folder, Plan(), folder=folder, name="first").wait()
+        found = start("look", self.call, name, folder, folder=folder, name="look").wait()
+        start("forget", name, folder=folder, name="forget").wait()
+        for end in (ended, found):
+            if end.error:
+                raise RuntimeError(f"{self.call} fails undisturbed: {end.error}\n{end.said}")
+        self.clean, self.effects = found.value, read_log(folder / "first.effects")
+
+    def fitted(self) -> list[str]:
+        """Paths of the `.linr` files that a fit has left."""
+        return sorted(str(path) for path in (self.folder / f"{self.call}-clean" / "out").glob("*.linr"))
 
 
 @dataclass(frozen=True)
@@ -84,10 +90,9 @@ def try_point(subject: Subject, plan: Plan) -> Outcome:
     """Kills a call at a side effect, does it again, and compares."""
     name = f"{subject.call}-{plan.how}-{plan.number}"
     ended = stopped(subject, name, plan)
-    killed = ended.status == -signal.SIGKILL
-    return judge(
-        subject, name, plan, [] if killed else [f"it was not killed, but ended: {ended.error or ended.status}"]
-    )
+    if ended.status == -signal.SIGKILL:
+        return judge(subject, name, plan, [])
+    return judge(subject, name, plan, [f"it was not killed, but ended: {ended.error or ended.status}"])
 
 
 def stopped(subject: Subject, name: str, plan: Plan) -> Ended:
@@ -115,8 +120,7 @@ def judge(subject: Subject, name: str, plan: Plan, problems: list[str]) -> Outco
         problems += differences(subject.clean, {k: v for k, v in ended.value.items() if k != "said"})
     problems += [f"{p.name}: made twice" for p, node in finished.items() if p.exists() and p.stat().st_ino != node]
     problems += _made_twice(folder)
-    start("forget", name, folder=folder, name="forget").wait()
-    kind = subject.effects[plan.number - 1][0] if plan.number else ""
+    kind = subject.effects[plan.number - 1][0] if 0 < plan.number <= len(subject.effects) else ""
     return Outcome(subject.call, plan.number, plan.how, kind, problems)
 
 
@@ -146,10 +150,9 @@ def all_points(subject: Subject) -> list[Plan]:
     return plans
 
 
-def spread(subject: Subject, most: int, kinds: Sequence[str] = ()) -> list[Plan]:
+def spread(subject: Subject, most: int) -> list[Plan]:
     """Some points, of kinds that are spread evenly over the call: after the last side effect of each kind."""
     last = {kind: number for number, (kind, _) in enumerate(subject.effects, 1) if not kind.startswith("FAILED")}
-    numbers = sorted(number for kind, number in last.items() if not kinds or kind in kinds)
-    step = max(len(numbers) - 1, 1) / max(most - 1, 1)
-    chosen = {numbers[round(k * step)] for k in range(most) if round(k * step) < len(numbers)}
-    return [Plan(number, "after") for number in sorted(chosen)]
+    numbers = sorted(last.values())
+    places = {round(k * (len(numbers) - 1) / max(most - 1, 1)) for k in range(most)}
+    return [Plan(numbers[place]) for place in sorted(places)]

@@ -8,11 +8,12 @@ Writes `results/interruptions.json`: for each part how many tries there were, an
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,6 +27,8 @@ from .processes import start
 
 Row = dict[str, Any]
 TRIES, PAIRS = 60, 10
+# Frames of the videos: two of one group, one of several
+LENGTHS = (5, 5, 18)
 
 
 @contextmanager
@@ -36,22 +39,24 @@ def workshop() -> Iterator[tuple[Path, Server]]:
         yield Path(folder), server
 
 
-def subjects(folder: Path, names: list[str]) -> Iterator[points.Subject]:
-    """Calls by name, measured undisturbed; `fit` is measured for those that need fitted files."""
-    clips = start("make_clips", folder, [5, 5, 18], folder=folder, name="clips").wait()
+def subjects(folder: Path, names: Sequence[str], lengths: Sequence[int] = LENGTHS) -> Iterator[points.Subject]:
+    """Calls by name, measured undisturbed.
+
+    Args:
+        folder: folder for all that they make.
+        names: of `given.CALLS`.
+        lengths: frames of the videos; the last one is to be of several groups.
+    """
+    clips = start("make_clips", folder, lengths, folder=folder, name="clips").wait()
     if clips.error:
         raise RuntimeError(clips.said)
     fit = points.Subject("fit", Given(clips.value, []), folder)
     fit.measure()
-    fitted = sorted(str(path) for path in (folder / "fit-clean-1" / "out").glob("*.linr"))
     for name in names:
-        if name == "fit":
-            yield fit
-            continue
-        given = Given(clips.value, fitted if name in ("draw", "decode") else [])
-        other = points.Subject(name, given, folder)
-        other.measure()
-        yield other
+        other = points.Subject(name, Given(clips.value, fit.fitted() if name in ("draw", "decode") else []), folder)
+        if name != "fit":
+            other.measure()
+        yield fit if name == "fit" else other
 
 
 def tell(outcome: points.Outcome, of: str) -> Row:
@@ -121,9 +126,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Interrupt calls in every way, and look what they leave.")
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="parts to run (default: all)")
     parser.add_argument("--calls", nargs="*", choices=list(CALLS), help="only these calls", default=None)
+    parser.add_argument("--record", type=Path, help="file to write in place of the record")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of the blocks that end MongoDB
-    record = read_record("interruptions")
+    record = {} if arguments.record else read_record("interruptions")
     record.pop("machine", None)
     failed = 0
     with workshop() as (home, server):
@@ -136,5 +142,8 @@ def main() -> None:
             failed += len(wrong)
             print(f"{part}: {len(rows) - len(wrong)} of {len(rows)} as undisturbed", flush=True)
             record[part] = {"tries": len(rows), "seconds": round(time.monotonic() - began), "wrong": wrong}
-    write_record("interruptions", record)
+    if arguments.record:
+        arguments.record.write_text(json.dumps(record), encoding="utf-8")
+    else:
+        write_record("interruptions", record)
     sys.exit(bool(failed))
