@@ -1,4 +1,4 @@
-"""A folder that one run works in at a time: held for it, and given back however it ends."""
+"""Folders and files that one run works on at a time: held for it, and given back however it ends."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from . import owners
 from .errors import InputError
 from .files import as_path, make_folder, reason
 from .owners import Lock, Owner, holding
+from .temporary import lock_of
 
 # The file in a folder that says whose it is.
 LOCK = "owner.json"
@@ -69,8 +70,7 @@ def held(
     path = as_path(folder, "folder")
 
     def busy(owner: Owner | None) -> str:
-        who = "another process is" if owner is None else f"{owner} has been since {owner.clock}"
-        return f"{path}: {what} is going on here ({who})"
+        return f"{path}: {what} is going on here{_by(owner)}"
 
     with ExitStack() as stack:
         made = False
@@ -91,6 +91,25 @@ def held(
             if made:
                 with suppress(OSError):
                     path.rmdir()
+
+
+@contextmanager
+def held_file(path: Path, if_busy: str = "refuse", told: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Holds a file that is to be made, by a lock beside it, as `held` does a folder.
+
+    Raises:
+        BusyError: another run makes the file.
+        InputError: the folder cannot be written.
+    """
+    try:
+        with holding(lock_of(path), lambda owner: f"{path}: another run makes it{_by(owner)}", if_busy, told):
+            yield
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {reason(error)}") from error
+
+
+def _by(owner: Owner | None) -> str:
+    return "" if owner is None else f" ({owner} has been since {owner.clock})"
 
 
 def is_held(folder: Folder) -> bool:

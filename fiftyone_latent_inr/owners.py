@@ -80,6 +80,11 @@ class Owner:
         started = _started(self.process)
         return started is None or bool(self.started and started and started != self.started)
 
+    @property
+    def is_here(self) -> bool:
+        """Whether it is this process."""
+        return self.process == os.getpid() and self.is_gone() is False
+
     def __str__(self) -> str:
         return one_line(f"process {self.process} on {self.host}")
 
@@ -201,8 +206,9 @@ class Lock:
         os.close(self._handle)
         self._handle = -1
 
-    def _renew(self) -> None:
+    def _renew(self) -> bool:
         os.utime(self._handle)
+        return True
 
 
 def _is_free(handle: int, *, alone: bool) -> bool:
@@ -272,9 +278,12 @@ def is_held(path: Path) -> bool:
 
 
 class Heartbeat:
-    """Calls a function every `BEAT` seconds until it is stopped, in a thread that does not keep the process alive."""
+    """Calls a function every `BEAT` seconds, in a thread that does not keep the process alive.
 
-    def __init__(self, renew: Callable[[], None]) -> None:
+    It goes on until it is stopped, or the function gives False.
+    """
+
+    def __init__(self, renew: Callable[[], bool]) -> None:
         self._renew, self._stopped = renew, threading.Event()
         self._thread = threading.Thread(target=self._run, name="latent-inr-owner", daemon=True)
         self._thread.start()
@@ -287,4 +296,5 @@ class Heartbeat:
     def _run(self) -> None:
         while not self._stopped.wait(BEAT):
             with suppress(Exception):  # a database or a disk that does not answer now may do so the next time
-                self._renew()
+                if not self._renew():
+                    return

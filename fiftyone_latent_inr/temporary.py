@@ -14,10 +14,11 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
-from .owners import is_there, lock_file
+from .owners import BusyError, Lock, is_held, is_there, lock_file
 
 # The machine, and what tells one from another; before it was known, a process of six digits and what followed.
 _NAME = re.compile(r"\.linr-(?:([0-9a-f]{8})-[0-9a-f]{8}|[0-9a-f]{12})\.tmp")
+_LOCK = re.compile(r"\.linr-[0-9a-f]{16}\.lock")
 # Seconds without a change after which a file may be a leftover of a machine whose kernel is not asked.
 _LEFT = 24 * 3600
 
@@ -50,6 +51,11 @@ def temporary_file(folder: Path) -> Iterator[Path]:
             os.close(handle)
 
 
+def lock_of(path: Path) -> Path:
+    """The lock of a file that is to be made, beside it; a short name of its own."""
+    return path.with_name(f".linr-{hashlib.blake2b(os.fsencode(path.name), digest_size=8).hexdigest()}.lock")
+
+
 def remove_leftovers(folder: Path) -> None:
     """Removes what killed processes left: nothing that one of this machine, or of another one, may still write.
 
@@ -57,7 +63,12 @@ def remove_leftovers(folder: Path) -> None:
         OSError: the folder cannot be read.
     """
     with os.scandir(folder) as entries:
-        found = [(entry, known) for entry in entries if (known := _NAME.fullmatch(entry.name))]
+        names = list(entries)
+    found = [(entry, known) for entry in names if (known := _NAME.fullmatch(entry.name))]
+    for entry in names:
+        if _LOCK.fullmatch(entry.name) and not is_held(Path(entry.path)):
+            with suppress(OSError, BusyError):
+                Lock.take(Path(entry.path)).release()
     for entry, known in found:
         with suppress(OSError):
             if stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):

@@ -9,6 +9,7 @@ from typing import Any
 
 import fiftyone as fo
 import numpy as np
+from bson import ObjectId
 
 from ..arrays import unit_norm
 from ..errors import InputError
@@ -155,6 +156,12 @@ def store(
 
 def _number(value: Any) -> float | None:
     return None if value is None or not np.isfinite(value) else float(value)
+
+
+def values_now(dataset: fo.Dataset, sample_id: str, *fields: str) -> dict[str, Any]:
+    """What the database holds of a sample now, whatever this process has read of it before."""
+    found = dataset._sample_collection.find_one({"_id": ObjectId(sample_id)}, dict.fromkeys(fields, 1))
+    return dict(found or {})
 
 
 def all_videos(dataset: fo.Dataset) -> fo.core.collections.SampleCollection:

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 import fiftyone as fo
 
 from ..errors import InputError, LatentINRError, StorageError
 from ..files import full_disk, reason
+from ..owners import BusyError
 from ..progress import ListenerError
 from . import runs
+from .claims import Claims
 from .failures import FailureMarks
 from .journal import Journal
 from .patience import DatabaseAwayError, patiently
 from .progress import Reporter
 from .run_store import DatasetGoneError, Outcomes
 from .samples import Target
-from .words import brief, log_line
+from .tally import Failure, Item, Result, Tally
+from .words import brief, video_count
 
 logger = logging.getLogger(__name__)
 
@@ -31,55 +35,6 @@ T = TypeVar("T")
 
 # Seconds between two records of how far the run is; what became of each sample is recorded at once
 _RECORD_EVERY = 60.0
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A sample that could not be done, and why."""
-
-    sample_id: str
-    filepath: str
-    reason: str
-
-    def __str__(self) -> str:
-        return log_line(f"{self.filepath} (sample {self.sample_id}): {self.reason}")
-
-
-@dataclass
-class Tally:
-    """Ids by outcome, filled while the job runs; `adopted` are those whose finished file was on disk already."""
-
-    made: list[str] = field(default_factory=list)
-    adopted: list[str] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
-    failed: list[Failure] = field(default_factory=list)
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Item:
-    """One sample that is to be done."""
-
-    target: Target
-
-
-@dataclass(frozen=True)
-class Result:
-    """What was made of one sample.
-
-    Attributes:
-        path: path of its file.
-        adopted: whether that was on disk already.
-        facts: entries for the record besides.
-        score: quality in words, for people; may be empty.
-        content: what else is needed to write it into the sample.
-    """
-
-    path: str
-    adopted: bool
-    facts: dict[str, Any] = field(default_factory=dict)
-    score: str = ""
-    content: Any = None
 
 
 @dataclass(kw_only=True)
@@ -92,6 +47,7 @@ class Job(ABC):
         digest: digest of the settings that decide the result.
         skip_failures: whether to record a sample that fails and go on, or to raise its error.
         reporter: bar or callback that progress goes to.
+        claims: what this and other runs have in hand.
     """
 
     VERB: ClassVar[str]  # what becomes of a sample: "fitted", "drawn"
@@ -101,6 +57,7 @@ class Job(ABC):
     digest: str
     skip_failures: bool
     reporter: Reporter
+    claims: Claims
 
     def run(self, targets: list[Target]) -> Tally:
         """Does the targets.
@@ -110,6 +67,8 @@ class Job(ABC):
             InputError: a sample failed and failures are not skipped, or the end failed.
         """
         self.tally, self.started, self._recorded = Tally(), time.monotonic(), time.monotonic()
+        self.began, self.last_round = time.time(), False
+        self._files: list[tuple[Target, str]] = []
         self.journal = Journal(self.dataset, self.key, runs.METHOD)
         self._unrecorded: Outcomes = {}
         self._marks = FailureMarks(self.dataset, self.key)
@@ -122,11 +81,8 @@ class Job(ABC):
             self._record("running")
             self._announce(work)
             self.reporter.begin(len(work), self._costs(work))
-            for position, item in enumerate(work):
-                self.reporter.video(position)
-                self._one(item)
-                if time.monotonic() - self._recorded > _RECORD_EVERY:
-                    self._patiently(lambda: self._record("running"))
+            self._all(work)
+            self._leave_out_lost()
             status = "done"
         except (KeyboardInterrupt, GeneratorExit, SystemExit, ListenerError):
             status = "interrupted"
@@ -137,6 +93,9 @@ class Job(ABC):
             raise
         except (DatasetGoneError, DatabaseAwayError):
             status = "lost"  # there is nothing to end it in
+            raise
+        except Exception:
+            self._leave_out_lost()
             raise
         finally:
             self._finish(status)
@@ -218,6 +177,41 @@ class Job(ABC):
             self.reporter.note(f"{len(self.tally.skipped)} of {len(targets)} videos are up to date")
         return work
 
+    def _all(self, work: list[Item]) -> None:
+        """Does all; what others have in hand is asked for once more in the end, and then left to them."""
+        put_off = []
+        for position, item in enumerate(work):
+            self.reporter.video(position)
+            if not self._is_done_here(item):
+                put_off.append(item)
+            if time.monotonic() - self._recorded > _RECORD_EVERY:
+                self._patiently(lambda: self._record("running"))
+        self.last_round = True
+        self.tally.elsewhere += [item.target.sample_id for item in put_off if not self._is_done_here(item)]
+        if self.claims.met:
+            self.reporter.note(self.claims.told())
+
+    def _is_done_here(self, item: Item) -> bool:
+        """Does a sample, unless another run has it in hand, or has done it since this one began."""
+        sample_id = item.target.sample_id
+        if not self._patiently(lambda: self.claims.take(sample_id)):
+            return False
+        try:
+            if self._patiently(lambda: self._is_done_meanwhile(item)):
+                self.tally.skipped.append(sample_id)
+                self.reporter.done(None, f"{item.target.name}: done by another run")
+            else:
+                self._one(item)
+        except BusyError:  # its file is being made for another dataset or field
+            return False
+        finally:
+            self.claims.give_back(sample_id)
+        return True
+
+    def _is_done_meanwhile(self, item: Any) -> bool:
+        """Whether another run has done a sample since this one began."""
+        return False
+
     def _one(self, item: Item) -> None:
         target, started = item.target, time.monotonic()
         try:
@@ -226,7 +220,7 @@ class Job(ABC):
             if made is None or not self._patiently(lambda: self._store(item, made, seconds)):
                 self.reporter.note(f"{target.name}: its sample has been deleted, so it is left out", logging.WARNING)
                 return
-        except (DatasetGoneError, DatabaseAwayError):
+        except (DatasetGoneError, DatabaseAwayError, BusyError):
             raise
         except Exception as error:
             if (fatal := self._fatal(target, error)) is not None:
@@ -235,6 +229,7 @@ class Job(ABC):
             self._patiently(self._flush)
             return
         (self.tally.adopted if made.adopted else self.tally.made).append(target.sample_id)
+        self._files.append((target, made.path))
         line = " ".join(filter(None, [f"{target.name}: {'adopted' if made.adopted else self.VERB}", made.score]))
         self.reporter.done(None if made.adopted else seconds, line)
 
@@ -244,7 +239,10 @@ class Job(ABC):
         if full is None and not isinstance(error, StorageError):
             return None
         said = str(error) if full is None else f"{full.filename or target.name}: {reason(full)}"
-        return StorageError(f"{said}; what was {self.VERB} before is kept, and the same call goes on from there")
+        kept = f"what was {self.VERB} before is kept, and the same call goes on from there"
+        if not all(os.path.lexists(path) for _, path in self._files):
+            kept = f"with what was {self.VERB} before; the same call does it again"
+        return StorageError(f"{said}; {kept}")
 
     def _store(self, item: Item, made: Result, seconds: float) -> bool:
         """Writes sample and record, and both again if the database was away; whether the sample is still there.
@@ -288,6 +286,20 @@ class Job(ABC):
         if not self.skip_failures:
             raise InputError(f"{failure}") from error
 
+    def _leave_out_lost(self) -> None:
+        """What was made and is gone before the run ends is not made: somebody has removed its folder, maybe."""
+        lost = [(target, path) for target, path in self._files if not os.path.lexists(path)]
+        for target, path in lost:
+            for ids in (self.tally.made, self.tally.adopted):
+                if target.sample_id in ids:
+                    ids.remove(target.sample_id)
+            reason = f"{path}: it was removed while this run went on; run it again"
+            self.tally.failed.append(Failure(target.sample_id, target.filepath, reason))
+            self._note(target, "failed", reason=reason)
+        if lost:
+            line = f"{video_count(len(lost))} of those {self.VERB} are gone again, such as {lost[0][1]}: run it again"
+            self.reporter.note(line, logging.WARNING)
+
     def _note(self, target: Target, status: str, **facts: Any) -> None:
         self._unrecorded[target.sample_id] = runs.outcome(status, target.filepath, self.digest, **facts)
         if status == "failed":
@@ -319,7 +331,7 @@ class Job(ABC):
     def _end_well(self) -> None:
         """It is done when the index stands, and not before."""
         try:
-            self._patiently(lambda: self._conclude("done"))
+            self._patiently(self._conclude_alone)
         except BaseException as error:
             self._end_record("failed" if isinstance(error, Exception) else "interrupted")
             raise
@@ -335,9 +347,14 @@ class Job(ABC):
         """What fails now must not hide why the run has ended."""
         self._end_record(status)
         try:
-            self._conclude(status)
+            self._conclude_alone(status)
         except Exception as error:
             self.reporter.note(f"the end of the run {self.key!r} failed: {brief(error)}", logging.WARNING)
+
+    def _conclude_alone(self, status: str = "done") -> None:
+        """Two runs must not build one index at once; the later one has all of both in it."""
+        with self.claims.alone():
+            self._conclude(status)
 
     def _end_record(self, status: str) -> None:
         try:

@@ -130,7 +130,7 @@ def test_what_nobody_foresaw_is_one_line_without_a_traceback(
 
 
 def test_long_paths_leave_a_line_its_reason(tmp_path: Path) -> None:
-    from fiftyone_latent_inr.datasets.job import Failure
+    from fiftyone_latent_inr.datasets.tally import Failure
 
     line = str(Failure("1", os.path.sep + "動\n/" * 1400, "the reason"))
     assert len(line) <= 1000 and line.startswith(r"/動\n/") and line.endswith("(sample 1): the reason")

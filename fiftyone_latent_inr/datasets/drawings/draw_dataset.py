@@ -17,12 +17,13 @@ from ...files import digest_of
 from ...progress import lets_listener_raise
 from ...video.writer import DEFAULT_CRF
 from .. import runs
+from ..claims import IF_BUSY, Claims
 from ..fields import FIT_NAME, FieldNames, all_videos
 from ..file_names import output_folder
-from ..job import Failure
 from ..progress import Reporter
 from ..samples import dataset_of, list_targets
 from ..search.index import mend_indexes
+from ..tally import Failure
 from ..words import duration, outcomes
 from .drawing import Drawing
 from .job import DrawJob
@@ -42,6 +43,7 @@ class DrawSummary:
         failed: samples that could not be drawn, with the reasons.
         seconds: wall seconds of the whole run.
         silent: ids of drawn ones without sound, as their original is gone or has changed.
+        elsewhere: ids of those that another run, which draws the same, had in hand at the end.
     """
 
     media_field: str
@@ -52,6 +54,7 @@ class DrawSummary:
     failed: list[Failure] = field(default_factory=list)
     seconds: float = 0.0
     silent: list[str] = field(default_factory=list)
+    elsewhere: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         return self.text() + "".join(f"\n  failed: {failure}" for failure in self.failed)
@@ -60,6 +63,7 @@ class DrawSummary:
         """How many, without the failures' reasons."""
         drawn = f"drawn ({len(self.silent)} without sound)" if self.silent else "drawn"
         samples = {drawn: self.drawn, "taken up from disk": self.adopted, "up to date": self.skipped}
+        samples["in the hands of another run"] = self.elsewhere
         told = outcomes({**samples, "not fitted yet": self.unfitted, "failed": self.failed})
         return f"{told} in {duration(self.seconds)}: media field {self.media_field}"
 
@@ -82,7 +86,7 @@ def reconstruct(
         crf: quality of H.264, 0 (best) to 51.
         audio: whether to take the sound of the sample's own file along, as long as the frames last.
         **options: arguments of `draw_dataset`: `embeddings_field`, `output_dir`, `overwrite`, `skip_failures`,
-            `progress`, `device`.
+            `progress`, `device`, `if_busy`.
 
     Returns:
         what became of the samples.
@@ -156,7 +160,7 @@ def _draw(samples: SampleCollection, drawing: Drawing, options: dict[str, Any]) 
 
 
 @lets_listener_raise
-def draw_dataset(
+def draw_dataset(  # noqa: PLR0913
     samples: SampleCollection,
     drawing: Drawing,
     *,
@@ -166,6 +170,7 @@ def draw_dataset(
     skip_failures: bool = True,
     progress: bool | Callable[[float, str], None] = True,
     device: str | None = None,
+    if_busy: str = "share",
 ) -> DrawSummary:
     """Draws fitted videos and registers them as a media field; the engine of the three above.
 
@@ -182,6 +187,8 @@ def draw_dataset(
         progress: bar for True, nothing for False, or a callable that receives `(fraction, label)` with the fraction
             from 0 to 1 and labels such as "video 3/20 · frame 12/64 · 4 min left".
         device: torch device; None for CUDA where there is a GPU, else the CPU.
+        if_busy: what to do where another process draws into the same field: `share` the videos with it, if it draws the
+            same, `wait` until it has ended, or `refuse`.
 
     Returns:
         what became of the samples.
@@ -192,40 +199,45 @@ def draw_dataset(
     dataset = dataset_of(samples, "reconstruct")
     overwrite = arguments.flag("overwrite", overwrite)
     skip_failures = arguments.flag("skip_failures", skip_failures)
+    if_busy = arguments.choice("if_busy", if_busy, IF_BUSY)
     reporter = Reporter(progress)
     names = FieldNames.of(embeddings_field)
     media_field = drawing.field(names.embedding)
     check_media_field(dataset, media_field)
-    runs.read_config(dataset, media_field)
-    pick_device(device)
-    mend_indexes(dataset)
-    targets = list_targets(samples, dataset, names)
-    fitted = [target for target in targets if target.stored]
-    if not fitted:
-        raise InputError(
-            f"none of these {len(targets)} videos is fitted (dataset {dataset.name!r}, field {names.path!r}); fit them "
-            'first, with fiftyone_latent_inr.fit_dataset or the operator "Fit Latent-INR"'
+    with Claims(dataset, media_field, "drawing", if_busy, reporter.note) as claims:
+        runs.read_config(dataset, media_field)
+        pick_device(device)
+        mend_indexes(dataset)
+        targets = list_targets(samples, dataset, names)
+        fitted = [target for target in targets if target.stored]
+        if not fitted:
+            raise InputError(
+                f"none of these {len(targets)} videos is fitted (dataset {dataset.name!r}, field {names.path!r}); fit "
+                'them first, with fiftyone_latent_inr.fit_dataset or the operator "Fit Latent-INR"'
+            )
+        drawn: dict[str, str | None] = {}
+        if media_field in dataset.get_field_schema():
+            drawn = dict(zip(*all_videos(dataset).values(["id", media_field]), strict=True))
+        digest = digest_of(drawing.record())
+        claims.settle(digest)
+        job = DrawJob(
+            dataset=dataset,
+            key=media_field,
+            digest=digest,
+            skip_failures=skip_failures,
+            reporter=reporter,
+            claims=claims,
+            field=media_field,
+            drawing=drawing,
+            folder=None if output_dir is None else output_folder(output_dir),
+            device=device,
+            overwrite=overwrite,
+            drawn=drawn,
         )
-    drawn: dict[str, str | None] = {}
-    if media_field in dataset.get_field_schema():
-        drawn = dict(zip(*all_videos(dataset).values(["id", media_field]), strict=True))
-    job = DrawJob(
-        dataset=dataset,
-        key=media_field,
-        digest=digest_of(drawing.record()),
-        skip_failures=skip_failures,
-        reporter=reporter,
-        field=media_field,
-        drawing=drawing,
-        folder=None if output_dir is None else output_folder(output_dir),
-        device=device,
-        overwrite=overwrite,
-        drawn=drawn,
-    )
-    tally = job.run(fitted)
+        tally = job.run(fitted)
     unfitted = [target.sample_id for target in targets if not target.stored]
     outcome = tally.made, tally.adopted, tally.skipped, unfitted, tally.failed
-    summary = DrawSummary(media_field, *outcome, tally.seconds, job.silent)
+    summary = DrawSummary(media_field, *outcome, tally.seconds, job.silent, tally.elsewhere)
     if unfitted:
         named = ", ".join(target.name for target in targets if not target.stored)
         reporter.note(f"Not fitted yet, and left out: {named}; fit them first")

@@ -16,15 +16,17 @@ import numpy as np
 
 from ...errors import BitstreamError, InputError, LatentINRError, NewerFileError
 from ...files import check_length, fingerprint, writable_folder
+from ...held_folder import held_file
 from ...latent_video.video import LatentVideo, load
 from ...progress import FitProgress
 from ...video.images import content_of, find_images
 from ...video.opening import is_whole
 from ...video.writer import Frame, write
-from ..fields import all_videos
-from ..job import Item, Job, Result
+from ..fields import all_videos, values_now
+from ..job import Job
 from ..samples import Target
 from ..stored_files import check_swapped
+from ..tally import Item, Result
 from ..words import log_line
 from ..writing import check_disk, check_place, save, try_fields
 from .cost import Workload, estimate, seconds_per_pixel
@@ -148,12 +150,13 @@ class DrawJob(Job):
         return [item.work.pixels for item in work]
 
     def _make(self, item: DrawItem) -> Result:
-        adopted = _is_whole(item.path) and (not self.overwrite or item.path in self._written)
         facts: dict[str, Any] = {}
         check_place(item.path, "the drawing")
-        if not adopted:
-            notes = self._draw(item)
-            facts = {"bytes": item.path.stat().st_size, "notes": notes or None}
+        with held_file(item.path, "wait" if self.last_round else "refuse", self.reporter.note):
+            adopted = _is_whole(item.path) and (not self.overwrite or item.path in self._written)
+            if not adopted:
+                notes = self._draw(item)
+                facts = {"bytes": item.path.stat().st_size, "notes": notes or None}
         self._written.add(item.path)
         return Result(str(item.path), adopted, facts)
 
@@ -162,6 +165,14 @@ class DrawJob(Job):
         sample = self.dataset[item.target.sample_id]
         sample[self.field] = result.path
         save(sample)
+
+    def _is_done_meanwhile(self, item: DrawItem) -> bool:
+        before = self.drawn.get(item.target.sample_id)
+        path = values_now(self.dataset, item.target.sample_id, self.field).get(self.field)
+        if not path or Path(path).name != item.path.name or not _is_whole(Path(path)):
+            return False
+        is_new = os.path.getmtime(path) >= self.began and Path(path) not in self._written
+        return is_new or (path != before and not self.overwrite)
 
     def _fields(self) -> set[str]:
         return {self.field}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -19,13 +19,14 @@ from ...errors import InputError
 from ...progress import lets_listener_raise
 from ...video.timing import check_fps
 from .. import runs
+from ..claims import IF_BUSY, Claims
 from ..fields import FIT_NAME, FieldNames, check_fields
 from ..file_names import default_folder, output_folder
-from ..job import Failure
 from ..progress import Reporter
 from ..samples import dataset_of, list_targets
 from ..search import index
 from ..search.backend import check_backend
+from ..tally import Failure
 from ..teachers import DEFAULT_TEACHER
 from ..teachers import load as load_teacher
 from ..words import duration, megabytes, of_source, outcomes, video_count
@@ -50,6 +51,7 @@ class FitSummary:
         seconds: wall seconds of the whole run.
         stored_bytes: bytes of the files of the fitted and the adopted, as far as their sources were fitted whole.
         source_bytes: bytes of those sources.
+        elsewhere: ids of those that another run, which shares the field, had in hand at the end.
     """
 
     fitted: list[str] = field(default_factory=list)
@@ -62,14 +64,20 @@ class FitSummary:
     without_frames: list[str] = field(default_factory=list)
     stored_bytes: int = 0
     source_bytes: int = 0
+    elsewhere: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         return self.text() + "".join(f"\n  failed: {failure}" for failure in self.failed)
 
     def text(self) -> str:
         """How many, without the failures' reasons."""
-        samples = {"fitted": self.fitted, "taken up from disk": self.adopted, "up to date": self.skipped}
-        text = f"{outcomes({**samples, 'failed': self.failed})} in {duration(self.seconds)}"
+        samples: dict[str, Sized] = {
+            "fitted": self.fitted,
+            "taken up from disk": self.adopted,
+            "up to date": self.skipped,
+        }
+        samples |= {"in the hands of another run": self.elsewhere, "failed": self.failed}
+        text = f"{outcomes(samples)} in {duration(self.seconds)}"
         if self.source_bytes:
             text += f" · {megabytes(self.stored_bytes)}, {of_source(self.stored_bytes, self.source_bytes)}"
         if self.without_frames:
@@ -95,6 +103,7 @@ def fit_dataset(  # noqa: PLR0913
     progress: bool | Callable[[float, str], None] = True,
     backend: str | None = None,
     backend_options: dict[str, Any] | None = None,
+    if_busy: str = "share",
     **fit_options: Any,
 ) -> FitSummary:
     """Fits the videos of a dataset or view, stores them, and indexes them for search by text.
@@ -131,6 +140,8 @@ def fit_dataset(  # noqa: PLR0913
             from 0 to 1 and labels such as "video 3/20 · 31.2 dB · 4 min left".
         backend: similarity backend; None keeps that of the index, or takes sklearn for a new one.
         backend_options: keyword arguments of the backend.
+        if_busy: what to do where another process fits into the same field: `share` the videos with it, if its settings
+            are the same, each doing those that the other has not begun; `wait` until it has ended; or `refuse`.
         **fit_options: further arguments of `fit`: `config`, `size`, `max_frames`, `device`, `seed`, `residual`, `fps`
             (of images; files know their own).
 
@@ -138,7 +149,8 @@ def fit_dataset(  # noqa: PLR0913
         what became of the samples.
 
     Raises:
-        InputError: the collection, a name or an option cannot be used, or (unless `skip_failures`) a sample.
+        InputError: the collection, a name or an option cannot be used, another run is at work on the field, or (unless
+            `skip_failures`) a sample cannot be fitted.
         TeacherUnavailableError: the teacher's weights cannot be had; known before anything is fitted.
         PriorUnavailableError: the Hub does not give the prior; known before anything is fitted, too.
     """
@@ -149,46 +161,52 @@ def fit_dataset(  # noqa: PLR0913
     Settings.check(preset, fit_options)
     overwrite = arguments.flag("overwrite", overwrite)
     skip_failures = arguments.flag("skip_failures", skip_failures)
+    if_busy = arguments.choice("if_busy", if_busy, IF_BUSY)
     reporter = Reporter(progress)
     names = FieldNames.of(embeddings_field)
     index.check_brain_key(dataset, brain_key, names)
     check_fields(dataset, names)
     if teacher is not None:
         check_backend(dataset, brain_key, backend, backend_options)
-    record = runs.read_config(dataset, names.embedding)
-    folder = output_folder(default_folder() / str(dataset.slug) if output_dir is None else output_dir)
-    teacher = load_teacher(teacher, fit_options.get("device"))
-    loaded = _load_prior(prior, preset, teacher, fit_options)
-    settings = Settings.of(preset, teacher, loaded, fit_options)
-    start = None if prior is None else loaded or NO_PRIOR  # the preset's own may be of another teacher
-    targets = list_targets(samples, dataset, names)
-    if teacher is None:
-        reporter.note("No teacher: the videos are stored without embeddings, and cannot be searched by text")
-    else:
-        index.prepare(teacher)
-    job = FitJob(
-        dataset=dataset,
-        key=names.embedding,
-        digest=settings.digest,
-        names=names,
-        brain_key=brain_key,
-        folder=folder,
-        teacher=teacher,
-        settings=settings,
-        fit_arguments={**fit_options, "preset": preset, "prior": start, "teacher": teacher},
-        overwrite=overwrite,
-        skip_failures=skip_failures,
-        backend=backend,
-        backend_options=backend_options,
-        record=record,
-        reporter=reporter,
-        clear_first=check_space(dataset, names, record, teacher, {t.sample_id for t in targets}, overwrite),
-    )
-    tally = job.run(targets)
+    # registered first: what a run that is waited for does changes all that follows
+    with Claims(dataset, names.embedding, "fit", if_busy, reporter.note) as claims:
+        record = runs.read_config(dataset, names.embedding)
+        folder = output_folder(default_folder() / str(dataset.slug) if output_dir is None else output_dir)
+        teacher = load_teacher(teacher, fit_options.get("device"))
+        loaded = _load_prior(prior, preset, teacher, fit_options)
+        settings = Settings.of(preset, teacher, loaded, fit_options)
+        start = None if prior is None else loaded or NO_PRIOR  # the preset's own may be of another teacher
+        claims.settle(settings.digest)
+        targets = list_targets(samples, dataset, names)
+        if teacher is None:
+            reporter.note("No teacher: the videos are stored without embeddings, and cannot be searched by text")
+        else:
+            index.prepare(teacher)
+        job = FitJob(
+            dataset=dataset,
+            key=names.embedding,
+            digest=settings.digest,
+            names=names,
+            brain_key=brain_key,
+            folder=folder,
+            teacher=teacher,
+            settings=settings,
+            fit_arguments={**fit_options, "preset": preset, "prior": start, "teacher": teacher},
+            overwrite=overwrite,
+            skip_failures=skip_failures,
+            backend=backend,
+            backend_options=backend_options,
+            record=record,
+            reporter=reporter,
+            claims=claims,
+            clear_first=check_space(dataset, names, record, teacher, {t.sample_id for t in targets}, overwrite),
+        )
+        tally = job.run(targets)
     outcome = tally.made, tally.adopted, tally.skipped, tally.failed
     known = [pair for pair in job.sizes.values() if pair[1]]
     sizes = sum(stored for stored, _ in known), sum(source for _, source in known)
-    summary = FitSummary(*outcome, brain_key if job.indexed else None, str(folder), tally.seconds, job.too_long, *sizes)
+    key, more = brain_key if job.indexed else None, (job.too_long, *sizes, tally.elsewhere)
+    summary = FitSummary(*outcome, key, str(folder), tally.seconds, *more)
     reporter.note(f"{dataset.name}: {summary.text()}")  # each failure has been told when it happened
     return summary
 

@@ -8,16 +8,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...encoding.checkpoint import discard, parts_of
-from ...errors import BitstreamError, InputError, NewerFileError
+from ...encoding.checkpoint import PARTS, discard, parts_of, remove_finished
+from ...errors import BitstreamError, InputError, NewerFileError, StorageError
+from ...held_folder import HeldFolder, held
 from ...progress import FitProgress
 from ...video.images import bytes_of, content_of
-from ..fields import FieldNames, all_videos, ensure_fields, store, with_embedding, with_usable_embedding
-from ..file_names import file_name, is_current
-from ..job import Item, Job, Result
+from ..fields import (
+    FieldNames,
+    all_videos,
+    ensure_fields,
+    store,
+    values_now,
+    with_embedding,
+    with_usable_embedding,
+)
+from ..file_names import SUFFIX, file_name, is_current, settings_suffix
+from ..job import Job
 from ..samples import Target
 from ..search import index
 from ..stored_files import read_fitted, undrawn
+from ..tally import Item, Result
 from ..writing import check_disk, check_place, check_room, try_fields
 from .cost import relative_costs
 from .settings import Settings
@@ -65,6 +75,8 @@ class FitJob(Job):
         if self.teacher is not None and not self.clear_first:
             self._embedded = with_usable_embedding(self.dataset, self.names, self.teacher.embedding_dim)
         self._undrawn = undrawn(self.dataset, self.names.embedding)
+        for parts in self.folder.glob(f"*{SUFFIX}{PARTS}"):
+            remove_finished(parts.with_name(parts.name.removesuffix(PARTS)))
 
     def _examine(self, target: Target) -> FitItem | None:
         found = content_of(target.source)
@@ -98,14 +110,16 @@ class FitJob(Job):
         check_room(self.dataset, target.sample_id, self.names.frames)
         path = self.folder / file_name(target.name, item.fingerprint, self.settings.digest)
         check_place(path, "the fitted file")
-        video = self._adopt(item, path)
-        adopted = video is not None
-        if video is None:
-            # groups of a long video that are finished: a run that is stopped goes on with them
-            parts = parts_of(path)
-            video = self._fit(target, item.fingerprint, parts)
-            video.save(path)
-            self._written.add(str(path))
+        if not self.folder.is_dir():  # what was fitted before is gone with it
+            raise StorageError(f"{self.folder}: the output folder was removed while this run went on")
+        # groups of a long video that are finished: a run that is stopped goes on with them, if no other one does
+        with held(parts_of(path), "wait" if self.last_round else "refuse", self.reporter.note) as parts:
+            video = self._adopt(item, path)
+            adopted = video is not None
+            if video is None:
+                video = self._fit(target, item.fingerprint, parts)
+                video.save(path)
+                self._written.add(str(path))
             discard(parts)
         score = "" if video.metrics.get("psnr") is None else f"{video.metrics['psnr']:.1f} dB"
         return Result(str(path), adopted, {"psnr": video.metrics.get("psnr")}, score, video)
@@ -113,8 +127,9 @@ class FitJob(Job):
     def _keep(self, item: FitItem, result: Result) -> None:
         ensure_fields(self.dataset, self.names)
         if self.clear_first:
-            index.drop_index(self.dataset, self.brain_key)
-            clear_space(self.dataset, self.names)
+            with self.claims.alone():
+                if clear_space(self.dataset, self.names, settings_suffix(self.settings.digest)):
+                    index.drop_index(self.dataset, self.brain_key)
             self.clear_first = False
         sample_id = item.target.sample_id
         # of the first frames alone, the file says nothing of how it compares with the whole
@@ -151,7 +166,16 @@ class FitJob(Job):
             return video
         return None
 
-    def _fit(self, target: Target, source: str, parts: Path) -> Any:
+    def _is_done_meanwhile(self, item: FitItem) -> bool:
+        fields = [self.names.path] + [self.names.embedding] * (self.teacher is not None)
+        found = values_now(self.dataset, item.target.sample_id, *fields)
+        path = found.get(self.names.path)
+        if not path or not is_current(path, item.fingerprint, self.settings.digest) or not all(map(found.get, fields)):
+            return False
+        is_new = os.path.getmtime(path) >= self.began and path not in self._written
+        return is_new or (path != item.target.stored and not self.overwrite)
+
+    def _fit(self, target: Target, source: str, parts: HeldFolder) -> Any:
         from ...encoding.fit import fit
 
         def listen(event: FitProgress) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import fiftyone as fo
+from fiftyone import ViewField as F
 
 from ...errors import BitstreamError, InputError
 from ..fields import FieldNames, all_videos, with_embedding
@@ -60,12 +61,25 @@ def check_space(
     return True
 
 
-def clear_space(dataset: fo.Dataset, names: FieldNames) -> None:
-    """Empties the embeddings fields. The `.linr` files stay, and are taken up if their teacher returns."""
-    nothing = dict.fromkeys(with_embedding(dataset, names))
+def clear_space(dataset: fo.Dataset, names: FieldNames, suffix: str) -> bool:
+    """Empties the embeddings fields. The `.linr` files stay, and are taken up if their teacher returns.
+
+    Args:
+        dataset: the dataset.
+        names: names of the fields.
+        suffix: end of the files' names whose vectors stay: those that a run at the same time has stored already.
+
+    Returns:
+        whether there was anything to empty.
+    """
+    holders, kept = with_embedding(dataset, names), set()
+    if names.path in dataset.get_field_schema():
+        kept = set(all_videos(dataset).match(F(names.path).ends_with(suffix)).values("id"))
+    nothing = dict.fromkeys(sample for sample in holders if sample not in kept)
     for field in (names.embedding, names.frames):
-        if field in dataset.get_field_schema():
+        if nothing and field in dataset.get_field_schema():
             all_videos(dataset).set_values(field, nothing, key_field="id")
+    return bool(nothing)
 
 
 def _teacher_on_record(
