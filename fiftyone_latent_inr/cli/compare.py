@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .options import add_shared, reference_prior
-from .output import report
+from .options import add_shared, reference_prior, require_latents, require_video
+from .output import report, say
 
 
 def add(commands: Any) -> None:
@@ -26,7 +26,12 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
+    require_video(args.original)
+    require_latents(args.input)
     from ..encoding.measure import compare
 
     measured = compare(args.original, args.input, device=args.device, prior=reference_prior(args))
+    if not args.json:
+        for remark in measured.pop("remarks"):
+            say(remark)
     report({"original": str(args.original), "file": str(args.input), **measured}, args.json)

@@ -8,8 +8,9 @@ from typing import Any
 
 from ..files import check_target
 from . import types as arg
-from .options import add_shared, reference_prior
+from .options import add_shared, reference_prior, require_latents, require_video
 from .output import bar, say, show
+from .overwriting import add_overwrite, check_drawing
 
 
 def add(commands: Any) -> None:
@@ -29,19 +30,22 @@ def add(commands: Any) -> None:
     add_shared(p, "--prior")
     p.add_argument("--motion", action="store_true", help="follow motion for the frames in between; slower")
     p.add_argument("--audio", type=Path, metavar="FILE", help="take the sound of this file along, e.g. the original's")
+    add_overwrite(p)
     add_shared(p, "--device", "--quiet")
     p.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> None:
+    require_latents(args.input)
+    images = require_video(args.audio) if args.audio else None
     for source in filter(None, (args.input, args.audio)):
         check_target(args.output, source)
+    check_drawing(args.output, args.overwrite)
     import numpy as np
 
     from ..latent_video.video import load
     from ..rendering.timeline import hold, play_times, scaled_size
     from ..video.decode import write
-    from ..video.images import find_images
 
     video = load(args.input, reference_prior(args))
     times, held = play_times(video.num_frames, args.fps_factor, args.frames)
@@ -57,6 +61,6 @@ def _run(args: argparse.Namespace) -> None:
     sound: dict[str, Any] = {"audio": args.audio, "audio_start": float(shown[0])}
     for note in write(args.output, frames, fps, pixel_aspect=video.pixel_aspect, times=own, **sound):
         say(f"{args.audio}: {note}")
-    if args.audio and find_images(args.audio) is not None:
+    if images is not None:
         say(f"{args.audio}: images have no sound: drawn without")
     show(f"{args.output}: {count} frames of {size[1]}x{size[0]} at {fps:g} fps")

@@ -7,15 +7,18 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..datasets.words import of_source
 from ..errors import InputError
 from ..files import check_target
 from . import types as arg
-from .options import PRESETS, add_shared
+from .options import PRESETS, add_shared, require_video
 from .output import figures, say, show
+from .overwriting import add_overwrite, check_latents, is_stored
 
 if TYPE_CHECKING:
     from ..held_folder import HeldFolder
     from ..latent_video.video import LatentVideo
+    from ..progress import FitProgress
 
 
 def add(commands: Any) -> None:
@@ -30,7 +33,12 @@ def add(commands: Any) -> None:
         "--quality", type=arg.quality, metavar="Q", help="0 to 100: better pictures or fewer bytes (default: 50)"
     )
     rate.add_argument("--bpp", type=arg.positive, metavar="R", help="aim at this many bits per pixel of the file")
-    p.add_argument("--size", type=arg.size, metavar="HxW", help="resize by area averaging first, e.g. 180x320")
+    p.add_argument(
+        "--size",
+        type=arg.size,
+        metavar="HxW",
+        help="resize by area averaging first: 180x320, or 180p, which keeps the shape",
+    )
     p.add_argument("--frames", type=arg.count, metavar="N", help="take the first N frames")
     p.add_argument("--fps", type=arg.positive, metavar="F", help="frames a second of a folder of images (default: 25)")
     add_shared(p, "--teacher")
@@ -51,17 +59,26 @@ def add(commands: Any) -> None:
         default="refuse",
         help="what to do while another process fits the same OUT.linr (default: refuse)",
     )
+    add_overwrite(p)
     add_shared(p, "--device", "--quiet")
     p.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> None:
-    # Before a fit of minutes begins: can its result be stored?
-    check_target(args.output, args.input)
-    from ..video.images import find_images
+    # Before anything is loaded: is there a video, and can its result be stored?
+    from ..video.images import bytes_of, content_of
 
-    if args.fps is not None and find_images(args.input) is None:
+    images = require_video(args.input)
+    if images is None and args.fps is not None:
         raise InputError(f"--fps is for a folder of images; {args.input} is a file, which knows its own rate")
+    if images is None and is_stored(args.input):
+        raise InputError(f"{args.input} is a stored video already; decode draws it, encode takes a film")
+    check_target(args.output, args.input)
+    content = content_of(images or args.input)
+    check_latents(args.output, content, args.overwrite)
+    notes: dict[str, Any] = {"source": args.input.name.encode("utf-8", "replace").decode(), "fingerprint": content}
+    if args.frames is None:  # else it is not all of the source that is stored
+        notes["source_bytes"] = bytes_of(images or args.input)
     from ..encoding.checkpoint import discard, has_checkpoint, parts_of, remove_finished
     from ..held_folder import held
     from ..owners import BusyError
@@ -70,8 +87,10 @@ def _run(args: argparse.Namespace) -> None:
     try:
         # to the end: another process that came between the fit and its file would begin anew
         with held(parts_of(args.output), args.if_busy, say) as parts:
+            if args.if_busy == "wait":  # what was waited for may have been another video's fit
+                check_latents(args.output, content, args.overwrite)
             try:
-                video = _fit_file(args, parts)
+                video = _fit_file(args, parts, notes)
             except KeyboardInterrupt:
                 if has_checkpoint(parts):
                     print(file=sys.stderr)
@@ -81,14 +100,32 @@ def _run(args: argparse.Namespace) -> None:
             discard(parts)
     except BusyError as error:
         raise InputError(f"{error}; wait for it with --if-busy wait, or name another output") from None
-    m = video.metrics
+    m, size = video.metrics, args.output.stat().st_size
+    share = f" ({of_source(size, notes['source_bytes'])})" if notes.get("source_bytes") else ""
     show(
-        f"{args.output}: {args.output.stat().st_size:,} bytes, {video.num_frames} frames of "
+        f"{args.output}: {size:,} bytes{share}, {video.num_frames} frames of "
         f"{video.size[1]}x{video.size[0]}, {figures(m)}, {m.get('seconds', 0):.1f} s"
     )
 
 
-def _fit_file(args: argparse.Namespace, parts: HeldFolder) -> LatentVideo:
+def _size(args: argparse.Namespace) -> tuple[int, int] | None:
+    """(H, W) that are asked for; of a height alone the width that keeps the shape of the video's first frame."""
+    if args.size is None or args.size[1] is not None:
+        size: tuple[int, int] | None = args.size
+        return size
+    from ..video.decode import iter_frames
+
+    height, width = next(iter_frames(args.input, max_frames=1)).shape[:2]
+    return args.size[0], max(1, round(width * args.size[0] / height))
+
+
+def _remarks(event: FitProgress) -> None:
+    """Says what is odd about the video, or about what was asked for, without a bar."""
+    if event.message and event.step:
+        say(event.message)
+
+
+def _fit_file(args: argparse.Namespace, parts: HeldFolder, notes: dict[str, Any]) -> LatentVideo:
     from ..encoding.fit import fit
 
     return fit(
@@ -99,11 +136,12 @@ def _fit_file(args: argparse.Namespace, parts: HeldFolder) -> LatentVideo:
         teacher=args.teacher,
         prior=args.prior,
         residual=args.residual,
-        size=args.size,
+        size=_size(args),
         max_frames=args.frames,
         fps=args.fps,
         device=args.device,
         seed=args.seed,
-        progress=not args.quiet,
+        progress=_remarks if args.quiet else True,
+        metadata=notes,
         checkpoint=parts,
     )

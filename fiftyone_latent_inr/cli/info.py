@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..files import require_file
-from .options import add_shared
+from ..datasets.words import of_source
+from .options import add_shared, require_latents
 from .output import report
 
 
@@ -20,15 +20,16 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
+    file = require_latents(args.input)
     from ..frames.aspect import ratio
     from ..latent_video.video import load
 
     video = load(args.input)
-    file = require_file(args.input, "latent video (.linr)")
     height, width = video.size
     facts: dict[str, Any] = {
         "file": str(args.input),
         "bytes": file.stat().st_size,
+        **_beside_source(file.stat().st_size, video.metadata.get("source_bytes"), args.json),
         "num_frames": video.num_frames,
         "num_groups": video.num_groups,
         "fps": video.fps,
@@ -51,3 +52,10 @@ def _run(args: argparse.Namespace) -> None:
         warnings = notes.pop("warnings", None)
         facts |= {"metadata": notes} if warnings is None else {"metadata": notes, "warnings": warnings}
     report(facts, args.json)
+
+
+def _beside_source(size: int, source: Any, as_json: bool) -> dict[str, Any]:
+    """What is known of the size of what was encoded, which a stranger may have written."""
+    if not isinstance(source, int) or isinstance(source, bool) or not 0 < source < 2**63:
+        return {"source_bytes": None, "source_ratio": None} if as_json else {}
+    return {"source_bytes": source, "source_ratio": size / source} if as_json else {"size": of_source(size, source)}

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ..files import require_file
 
 if TYPE_CHECKING:
     from ..priors.prior import Prior
+    from ..video.images import ImageSequence
 
 # Presets of `fitting`, whose import would load torch; `tests/cli/test_options.py` holds the two together.
 PRESETS = ("fast", "balanced", "best", "paper")
@@ -26,6 +30,29 @@ def add_shared(parser: argparse.ArgumentParser, *names: str) -> None:
     """Adds options that several commands have, in this order."""
     for name in names:
         parser.add_argument(name, **_SHARED[name])
+
+
+def require_latents(path: Path) -> Path:
+    """The `.linr` file that is named, known to be there before anything is loaded to read it.
+
+    Raises:
+        InputError: it is missing, empty, a folder or may not be read.
+    """
+    return require_file(path, "latent video (.linr)")
+
+
+def require_video(path: Path) -> ImageSequence | None:
+    """The images that are named, None where it is a file; known to be there before anything is loaded to read it.
+
+    Raises:
+        InputError: it is missing, empty, or may not be read.
+    """
+    from ..video.images import find_images
+
+    images = find_images(path)
+    if images is None:
+        require_file(path, "video")
+    return images
 
 
 def reference_prior(args: argparse.Namespace) -> Prior | None:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from . import types as arg
-from .options import add_shared
+from .options import add_shared, require_video
 from .output import show
+from .overwriting import add_overwrite, check_prior
 
 _WHAT = (
     "Train hypernetwork, field and encoders over many videos; `encode --prior DIR` then initialises from them. "
@@ -35,15 +36,21 @@ def add(commands: Any) -> None:
         default=True,
         help="go on with what is in DIR, or begin anew (default: go on)",
     )
+    add_overwrite(p)
     p.add_argument("--seed", type=arg.seed, default=0, metavar="S", help="default: 0")
     add_shared(p, "--device", "--quiet")
     p.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> None:
+    for source in args.sources:
+        if not source.is_dir():
+            require_video(source)
     from ..pretraining.config import PretrainConfig
     from ..pretraining.pretrain import pretrain
 
+    if args.resume:  # whoever begins anew has said it
+        check_prior(args.out, args.overwrite)
     config = PretrainConfig()
     prior = pretrain(
         args.sources,

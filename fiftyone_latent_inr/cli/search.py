@@ -17,6 +17,7 @@ def add(commands: Any) -> None:
     p.add_argument("dataset", metavar="DATASET", help="name of a FiftyOne dataset that was fitted with a teacher")
     p.add_argument("text", metavar='"text"')
     p.add_argument("-k", type=arg.count, default=5, metavar="K", help="how many to list (default: 5)")
+    p.add_argument("--brain-key", default="latent_inr", metavar="KEY", help="index to search (default: latent_inr)")
     p.add_argument("--json", action="store_true", help="print a list of objects: path, score, teacher; best first")
     p.set_defaults(run=_run)
 
@@ -25,7 +26,7 @@ def _run(args: argparse.Namespace) -> None:
     quiet_fiftyone()
     from ..datasets.search.search import search
 
-    found = search(args.dataset, args.text, k=args.k, notify=say)
+    found = search(args.dataset, args.text, k=args.k, brain_key=args.brain_key, notify=say)
     if args.json:
         show_json([{"path": hit.filepath, "score": hit.similarity, "teacher": hit.teacher} for hit in found])
         return

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import re
 
 # Python reads no number of thousands of digits, and nobody means one
 _MOST_DIGITS = 19
+_SIZE = re.compile(rf"(\d{{1,{_MOST_DIGITS}}})(?:x(\d{{1,{_MOST_DIGITS}}})|p)", re.ASCII | re.IGNORECASE)
 
 
-def size(text: str) -> tuple[int, int]:
-    """`180x320`: (H, W)."""
-    try:
-        height, width = (int(part) for part in text.lower().split("x"))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{_shown(text)} is not HxW, height first, such as 180x320") from None
-    if min(height, width) < 1:
+def size(text: str) -> tuple[int, int | None]:
+    """`180x320`: (H, W); or `180p`: (H, None), the width that keeps the shape."""
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise argparse.ArgumentTypeError(
+            f"{_shown(text)} is not HxW, height first, such as 180x320, nor a height such as 180p"
+        )
+    height, width = int(found[1]), None if found[2] is None else int(found[2])
+    if 0 in (height, width):
         raise argparse.ArgumentTypeError(f"{_shown(text)}: both sides must be at least 1")
     return height, width
 

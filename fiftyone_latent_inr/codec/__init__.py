@@ -17,13 +17,14 @@ Needs numpy, constriction and the standard library only, so that a `.linr` file 
 from __future__ import annotations
 
 from .byte_source import FileSource, MemorySource, Source
-from .container import GROUP, MAX_DEPTH, PRIOR, SEMANTIC, Entry, Section, assemble, head, parse, read_section
+from .container import GROUP, MAGIC, MAX_DEPTH, PRIOR, SEMANTIC, Entry, Section, assemble, head, parse, read_section
 from .payload import Layout, Quantised, decode, encode, measure
 from .quantisation import dequantise, peak_step_sizes, quantise, round_step_sizes
 from .version import VERSION
 
 __all__ = [
     "GROUP",
+    "MAGIC",
     "PRIOR",
     "MAX_DEPTH",
     "SEMANTIC",

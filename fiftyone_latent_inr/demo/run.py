@@ -24,6 +24,8 @@ MAX_FRAMES = 16
 SHARE_GENERATED = 0.3
 # each describes one generated clip, a combination that the teacher never saw
 QUERIES = 3
+# An empty file that says whose folder it is.
+_MARK = ".latent-inr-demo"
 
 
 def run(output: str | Path = "demo_output", *, app: bool = False, device: str | None = None) -> None:
@@ -35,9 +37,9 @@ def run(output: str | Path = "demo_output", *, app: bool = False, device: str | 
         device: torch device; by default the GPU where there is one.
 
     Raises:
-        InputError: `output` cannot be written, or FiftyOne has another dataset of the demo's name.
+        InputError: `output` cannot be written, or holds other things; FiftyOne has another dataset of the demo's name.
     """
-    folder = writable_folder(output)
+    folder = _own_folder(output)
     start = time.monotonic()
     from ..semantics.teachers import DEFAULT_TEACHER, load_teacher
     from .clips import prepare_clips
@@ -67,6 +69,17 @@ def run(output: str | Path = "demo_output", *, app: bool = False, device: str | 
         open_app(dataset)
     else:
         print("To open the App on it: `make app` (or `latent-inr demo --app`); search in its Similarity panel")
+
+
+def _own_folder(output: str | Path) -> Path:
+    """The folder, made where it is missing, once it is known that nobody else keeps things in it."""
+    folder = writable_folder(output)
+    mark = folder / _MARK
+    if not mark.exists() and not (folder / "clips" / "generated" / "recipe.json").exists():
+        if any(not entry.name.startswith(".") for entry in folder.iterdir()):
+            raise InputError(f"{folder} holds things that the demo did not make; give it a new or an empty folder")
+        mark.touch()
+    return folder
 
 
 def _fit(dataset: Any, teacher: Any, folder: Path, device: str | None) -> None:

@@ -12,13 +12,19 @@ import numpy.typing as npt
 from ..errors import InputError
 from ..files import require_file
 from ..frames import metrics
-from ..latent_video.video import load
+from ..frames.aspect import stretch
+from ..latent_video.video import LatentVideo, load
 from ..model import LatentINR
 from ..rendering.draw import draw
 from ..torch_settings import plain_torch
 
 if TYPE_CHECKING:
     from ..priors.prior import Prior
+    from ..video.decode import VideoInfo
+
+
+# In dB: what other decoders, or another copy of a video in good quality, make less of a difference than.
+_FAR = 3.0
 
 
 def measure(model: LatentINR, frames: npt.NDArray[np.uint8], cuts: Sequence[int] = ()) -> tuple[float, float]:
@@ -58,7 +64,8 @@ def compare(
 
     Returns:
         `psnr` (dB, mean of the frames' RGB PSNR), `psnr_min` (of the worst frame), `ms_ssim`, `bpp`, `bytes`,
-        `num_frames`, `height`, `width`, and `resized`: whether the original was of another size.
+        `num_frames`, `height`, `width`, `resized`: whether the original was of another size; and `remarks`, lines on
+        what suggests that it is not the original, mostly none.
 
     Raises:
         InputError: a file cannot be read, or the original has fewer frames than the stored video.
@@ -95,4 +102,25 @@ def compare(
         "height": height,
         "width": width,
         "resized": (source.height, source.width) != video.size,
+        "remarks": _remarks(video, source, original, float(np.mean(psnrs))),
     }
+
+
+def _remarks(video: LatentVideo, source: VideoInfo, original: str | os.PathLike[str], psnr: float) -> list[str]:
+    """What suggests that a video is not the one that was stored, or not all of it."""
+    name, size, remarks = os.fspath(original), (source.height, source.width), []
+    if source.num_frames is not None and source.num_frames > 1.02 * video.num_frames + 1:  # it is an estimate
+        remarks.append(
+            f"{name} has about {source.num_frames} frames, of which the first {video.num_frames} are compared"
+        )
+    if size != video.size and stretch(source.pixel_aspect, size, video.size) != 1:
+        remarks.append(
+            f"{name} is of another shape, {size[0]}x{size[1]} where {video.size[0]}x{video.size[1]} is stored"
+        )
+    wanted = video.metrics.get("psnr", psnr)
+    if psnr < wanted - _FAR:
+        remarks.append(
+            f"{psnr:.1f} dB is far from the {wanted:.1f} dB that were measured when it was fitted: {name} is likely "
+            "another video, or a copy that was changed"
+        )
+    return remarks

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 from .. import arguments, codec
 from ..arrays import FloatArray, Frame
 from ..errors import InputError
-from ..files import atomic_target
+from ..files import as_path, atomic_target
 from ..model import LatentINR
 from ..priors.reference import PriorReference
 from ..text import one_line
@@ -274,13 +275,18 @@ class LatentVideo:
         Onto the file that it was loaded from, nothing is written. Another video that was loaded from `path` cannot be
         drawn any more, and says so.
 
+        A `.linr` file of that name is replaced, and so is anything that is named so.
+
         Raises:
-            InputError: the file cannot be written there.
+            InputError: the file cannot be written there, or it is a film or the like, which is never replaced.
             BitstreamError: the file that it was loaded from is gone, or is another one.
         """
         if self._source.name and os.path.exists(path) and os.path.samefile(self._source.name, path):
             self._source.read(0, 1)  # it has what is to be written, unless it was exchanged
             return
+        target = as_path(path, "file to write")
+        if target.suffix.lower() != ".linr" and target.is_file() and not _is_stored(target):
+            raise InputError(f"{target} is there and is no .linr file, so it stays; remove it, or choose another name")
         with atomic_target(path) as temporary, open(temporary, "wb") as handle:
             for offset in range(0, self._source.size, _COPIED):  # long videos are never in memory as a whole
                 handle.write(self._source.read(offset, _COPIED))
@@ -316,6 +322,11 @@ def from_bytes(data: bytes, prior: Prior | None = None, limits: Limits | None = 
         BitstreamError: they are damaged, foreign, or of another version, or ask for more than `limits` allow.
     """
     return LatentVideo(codec.MemorySource(data), prior, limits)
+
+
+def _is_stored(file: Path) -> bool:
+    with open(file, "rb") as handle:
+        return handle.read(len(codec.MAGIC)) in (codec.MAGIC, b"")
 
 
 def _checked_times(times: Any, num_frames: int) -> npt.NDArray[np.float32]:

@@ -15,7 +15,7 @@ import torch
 
 from .. import arguments
 from ..devices import MemoryTooSmallError, describe_device, one_thread, pick_training_device, unless_full
-from ..files import writable_folder
+from ..files import as_path, writable_folder
 from ..fitting import resolve
 from ..priors.networks import PriorConfig, PriorNetworks
 from ..progress import FitProgress, ProgressCallback, lets_listener_raise, reporting
@@ -86,6 +86,10 @@ def pretrain(  # noqa: PLR0913
     held, train = hold_out(list_sources(sources), None if validation is None else list_sources(validation))
     arguments.seed(seed)
     arguments.whole("width", width, 1)
+    if output_dir is not None:
+        from ..priors.files import check_folder
+
+        check_folder(as_path(output_dir, "folder"))
     chosen = pick_training_device(device)
     start = time.monotonic()
     with reporting(progress, start) as report, one_thread(chosen), plain_torch():

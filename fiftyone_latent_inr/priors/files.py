@@ -193,12 +193,34 @@ def check_header(path: Path, shapes: Mapping[str, tuple[int, ...]], origin: str 
         raise InputError(f"{origin}: damaged: {size:,} bytes where its header asks for {total:,}")
 
 
+def check_folder(folder: Path) -> None:
+    """Finds out whether a prior may be written into a folder: the files of another model stay.
+
+    Raises:
+        InputError: there is one; says which file.
+    """
+    config, weights = folder / CONFIG, folder / WEIGHTS
+    found = weights if weights.exists() and not config.exists() else config
+    if not found.exists():
+        return
+    try:
+        with open(config, "rb") as file:
+            content = json.loads(file.read(MAX_CONFIG_BYTES + 1))
+        ours = isinstance(content, dict) and content.get("library") == LIBRARY
+    except (OSError, ValueError, RecursionError):
+        ours = False
+    if not ours:
+        raise InputError(f"{found} is there and is no Latent-INR prior's, so it stays; choose another folder")
+
+
 def write_prior(folder: Path, config: PriorConfig, notes: Mapping[str, Any], networks: PriorNetworks) -> None:
     """Writes configuration and weights into a folder; each file appears whole or not at all.
 
     Raises:
-        InputError: the weights are not finite, the notes are not JSON or too long, or the folder cannot be written.
+        InputError: the weights are not finite, the notes are not JSON or too long, or the folder cannot be written or
+            holds another model.
     """
+    check_folder(folder)
     content = {"format": FORMAT, "library": LIBRARY, "prior": config.to_json(), "notes": dict(notes)}
     try:
         text = json.dumps(content, indent=2, allow_nan=False) + "\n"

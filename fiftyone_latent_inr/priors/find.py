@@ -74,7 +74,7 @@ def bundled_priors() -> list[str]:
         folders = sorted(hub_models_dir().iterdir())
     except OSError:
         return []
-    return [folder.name for folder in folders if _is_prior(folder)]
+    return [folder.name for folder in folders if is_prior(folder)]
 
 
 def find_prior(
@@ -199,7 +199,8 @@ def _check_weights_size(found: hub.Repository, config: PriorConfig) -> None:
         )
 
 
-def _is_prior(folder: Path) -> bool:
+def is_prior(folder: Path) -> bool:
+    """Whether a folder holds a prior, whole as far as its configuration and names tell."""
     path = folder / CONFIG
     try:
         if not path.is_file() or path.stat().st_size > MAX_CONFIG_BYTES or not (folder / WEIGHTS).is_file():

@@ -14,6 +14,9 @@ from ..errors import InputError
 # FFmpeg reads these like videos, but they are none: text art, and lists that name other files.
 _NOT_VIDEOS = {"tty": "a text file", "hls": "a playlist", "concat": "a playlist", "dash": "a playlist"}
 
+# The comment in videos that this package writes.
+DRAWN = "drawn by fiftyone-latent-inr"
+
 _DEFAULT, _ATTACHED_PICTURE = 0x1, 0x400  # FFmpeg's AV_DISPOSITION_DEFAULT and AV_DISPOSITION_ATTACHED_PIC
 _NO_STAMPS = 0x0080  # FFmpeg's AVFMT_NOTIMESTAMPS
 
@@ -155,6 +158,16 @@ def top_level_boxes(file: Path) -> Iterator[tuple[bytes, int, int]]:
                 return
             yield head[4:8], offset, size
             offset += size
+
+
+def is_drawn(file: Path) -> bool:
+    """Whether a video was written by this package, and is no film of somebody's."""
+    try:
+        with _open(file) as container:
+            # Matroska writes names of tags in capitals
+            return DRAWN in (container.metadata.get("comment"), container.metadata.get("COMMENT"))
+    except (InputError, OSError):
+        return False
 
 
 def is_whole(file: Path) -> bool:

@@ -21,6 +21,7 @@ from ..errors import InputError
 from ..files import atomic_target
 from ..frames.aspect import SQUARE, as_pixel_aspect
 from .audio import Sound, open_sound
+from .opening import DRAWN
 from .reader import own_times
 from .rgb import SWS_ACCURATE_RND, SWS_BICUBIC, SWS_FULL_CHR_H_INP
 from .timing import Schedule, check_fps, checked_times
@@ -129,6 +130,7 @@ def _encode(
     options = {"movflags": "+faststart"} if kind in ("mp4", "mov") else {}
     reformatter = VideoReformatter()
     with av.open(str(temporary.absolute()), "w", format=kind, options=options) as container:
+        container.metadata["comment"] = DRAWN
         stream: Any = container.add_stream("libx264", rate=schedule.rate, options={"crf": str(crf)})
         stream.height, stream.width = (side + side % 2 for side in shape[:2])
         stream.pix_fmt = "yuv420p"
