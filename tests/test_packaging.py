@@ -18,12 +18,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from documents import blocks
 
 from fiftyone_latent_inr import InputError, __version__
 from fiftyone_latent_inr.datasets.app.install import FOLDER, install_plugin, stub_manifest
 from fiftyone_latent_inr.resources import bundled_clips, manifest_version, plugin_manifest
 
 ROOT = Path(__file__).resolve().parents[1]
+# Where FiftyOne puts what it downloads, below its plugins directory
+DOWNLOADED = "@latent-inr/latent_inr"
 LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist", "demo_output", "results", "tests")
 
 
@@ -177,10 +180,36 @@ def test_install_plugin_shows_the_pip_install_to_the_app(installed: Path, tmp_pa
     assert uris == declared_operators() and Path(origin).is_relative_to(installed)
 
 
-def test_a_link_into_the_plugins_directory_works(tmp_path: Path) -> None:
-    plugins = tmp_path / "plugins"
-    plugins.mkdir()
-    (plugins / "latent-inr").symlink_to(ROOT, target_is_directory=True)
+def install_lines() -> list[list[str]]:
+    """The commands of each way to install, as the page has them."""
+    ways = [block for block in blocks("bash") if block.page == "docs/getting_started.md" and "plugin" in block.text]
+    return [block.text.splitlines() for block in ways if "make " not in block.text]
+
+
+def test_the_pages_ways_to_install_are_those_that_the_operators_name() -> None:
+    source = (ROOT / "operators" / "package.py").read_text(encoding="utf-8")
+    package, requirements = (
+        re.search(rf'^{name} = "(.*)"$', source, re.MULTILINE) for name in ("INSTALL_PACKAGE", "INSTALL_REQUIREMENTS")
+    )
+    assert package and requirements
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (first, stub), (download, *second), (link, *third) = install_lines()
+    assert first == package[1] and stub == "latent-inr install-plugin" and f"`{package[1]} && {stub}`" in readme
+    assert download.startswith("fiftyone plugins download ") and link.startswith("mkdir -p ")
+    assert second[0] == third[0] == requirements[1] and DOWNLOADED in second[1] and third[1] == "pip install -e ."
+
+
+def test_the_pages_link_works_where_there_never_was_a_plugin(tmp_path: Path) -> None:
+    plugins, bin = tmp_path / "never" / "plugins", tmp_path / "bin"
+    bin.mkdir()
+    code = "import sys; from fiftyone.core.cli import main; sys.argv[0] = 'fiftyone'; main()"
+    (bin / "fiftyone").write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{code}" "$@"\n')
+    (bin / "fiftyone").chmod(0o755)
+    env = {**os.environ, "PATH": f"{bin}:{os.environ['PATH']}", "FIFTYONE_PLUGINS_DIR": str(plugins)}
+    done = subprocess.run(
+        ["bash", "-ec", install_lines()[2][0]], cwd=ROOT, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
     uris, _ = operators_seen(plugins, tmp_path)
     assert uris == declared_operators()
 
@@ -212,6 +241,7 @@ def test_fiftyone_plugins_download_works(archive_url: str, installed: Path, tmp_
     assert done.returncode == 0, done.stderr
     (manifest,) = plugins.rglob("fiftyone.yml")
     assert manifest_version(manifest) == __version__
+    assert manifest.parent == plugins / DOWNLOADED and (manifest.parent / "setup.py").is_file()  # pip installs it
     uris, _ = operators_seen(plugins, tmp_path, PYTHONPATH=str(installed))
     assert uris == declared_operators()
 

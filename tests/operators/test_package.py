@@ -1,11 +1,13 @@
-"""Plugin and package of different versions: said, and stopped where they cannot go together."""
+"""Plugin and package of different versions, and what they need: said, and stopped where it cannot go together."""
 
 import importlib.util
 import shutil
 import subprocess
 import sys
 
+import fiftyone.operators as foo
 import pytest
+from forms import URI, form
 
 
 @pytest.fixture
@@ -38,10 +40,81 @@ def test_skew(package, monkeypatch, plugin, installed, stops):
         assert problem[0] is stops and installed in problem[1] and "update the older one" in problem[1]
 
 
-def test_missing_package_says_how_to_install(package, monkeypatch):
+def test_missing_package_says_how_to_install(package, monkeypatch, tmp_path):
     monkeypatch.setattr(package, "NAME", "fiftyone_latent_inr_that_is_missing")
+    monkeypatch.setattr(package, "FOLDER", tmp_path)
     stops, text = package.problem("0.1.0")
-    assert stops and "pip install fiftyone-latent-inr==0.1.0" in text
+    assert stops and "`pip install .` in a checkout" in text
+
+
+@pytest.fixture
+def requirements(package, monkeypatch, tmp_path):
+    """A plugin's folder that needs what is given."""
+
+    def write(*lines):
+        (tmp_path / "requirements.txt").write_text("\n".join(["# as in pyproject.toml", "", *lines]))
+        monkeypatch.setattr(package, "FOLDER", tmp_path)
+        package.unmet.cache_clear()
+
+    return write
+
+
+def test_what_the_plugin_needs_is_checked_by_name_and_version(package, requirements, monkeypatch):
+    there = package.metadata.version("numpy")
+    requirements("numpy>=1.0", "no-such-thing>=2,<3", "NumPy>=999", "numpy<1; python_version < '3'", "numpy<0.5")
+    assert package.unmet() == (
+        "no-such-thing is missing",
+        f"NumPy is {there}, not >=999",
+        f"numpy is {there}, not <0.5",
+    )
+    stops, text = package.problem("0.1.0")
+    assert stops and "no-such-thing is missing" in text and package.INSTALL_REQUIREMENTS in text
+    requirements("numpy")
+    assert package.problem("0.1.0") is None  # asked again, as it may have been installed meanwhile
+    # another distribution brings the module, under its own name
+    monkeypatch.setitem(package._MODULES, "no-such-thing", "numpy")
+    requirements("no-such-thing>=2")
+    assert package.unmet() == ()
+    monkeypatch.setattr(package.metadata, "version", lambda name: "of my own")
+    requirements("numpy>=3")
+    assert package.unmet() == ()
+
+
+def test_all_that_is_required_is_there_and_its_modules_have_these_names(package):
+    assert package.unmet() == ()
+    names = {line.split(">")[0] for line in package._requirements()}
+    assert set(package._MODULES) <= names
+    assert all(importlib.util.find_spec(package._MODULES.get(name, name)) for name in names)
+
+
+def test_an_installed_package_says_what_it_needs_itself(package, monkeypatch, tmp_path):
+    monkeypatch.setattr(package, "FOLDER", tmp_path)
+    monkeypatch.setattr(package.metadata, "requires", lambda _: ["no-such-thing>=1", 'nor-this; extra == "dev"'])
+    assert package.unmet() == ("no-such-thing is missing",)
+    package.unmet.cache_clear()
+    assert "`pip install .` in a checkout" in package.problem("0.1.0")[1]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["fit", "reconstruct", "super_resolve", "interpolate", "pretrain", "get_prior", "publish_prior"],
+)
+def test_each_form_says_what_is_missing_and_how_to_install_it(dataset, monkeypatch, tmp_path, name):
+    """As where a plugin was downloaded, and what it needs was not installed."""
+    operator = foo.get_operator(URI + name)
+    module = sys.modules[operator.require_package.__func__.__module__].package
+    (tmp_path / "requirements.txt").write_text("no-such-thing>=1\n")
+    monkeypatch.setattr(module, "FOLDER", tmp_path)
+    module.unmet.cache_clear()
+    try:
+        shown = form(name, dataset)
+        assert set(shown) == {"package"} and shown["package"].invalid
+        assert "no-such-thing is missing" in shown["package"].error_message
+        assert module.INSTALL_REQUIREMENTS in shown["package"].view.description
+        with pytest.raises(RuntimeError, match="no-such-thing is missing"):
+            operator.require_package()
+    finally:
+        module.unmet.cache_clear()
 
 
 def test_broken_package_is_said(package, monkeypatch, tmp_path):

@@ -19,7 +19,47 @@ FOLDER = "latent-inr"
 _MARK = "Written by `latent-inr install-plugin`"
 _STUB = f'''"""{_MARK}: shows FiftyOne the operators of the installed fiftyone-latent-inr."""
 
-from fiftyone_latent_inr.operators import register  # noqa: F401
+import logging
+from pathlib import Path
+
+try:
+    from fiftyone_latent_inr.operators import register
+except Exception as error:  # of which FiftyOne would say that it failed, and no more
+    import fiftyone.operators as foo
+    from fiftyone.operators import types
+
+    PROBLEM = (
+        f"the package fiftyone-latent-inr cannot be used where FiftyOne runs ({{type(error).__name__}}: {{error}}). "
+        "Install it again, by `pip install .` in a checkout of the project, and start the App again; "
+        f"or remove {{Path(__file__).parent}}"
+    )
+
+    class Missing(foo.Operator):
+        """Stands for an operator of the package, and says why it is not there."""
+
+        @property
+        def config(self):
+            return foo.OperatorConfig(
+                name=type(self).__name__, label=f"Latent-INR: {{type(self).__name__}} (not installed)", dynamic=True
+            )
+
+        def resolve_input(self, ctx):
+            inputs = types.Object()
+            prop = inputs.view("package", types.Error(label="Latent-INR", description=PROBLEM))
+            prop.invalid, prop.error_message = True, PROBLEM
+            return types.Property(inputs, view=types.View(label="Latent-INR"))
+
+        def execute(self, ctx):
+            raise RuntimeError(PROBLEM)
+
+        def __call__(self, *args, **kwargs):
+            raise RuntimeError(PROBLEM)
+
+    def register(plugin):
+        logging.getLogger(__name__).warning("Latent-INR: %s", PROBLEM)
+        for name in plugin.plugin_definition.operators:
+            if name != "refresh":  # unseen
+                plugin.register(type(name, (Missing,), {{}}))
 '''
 
 
