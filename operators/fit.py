@@ -46,6 +46,7 @@ class FitLatentINR(VideoOperator):
             "The model whose space the videos can be searched in: default, small (bundled: plain shapes only), an "
             "OpenCLIP model as ARCH/PRETRAINED, a folder, or none (no search)",
         )
+        widgets.note_teacher(ctx, inputs)
         fields["prior"] = _add_prior(inputs)
         widgets.add_device(inputs, "Where to fit")
         for name, label, described in (

@@ -48,6 +48,7 @@ class Pretrain(VideoOperator):
         fields = {"steps": inputs.int("steps", default=steps, min=1, label="Steps", description=described)}
         described = "The model whose space the result embeds videos into, without a fit"
         fields["teacher"] = widgets.add_teacher(inputs, described)
+        widgets.note_teacher(ctx, inputs)
         widgets.add_device(inputs, "Where to train")
         for name, label, described in (
             ("name", "Name", "Of the folder that keeps them; empty: the dataset's and the preset's"),

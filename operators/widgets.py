@@ -66,6 +66,15 @@ def add_teacher(inputs: Any, description: str) -> Any:
     return add_name(inputs, "teacher", known, label="Teacher", description=description)
 
 
+def note_teacher(ctx: Any, inputs: Any) -> None:
+    """Says what the teacher that was chosen knows, where that is little."""
+    from fiftyone_latent_inr.datasets.teachers import what_it_knows
+
+    line = what_it_knows(read_teacher(ctx.params))
+    if line is not None:
+        inputs.view("teacher_knows", types.Warning(label="Teacher", description=line))
+
+
 def read_teacher(params: Mapping[str, Any]) -> str | None:
     """The teacher that was chosen, None for none."""
     teacher: str = params.get("teacher") or DEFAULT

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
+from ..resources import hub_models_dir
 from ..semantics import teacher_files, teachers
+from ..semantics.known_words import ADVICE, read_known_words
 
 DEFAULT_TEACHER = "default"
 
@@ -27,6 +30,18 @@ def check_teacher(teacher: str | None) -> None:
     # The usual names need no look at OpenCLIP's list, whose import takes seconds
     if name not in (None, teachers.DEFAULT_TEACHER, teachers.SMALL):
         teacher_files.find_source(str(name))
+
+
+def what_it_knows(teacher: str | None) -> str | None:
+    """A line about a teacher of few words, for forms; None of one that learned from any words, and of none."""
+    folder = hub_models_dir() / "small-teacher" if teacher == teachers.SMALL else Path(teacher or "").expanduser()
+    known = read_known_words(folder) if teacher and folder.is_absolute() else None
+    if known is None:
+        return None
+    return (
+        f"Teacher {known.name!r} knows {known.about} alone ({', '.join(sorted(known.names))}). It finds videos for any "
+        f"other text, too, but that means nothing. {ADVICE}"
+    )
 
 
 def load(teacher: Any, device: str | None) -> Any:

@@ -16,6 +16,14 @@ def test_form_defaults_and_status(dataset):
     assert re.fullmatch(r"3 videos · about .* on this machine", status(properties)), status(properties)
 
 
+@pytest.mark.parametrize("name", ["fit", "pretrain"])
+def test_form_says_what_the_small_teacher_knows(dataset, name):
+    line = form(name, dataset, teacher="small")["teacher_knows"].view.description
+    assert "plain coloured shapes alone" in line and "circle" in line and "background" not in line
+    for teacher in ("none", "default", "smal"):
+        assert "teacher_knows" not in form(name, dataset, teacher=teacher)
+
+
 def test_form_counts_what_is_fitted(dataset, fit):
     fit(dataset.limit(2), config=None, preset="fast", max_frames=None)
     assert "3 videos · 2 already fitted · about" in status(form("fit", dataset, preset="fast", teacher="small"))
