@@ -159,6 +159,15 @@ def absolute(text: str) -> Path:
         ) from error
 
 
+def existing_folder(name: str) -> Path | None:
+    """The folder of this name, absolute; None where there is none, or none can be of such a name."""
+    try:
+        folder = Path(name).expanduser()
+        return folder.absolute() if name and folder.is_dir() else None
+    except (OSError, ValueError, RuntimeError):  # too long a name, a zero in it, the home of nobody
+        return None
+
+
 def kind_of(mode: int) -> str | None:
     """What something is that is neither a file nor a folder, from its mode; else None."""
     return next((kind for known, kind in _KINDS if known(mode)), None)

@@ -29,7 +29,8 @@ _SIZE = 48
 _BOUNDS = {"embedding_dim": 8192, "semantic_dim": 4096, "semantic_width": 256}
 _MAX_CONFIG_BYTES = 1 << 20
 # 64 million numbers of 32 bits and a header; no prior is larger.
-_MAX_WEIGHTS_BYTES = 4 * 64_000_000 + (1 << 20) + 8
+_MAX_HEADER_BYTES = 1 << 20
+_MAX_WEIGHTS_BYTES = 4 * 64_000_000 + _MAX_HEADER_BYTES + 8
 
 
 class PriorModel(fom.Model, fom.EmbeddingsMixin, fom.PromptMixin):
@@ -51,13 +52,14 @@ class PriorModel(fom.Model, fom.EmbeddingsMixin, fom.PromptMixin):
         super().__init__()
         if not isinstance(frames, int) or frames < 1:
             raise ValueError(f"frames must be a whole number of at least 1, not {frames!r}")
-        self.name, self._foreign = name or str(directory), name is not None
-        self.teacher, self._teacher_id, shape = _read_config(Path(directory) / CONFIG, self.name)
+        self.name, self._foreign = (name or str(directory))[:200], name is not None
+        folder = Path(directory)
+        self.teacher, self._teacher_id, shape = _read_config(folder, self.name)
         self.embedding_dim = shape["embedding_dim"]
         self._frames = frames
         self._device_name = device
         self._device = teacher_model.pick_device(device)
-        tensors = _read_weights(Path(directory) / WEIGHTS, shape, self.name)
+        tensors = _read_weights(folder, shape, self.name)
         self._tensors = {key: tensor.to(self._device) for key, tensor in tensors.items()}
         self._text: teacher_model.TeacherModel | None = None
         self._last: np.ndarray | None = None
@@ -214,10 +216,25 @@ def _download(repo: str, name: str, revision: str | None, most: int) -> Path:
         raise ValueError(f"{repo}: {name} cannot be had from the Hub: {reason}") from error
 
 
-def _read_config(path: Path, name: str) -> tuple[str, str, dict[str, int]]:
+def _inside(folder: Path, name: str) -> Path:
+    """A file that must lie in the folder, by the package's rule (`priors.files.inside`): a regular one, no pipe.
+
+    Links may lead within the folder, and from a snapshot of the Hub's cache to that cache's blobs.
+    """
+    path, root = folder / name, folder.resolve()
+    if not path.is_file():
+        raise ValueError("it is missing, or no regular file")
+    if root.parent.name == "snapshots":
+        root = root.parent.parent
+    if not path.resolve().is_relative_to(root):
+        raise ValueError("it is a link that leads out of the prior's folder; put the file itself there")
+    return path
+
+
+def _read_config(folder: Path, name: str) -> tuple[str, str, dict[str, int]]:
     """The teacher's name and id, and the sizes that the encoder is made of."""
     try:
-        with open(path, "rb") as file:
+        with open(_inside(folder, CONFIG), "rb") as file:
             data = file.read(_MAX_CONFIG_BYTES + 1)
         if len(data) > _MAX_CONFIG_BYTES:
             raise ValueError("it is far too large")
@@ -253,14 +270,18 @@ def _shapes(embedding_dim: int, semantic_dim: int, semantic_width: int) -> dict[
     return {**shapes, "embedding_weight": [semantic_dim, embedding_dim], "embedding_bias": [embedding_dim]}
 
 
-def _read_weights(path: Path, shape: dict[str, int], name: str) -> dict[str, Any]:
+def _read_weights(folder: Path, shape: dict[str, int], name: str) -> dict[str, Any]:
     """The encoder's tensors, in 32 bits; the header is checked before any of them is read."""
     import torch
     from safetensors import safe_open
 
     try:
+        path = _inside(folder, WEIGHTS)
         if path.stat().st_size > _MAX_WEIGHTS_BYTES:
             raise ValueError("it is larger than that of any prior")
+        with open(path, "rb") as start:
+            if int.from_bytes(start.read(8), "little") > _MAX_HEADER_BYTES:
+                raise ValueError("its header is larger than that of any prior")
         with safe_open(path, framework="pt") as file:
             stored, tensors = set(file.keys()), {}
             for key, wanted in _shapes(**shape).items():

@@ -293,7 +293,7 @@ def between(path: str, folder: Path) -> str:
 @_operation
 def many_pictures(path: str, folder: Path) -> str:
     video = linr.load(path)
-    return str(len(video.render(np.linspace(0, video.num_frames - 1, 20), size=(2, 2), device="cpu")))
+    return str(len(video.render(np.linspace(0, video.num_frames - 1, 4), size=(2, 2), device="cpu")))
 
 
 @_operation

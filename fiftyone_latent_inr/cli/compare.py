@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .options import add_shared, reference_prior, require_latents, require_video
+from .options import add_shared, limits_of, reference_prior, require_latents, require_video
 from .output import report, say
 
 
@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
         "original", type=Path, metavar="ORIGINAL", help="the video, or the folder of images, that was encoded"
     )
     p.add_argument("input", type=Path, metavar="IN.linr")
-    add_shared(p, "--json", "--prior", "--device")
+    add_shared(p, "--json", "--prior", "--device", "--no-limits")
     p.set_defaults(run=_run)
 
 
@@ -30,7 +30,8 @@ def _run(args: argparse.Namespace) -> None:
     require_latents(args.input)
     from ..encoding.measure import compare
 
-    measured = compare(args.original, args.input, device=args.device, prior=reference_prior(args))
+    options = {"device": args.device, "prior": reference_prior(args), "limits": limits_of(args)}
+    measured = compare(args.original, args.input, **options)
     if not args.json:
         for remark in measured.pop("remarks"):
             say(remark)

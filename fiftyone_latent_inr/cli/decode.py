@@ -8,7 +8,7 @@ from typing import Any
 
 from ..files import check_target
 from . import types as arg
-from .options import add_shared, reference_prior, require_latents, require_video
+from .options import add_shared, limits_of, reference_prior, require_latents, require_video
 from .output import bar, say, show
 from .overwriting import add_overwrite, check_drawing
 
@@ -31,7 +31,7 @@ def add(commands: Any) -> None:
     p.add_argument("--motion", action="store_true", help="follow motion for the frames in between; slower")
     p.add_argument("--audio", type=Path, metavar="FILE", help="take the sound of this file along, e.g. the original's")
     add_overwrite(p)
-    add_shared(p, "--device", "--quiet")
+    add_shared(p, "--device", "--no-limits", "--quiet")
     p.set_defaults(run=_run)
 
 
@@ -47,7 +47,7 @@ def _run(args: argparse.Namespace) -> None:
     from ..rendering.timeline import hold, play_times, scaled_size
     from ..video.decode import write
 
-    video = load(args.input, reference_prior(args))
+    video = load(args.input, reference_prior(args), limits_of(args))
     times, held = play_times(video.num_frames, args.fps_factor, args.frames)
     size, count = scaled_size(video.size, args.scale), len(times) + held
     # when each is shown; one more, as what is drawn ends where its last frame does

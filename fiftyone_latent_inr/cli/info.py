@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..datasets.words import of_source
-from .options import add_shared, require_latents
+from .options import add_shared, limits_of, require_latents
 from .output import report
 
 
@@ -15,7 +15,7 @@ def add(commands: Any) -> None:
     """Adds the command."""
     p = commands.add_parser("info", help="what a stored video holds", description="Say what a stored video holds.")
     p.add_argument("input", type=Path, metavar="IN.linr")
-    add_shared(p, "--json")
+    add_shared(p, "--json", "--no-limits")
     p.set_defaults(run=_run)
 
 
@@ -24,7 +24,7 @@ def _run(args: argparse.Namespace) -> None:
     from ..frames.aspect import ratio
     from ..latent_video.video import load
 
-    video = load(args.input)
+    video = load(args.input, limits=limits_of(args))
     height, width = video.size
     facts: dict[str, Any] = {
         "file": str(args.input),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..files import require_file
 
 if TYPE_CHECKING:
+    from ..latent_video.limits import Limits
     from ..priors.prior import Prior
     from ..video.images import ImageSequence
 
@@ -20,6 +21,10 @@ _SHARED: dict[str, dict[str, Any]] = {
         "help": "cpu, cuda, cuda:1; mps to draw on (default: cuda if there is one, else cpu)",
     },
     "--json": {"action": "store_true", "help": "one JSON object instead of lines"},
+    "--no-limits": {
+        "action": "store_true",
+        "help": "let the file ask for any time and memory: for one whose maker you trust",
+    },
     "--prior": {"metavar": "REPO_OR_DIR", "help": "reference prior of a video that is stored as a residual"},
     "--quiet": {"action": "store_true", "help": "no progress bar"},
     "--teacher": {"metavar": "NAME", "help": "small, ARCH/PRETRAINED of OpenCLIP, or a directory"},
@@ -53,6 +58,13 @@ def require_video(path: Path) -> ImageSequence | None:
     if images is None:
         require_file(path, "video")
     return images
+
+
+def limits_of(args: argparse.Namespace) -> Limits | None:
+    """What the file may make its reader do: none with `--no-limits`, the usual ones without."""
+    from ..latent_video.limits import Limits
+
+    return Limits.none() if args.no_limits else None
 
 
 def reference_prior(args: argparse.Namespace) -> Prior | None:

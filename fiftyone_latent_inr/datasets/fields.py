@@ -137,7 +137,10 @@ def store(
         worse than none, as readers could not tell which frames they are of.
     """
     sample = dataset[sample_id]
-    embedding, frames = video.embedding, video.embeddings
+    embedding, frames = video.embedding, None
+    fits = 2 * video.num_frames * video.config.embedding_dim <= MOST_BYTES  # else they are not even made
+    if fits:
+        frames = video.embeddings
     sample[names.embedding] = None if embedding is None else unit_norm(embedding)
     with np.errstate(under="ignore"):  # which a host program may have made an error
         sample[names.frames] = None if frames is None else np.asarray(frames, np.float16)
@@ -147,7 +150,7 @@ def store(
     sample[names.bpp] = _number(video.metrics.get("bpp"))
     size = os.stat(path).st_size
     sample[names.bytes], sample[names.ratio] = size, size / source_bytes if source_bytes else None
-    fits = frames is None or document_bytes(sample) <= MOST_BYTES
+    fits = fits and (frames is None or document_bytes(sample) <= MOST_BYTES)
     if not fits:
         sample[names.frames] = None
     save(sample)

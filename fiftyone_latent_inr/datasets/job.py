@@ -163,7 +163,7 @@ class Job(ABC):
                 self.reporter.stage(0.0, f"checking files {position}/{len(targets)}")
             try:
                 item = self._examine(target)
-            except LatentINRError as error:
+            except Exception as error:
                 self._fail(target, error)
                 continue
             if item is None:

@@ -19,6 +19,7 @@ from ..rendering.draw import draw
 from ..torch_settings import plain_torch
 
 if TYPE_CHECKING:
+    from ..latent_video.limits import Limits
     from ..priors.prior import Prior
     from ..video.decode import VideoInfo
 
@@ -50,6 +51,7 @@ def compare(
     *,
     device: str | None = None,
     prior: Prior | None = None,
+    limits: Limits | None = None,
 ) -> dict[str, Any]:
     """Decodes a `.linr` file and measures it frame by frame, so that memory does not grow with length.
 
@@ -61,6 +63,7 @@ def compare(
         stored: the `.linr` file.
         device: torch device to draw on; None takes the best there is.
         prior: that the file is stored as the difference from, see `load`.
+        limits: what the file may make its reader do, see `load`.
 
     Returns:
         `psnr` (dB, mean of the frames' RGB PSNR), `psnr_min` (of the worst frame), `ms_ssim`, `bpp`, `bytes`,
@@ -76,7 +79,8 @@ def compare(
     """
     from ..video.decode import iter_frames, probe  # PyAV is needed for files alone
 
-    video = load(stored, prior)
+    video = load(stored, prior, limits)
+    video.check_drawing()  # before the original is made as large
     num_bytes = require_file(stored, "latent video (.linr)").stat().st_size
     psnrs: list[float] = []
     similarities: list[float] = []

@@ -219,6 +219,8 @@ class LatentVideo:
                 self.limits.check("render_bytes", math.prod(shape), what)
         frames = self.iter_render(instants, (height, width), device, motion)
         first = next(frames, None)
+        if shape[0] == 1 and first is not None:
+            return first[None]
         with guarded(self._source.name, what):
             drawn = np.empty(shape, np.uint8)
         if first is not None:
@@ -258,7 +260,8 @@ class LatentVideo:
     @plain_torch()
     def model(self, device: torch.device | str = "cpu", group: int = 0) -> LatentINR:
         """The networks of a group of frames, rebuilt from the stored tensors, on a device."""
-        return self._stored.model(group).to(device)
+        with guarded(self._source.name, "its networks"):
+            return self._stored.model(group).to(device)
 
     def check(self) -> None:
         """Reads the whole file and compares all checksums, without decoding.

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import arguments
 from ..errors import InputError, PriorUnavailableError
+from ..files import existing_folder
 from ..resources import hub_models_dir
 from . import hub
 from .files import CONFIG, MAX_CONFIG_BYTES, WEIGHTS, inside, missing, most_bytes, read_config
@@ -96,15 +98,14 @@ def find_prior(
     text = str(name).strip()
     if bundled and not isinstance(name, Path) and text in bundled_priors():
         source = _from_directory(hub_models_dir() / text, text)
-    elif folders and text and Path(text).expanduser().is_dir():
-        folder = Path(text).expanduser().absolute()
+    elif folders and (folder := existing_folder(text)) is not None:
         source = _from_directory(folder, str(folder))
     elif not isinstance(name, Path) and access.revision is None and (match := _AT.fullmatch(text)):
         return _from_hub(match[1], access.at(match[2]))
     elif isinstance(name, Path) or text.startswith(("/", "./", "../", "~")) or text.count("/") != 1:
-        known = ", ".join(bundled_priors())
+        known, shown = ", ".join(bundled_priors()), arguments.shown(text)
         raise InputError(
-            f"unknown prior {text!r}: there is no such directory; a prior is {known + ', ' if known else ''}"
+            f"unknown prior {shown}: there is no such directory; a prior is {known + ', ' if known else ''}"
             f"a directory that holds {CONFIG} and {WEIGHTS}, or OWNER/NAME of the Hugging Face Hub"
         )
     else:

@@ -9,7 +9,7 @@ from ..model.patch import places
 
 # In multiply-adds of a network's layers, as long as they take on a core of a CPU: what a value that is read from a grid
 # takes, and what a point takes besides, of writing its colour and of moving numbers.
-_READING, _POINT = 100, 3000
+_READING, _POINT = 100, 2000
 # Of what a frame may cost, the share up to which smaller pictures are averages of the fitted frame; beyond, the share
 # that is spent on them.
 _EXACT, _SPENT = 1 / 2, 1 / 12

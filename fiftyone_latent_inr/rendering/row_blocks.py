@@ -74,26 +74,29 @@ def draw_frames(
     if _on_cpu(latents):
         run, together = run_all, 1
         widest = max(model.config.features, model.config.hidden) + 2 * model.config.hidden
-        at_once = min(_MOST_POINTS_CPU, _NUMBERS_CPU // widest)
-        rows = _rows(at_once, size)
+        most = min(_MOST_POINTS_CPU, _NUMBERS_CPU // widest)
+        rows = _rows(most, size)
         # a row of a wide frame, or of a model of very many features, may be too much by itself
-        cols = width if width * widest <= _MOST_NUMBERS_CPU else max(1, at_once)
+        cols = width if width * widest <= _MOST_NUMBERS_CPU else max(1, most)
     else:
         run, together, rows, cols = _one_by_one, max(1, points // (height * width)), _rows(points, size), width
     across = _Columns(model, width)
     # colours stay planar, as the last layer gives them: bytes are quicker to interleave
     shape = (frames, height, width, 3) if as_bytes else (frames, 3, height, width)
     drawn = torch.empty(shape, device=latents.device, dtype=torch.uint8 if as_bytes else torch.float32)
-    prepared: dict[int, tuple[FrameNetworks, Tensor]] = {}
+    # what the rows bring to the warps is one product for all of them, unless it is too large
+    at_once = across.matrix.shape[0] * model.config.planes * height * together <= _MOST_NUMBERS_CPU
+    prepared: dict[int, tuple[FrameNetworks, Tensor | None]] = {}
 
     def prepare(first: int) -> None:
         networks = frame_networks(model, latents[first : first + together])
-        prepared[first] = networks, across.rows(networks, height)
+        prepared[first] = networks, across.rows(networks, height) if at_once else None
 
     def block(first: int, top: int, start: int) -> None:
-        networks, left = prepared[first]
+        networks, all_rows = prepared[first]
         part, span = slice(top, top + rows), slice(start, min(start + cols, width))
-        places = across.places(left[:, :, part], span)
+        left = across.rows(networks, height, part) if all_rows is None else all_rows[:, :, part]
+        places = across.places(left, span)
         colours = _colours(networks, places).unflatten(2, (-1, places.shape[3]))
         if not as_bytes:
             drawn[first : first + together, :, part, span] = colours
@@ -131,14 +134,14 @@ class _Columns:
             right = torch.cat([bent.flatten(0, 1), right])
         self.matrix = right.flatten(1)  # (K, 2 W)
 
-    def rows(self, networks: FrameNetworks, height: int) -> Tensor:
-        """(B, P, H, K), what the rows of B frames bring to the product."""
+    def rows(self, networks: FrameNetworks, height: int, part: slice = slice(None)) -> Tensor:
+        """(B, P, h, K), what the rows of B frames bring to the product, or a part of the rows."""
         control, like = networks.control, networks.biases[0]
-        y = _centres(height, like.device)
+        y = _centres(height, like.device)[part]
         own = torch.stack([torch.ones_like(y), y], -1).expand(like.shape[0], self.planes, -1, 2)
         if control is None:
             return own
-        down = _between_nodes(control.shape[-2], height).to(like.device)
+        down = _between_nodes(control.shape[-2], height)[part].to(like.device)
         bent = (down @ control).permute(0, 1, 3, 4, 2).flatten(-2)
         return torch.cat([bent, own], -1)
 

@@ -15,8 +15,8 @@ from ..errors import InputError
 
 Drawn = TypeVar("Drawn")
 
-# Frames drawn for each stored one; bounds the memory that their instants take
-MAX_FACTOR = 1000
+# Frames drawn for each stored one, and in all, of which each takes 8 bytes: 3 hours at 30 a second, times 64
+MAX_FACTOR, MAX_INSTANTS = 1000, 30_000_000
 
 
 def play_times(
@@ -36,7 +36,8 @@ def play_times(
         (N,) float64 frame indices in [A, B - 1], ascending, at least one; and for how many more frames the last holds.
 
     Raises:
-        InputError: the span holds no frame, or reaches beyond the video; the factor is out of range.
+        InputError: the span holds no frame, or reaches beyond the video; the factor is out of range, or makes more
+            than 30 million frames.
 
     Example:
         >>> play_times(3, 2)
@@ -49,10 +50,27 @@ def play_times(
         raise InputError(
             f"frames {first}:{last} are not in this video, which has frames 0:{num_frames}; give A:B with 0 <= A < B"
         )
-    count = max(1, math.floor((last - first) * fps_factor + 0.5))
-    times = np.minimum(first + np.arange(count) / fps_factor, last - 1)
+    drawn, held = _counts(first, last, fps_factor)
+    if drawn > MAX_INSTANTS:
+        raise InputError(
+            f"{drawn:,} frames are more than the {MAX_INSTANTS:,} that can be drawn in one go; draw a part of them, or "
+            "fewer in between"
+        )
+    return np.minimum(first + np.arange(drawn) / fps_factor, last - 1), held
+
+
+def num_drawn(num_frames: int, fps_factor: float = 1.0) -> int:
+    """How many instants `play_times` gives of a whole video, however many."""
+    return _counts(0, num_frames, fps_factor)[0]
+
+
+def _counts(first: int, last: int, factor: float) -> tuple[int, int]:
+    """How many instants there are, and for how many more frames the last of them holds."""
+    count = max(1, math.floor((last - first) * factor + 0.5))
+    ends = np.arange(max(0, count - math.ceil(factor) - 2), count)  # all that may be the last instant
+    times = np.minimum(first + ends / factor, last - 1)
     held = int(np.count_nonzero(times == times[-1])) - 1
-    return times[: count - held], held
+    return count - held, held
 
 
 def hold(frames: Iterable[Drawn], count: int) -> Iterator[Drawn]:

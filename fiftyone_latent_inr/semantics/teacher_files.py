@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, TeacherUnavailableError
-from ..files import cannot_write, full_disk
+from ..files import cannot_write, existing_folder, full_disk
 from ..resources import hub_models_dir
 
 SMALL = "small"
@@ -73,8 +73,9 @@ def find_source(name_or_dir: str | Path) -> Source:
         source = _from_tag(arch, tag)
         if source is not None:
             return source
-    if text and Path(text).expanduser().is_dir():
-        return _from_directory(Path(text).expanduser().resolve(), None)
+    folder = existing_folder(text)
+    if folder is not None:
+        return _from_directory(folder.resolve(), None)
     raise InputError(_unknown(text))
 
 

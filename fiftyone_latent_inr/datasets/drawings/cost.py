@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ...devices import pick_device
+from ...errors import BitstreamError
+from ...latent_video.limits import Limits
 from ...latent_video.video import LatentVideo, load
 from ...rendering.timeline import scaled_size
 from ...video.writer import DEFAULT_CRF
@@ -22,8 +24,14 @@ _BYTES, _SIDE = 1.4, 1.33
 # ... this much more for each further frame in between, and half of it for each so many steps of crf.
 _BETWEEN, _HALF = 0.12, 7.0
 
-# Pixels drawn to see how fast this machine is: as many as are drawn at once.
+# Pixels drawn to see how fast this machine is, as many as are drawn at once; and multiply-adds that they may take, of a
+# fraction of a second.
 _TRIAL_CPU, _TRIAL_GPU = 16_384, 1_048_576
+_TRIAL_LIMITS = Limits(multiply_adds=2e10, multiply_adds_per_byte=1e-9)
+# What a file may make a run draw, which nobody watches: frames, and multiply-adds in all, some hours of one core; and
+# more of both for each of its bytes. Fits take a byte for a few frames of pictures that stand still.
+_FREE_FRAMES, _FRAMES_PER_BYTE = 100_000, 32
+_FREE_WORK, _WORK_PER_BYTE = 1e15, 1e11
 
 
 @dataclass(frozen=True)
@@ -58,10 +66,21 @@ class Workload:
 
     @classmethod
     def of(cls, video: LatentVideo, drawing: Drawing) -> Workload:
-        """Looks at a video's header alone."""
+        """Looks at a video's header alone.
+
+        Raises:
+            InputError: it cannot be drawn so large, or so often.
+            BitstreamError: it asks for more work than its bytes can be worth.
+        """
         height, width = drawing.size(video.size)
-        times, _ = drawing.times(video.num_frames)
-        return cls(len(times) * height * width, video.metrics["bytes"])
+        frames, stored = drawing.num_drawn(video.num_frames), video.metrics["bytes"]
+        work = frames * video.check_drawing((height, width))
+        if video.num_frames > _FREE_FRAMES + _FRAMES_PER_BYTE * stored or work > _FREE_WORK + _WORK_PER_BYTE * stored:
+            raise BitstreamError(
+                f"it asks for {frames:,} frames of {height}x{width} in {stored:,.0f} bytes, which no video is worth; "
+                "if you trust it, draw it with latent-inr decode"
+            )
+        return cls(frames * height * width, stored)
 
 
 def estimate(loads: Sequence[Workload], drawing: Drawing, speed: float | None, videos: int | None = None) -> Estimate:
@@ -87,15 +106,16 @@ def seconds_per_pixel(stored: str, device: str | None) -> float:
 
     Raises:
         InputError: the file is gone, or the device cannot be used.
-        BitstreamError: the file is damaged.
+        BitstreamError: the file is damaged, or takes long to draw.
     """
-    video = load(stored)
+    video, trial = load(stored), load(stored, limits=_TRIAL_LIMITS)
     height, width = video.size
     pixels = _TRIAL_CPU if pick_device(device).type == "cpu" else _TRIAL_GPU
     size = scaled_size(video.size, (pixels / (height * width)) ** 0.5)
     spent = []
     for _ in range(3):
         started = time.perf_counter()
-        video.render([0], size, device)
+        trial.render([0], size, device)
         spent.append(time.perf_counter() - started)
-    return min(spent) / (size[0] * size[1])
+    # the picture may be one of a larger frame, drawn at more points than it has pixels
+    return min(spent) / trial.check_drawing(size) * video.check_drawing() / (height * width)

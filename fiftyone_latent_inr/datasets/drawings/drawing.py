@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ... import arguments
 from ...errors import InputError
 from ...files import MAX_NAME, digest_of, shortened
-from ...rendering.timeline import play_times, scaled_size
+from ...rendering.timeline import num_drawn, play_times, scaled_size
 from ...video.writer import DEFAULT_CRF
 
 MAX_SCALE, MAX_FACTOR = 16, 64
@@ -85,6 +85,10 @@ class Drawing:
     def size(self, fitted: tuple[int, int]) -> tuple[int, int]:
         """(H, W) to draw; odd sides are padded to even ones when they are written."""
         return scaled_size(fitted, self.scale)
+
+    def num_drawn(self, num_frames: int) -> int:
+        """How many instants `times` gives."""
+        return num_drawn(num_frames, self.factor)
 
     def times(self, num_frames: int) -> tuple[npt.NDArray[np.float64], int]:
         """The instants to draw, and for how many more frames the last one holds."""

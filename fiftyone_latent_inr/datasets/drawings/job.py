@@ -33,6 +33,8 @@ from .cost import Workload, estimate, seconds_per_pixel
 from .drawing import Drawing
 from .media_fields import ensure_media_field
 
+logger = logging.getLogger(__name__)
+
 # Seconds between two reports of progress: on a GPU frames come by the hundred
 _TICK = 0.2
 
@@ -88,6 +90,7 @@ class DrawJob(Job):
         try:
             video, content = load(target.stored), fingerprint(target.stored)
             check_swapped(target.stored, video)
+            work = Workload.of(video, self.drawing)
         except NewerFileError as error:
             raise InputError(str(error)) from error
         except LatentINRError as error:
@@ -105,7 +108,7 @@ class DrawJob(Job):
         check_length(folder / names[-1])
         there = [] if self.overwrite else [name for name in names if _is_whole(folder / name)]
         path = folder / [*there, names[-1]][0]
-        return DrawItem(target, target.stored, path, sound, Workload.of(video, self.drawing), note)
+        return DrawItem(target, target.stored, path, sound, work, note)
 
     def _sound(self, target: Target, video: LatentVideo) -> tuple[str | None, bool, str]:
         """The file to take the sound from, if it is still what was fitted; whether it is gone; what to say of it."""
@@ -141,8 +144,9 @@ class DrawJob(Job):
             return
         try:
             speed = seconds_per_pixel(todo[0].stored, self.device)
-        except LatentINRError:  # said when it is that video's turn
+        except Exception as error:  # said when it is that video's turn: an estimate is not worth a run
             speed = None
+            logger.debug("%s tells no speed", todo[0].stored, exc_info=error)
         cost = estimate([item.work for item in todo], self.drawing, speed)
         self.reporter.note(f"To be drawn: {cost.text()}")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +21,10 @@ from .cost import Estimate, Workload, estimate, seconds_per_pixel
 from .drawing import Drawing
 from .media_fields import check_media_field
 
-# Files whose headers are read for an estimate
-_LOOKED_AT = 12
+logger = logging.getLogger(__name__)
+
+# Files whose headers are read for an estimate, and seconds after which no more are
+_LOOKED_AT, _PATIENCE = 12, 1.0
 
 
 @dataclass(frozen=True)
@@ -116,22 +120,31 @@ def _count(samples: SampleCollection, dataset: fo.Dataset, field: str) -> int:
 
 def _cost(samples: SampleCollection, field: str, drawing: Drawing, device: str | None, count: int) -> Estimate:
     """From a few files of the collection, spread over it."""
-    loads, first = [], None
-    step = max(1, count // _LOOKED_AT)
+    loads, sound = [], []
+    step, started = max(1, count // _LOOKED_AT), time.monotonic()
     for path in samples.limit(step * _LOOKED_AT).values(field)[::step] if count else []:
+        if time.monotonic() - started > _PATIENCE:
+            break
         try:
             loads.append(Workload.of(load(path), drawing))
-            first = first or path
-        except LatentINRError:  # said when it runs
-            continue
-    return estimate(loads, drawing, _speed(first, device), count if loads else 0)
+            sound.append(path)
+        except Exception as error:  # said when it runs: no file stops a form
+            logger.debug("%s is left out of the estimate", path, exc_info=error)
+    return estimate(loads, drawing, _speed(sound, device, started), count if loads else 0)
 
 
-def _speed(stored: str | None, device: str | None) -> float | None:
+def _speed(stored: list[str], device: str | None, started: float) -> float | None:
     """None for a GPU, too: a form must not take its memory to see how fast it is."""
     try:
-        if stored is None or pick_device(device).type != "cpu":
+        if pick_device(device).type != "cpu":
             return None
-        return seconds_per_pixel(stored, device)
     except LatentINRError:
         return None
+    for path in stored:
+        if time.monotonic() - started > _PATIENCE:
+            break
+        try:
+            return seconds_per_pixel(path, device)
+        except Exception as error:  # the next one may be sound
+            logger.debug("%s tells no speed", path, exc_info=error)
+    return None

@@ -156,6 +156,7 @@ class FitJob(Job):
             try:
                 video = read_fitted(candidate, item.fingerprint, self.settings.digest, thorough=thorough)
                 video.check()
+                _ = video.embedding  # what is stored of it
             except NewerFileError as error:
                 raise InputError(f"{error}, or fit this sample again with overwrite=True") from error
             except (BitstreamError, InputError) as error:

@@ -12,6 +12,7 @@ from fiftyone.core.collections import SampleCollection
 
 from ...encoding.choose_prior import NO_PRIOR
 from ...errors import InputError
+from ...files import existing_folder
 from ...priors.find import bundled_priors
 from .. import runs
 from ..fields import FieldNames, check_fields
@@ -140,4 +141,4 @@ def _same_prior(record: dict[str, Any], prior: str | None, preset: str) -> bool:
     if name is None:
         return prior == NO_PRIOR
     # of a branch it is known only when the fit runs what it has come to be
-    return prior.strip() in (name, f"{name}@{revision}") or Path(prior).expanduser().absolute() == Path(name)
+    return prior.strip() in (name, f"{name}@{revision}") or existing_folder(prior) == Path(name)
