@@ -2,7 +2,8 @@
 
     python -m benchmarks.interruptions [points|interrupts|pairs|mongod|disk ...]
 
-Writes `results/interruptions.json`: for each part how many tries there were, and those that left something wrong.
+Writes `results/interruptions.json`: for each part and call how many tries there were, and those that left something
+wrong.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import json
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ..shared.database import Server, own_server
-from ..shared.records import read_record, write_record
+from ..shared.records import keep, read_record, write_record
 from . import databases, full_disks, interrupts, pairs, points
 from .given import CALLS, KEYS, Given
 from .processes import start
@@ -130,18 +130,21 @@ def main() -> None:
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of the blocks that end MongoDB
     record = {} if arguments.record else read_record("interruptions")
-    record.pop("machine", None)
+    rows, wrong = record.get("rows", []), record.get("wrong", [])
     failed = 0
     with workshop() as (home, server):
         for part in arguments.parts or PARTS:
-            began, folder = time.monotonic(), home / part
+            folder = home / part
             folder.mkdir()
             more = (server,) if part == "mongod" else ()
-            rows = PARTS[part](folder, arguments.calls or list(CALLS), *more)
-            wrong = [row for row in rows if row["problems"]]
-            failed += len(wrong)
-            print(f"{part}: {len(rows) - len(wrong)} of {len(rows)} as undisturbed", flush=True)
-            record[part] = {"tries": len(rows), "seconds": round(time.monotonic() - began), "wrong": wrong}
+            found = PARTS[part](folder, arguments.calls or list(CALLS), *more)
+            for call in dict.fromkeys(row["call"] for row in found):
+                tries = [row for row in found if row["call"] == call]
+                bad = [{"part": part, **row} for row in tries if row["problems"]]
+                failed += len(bad)
+                keep(rows, {"part": part, "call": call, "tries": len(tries), "wrong": len(bad)}, ("part", "call"))
+                wrong = [row for row in wrong if (row["part"], row["call"]) != (part, call)] + bad
+    record = {"rows": rows, "wrong": wrong}
     if arguments.record:
         arguments.record.write_text(json.dumps(record), encoding="utf-8")
     else:
