@@ -15,6 +15,8 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,6 +28,7 @@ from .given import CALLS, KEYS, Given
 from .processes import start
 
 Row = dict[str, Any]
+Try = Callable[[], points.Outcome]
 TRIES, PAIRS = 60, 10
 # Frames of the videos: two of one group, one of several
 LENGTHS = (5, 5, 18)
@@ -59,66 +62,62 @@ def subjects(folder: Path, names: Sequence[str], lengths: Sequence[int] = LENGTH
         yield fit if name == "fit" else other
 
 
-def tell(outcome: points.Outcome, of: str) -> Row:
+def tell(row: Row, of: str) -> Row:
     """Prints what became of a try."""
-    row = outcome.row()
-    print(f"{row['call']} {row['how']} {row['point']} {of}: {row['kind']}", flush=True)
+    print(f"{row['call']} {row['how']} {row['point']}, {of}: {row['kind']}", flush=True)
     for problem in row["problems"]:
         print(f"    {problem}", flush=True)
     return row
 
 
-def try_points(folder: Path, names: list[str]) -> list[Row]:
+def point_tries(folder: Path, names: Sequence[str]) -> Iterator[Try]:
     """Every crash point of some calls."""
-    rows = []
     for subject in subjects(folder, names):
-        for plan in points.all_points(subject):
-            rows.append(tell(points.try_point(subject, plan), f"of {len(subject.effects)}"))
-    return rows
+        yield from (partial(points.try_point, subject, plan) for plan in points.all_points(subject))
 
 
-def try_interrupts(folder: Path, names: list[str]) -> list[Row]:
-    """Two Ctrl-C, 60 times each."""
-    rows = []
+def interrupt_tries(folder: Path, names: Sequence[str]) -> Iterator[Try]:
+    """Two Ctrl-C, 60 times a call."""
     for subject in subjects(folder, names):
         for number, plan in enumerate(interrupts.plans(subject, TRIES)):
-            rows.append(tell(interrupts.try_interrupts(subject, plan, number), f"of {len(subject.effects)}"))
-    return rows
+            yield partial(interrupts.try_interrupts, subject, plan, number)
 
 
-def try_pairs(folder: Path, _names: list[str]) -> list[Row]:
+def pair_tries(folder: Path, _names: Sequence[str]) -> Iterator[Try]:
     """Two processes, 10 times each."""
     (subject,) = subjects(folder, ["fit"])
     alone = pairs.seeds_alone(subject)
-    rows = [tell(pairs.overlapping(subject, k), f"of {PAIRS}") for k in range(PAIRS)]
-    rows += [tell(pairs.one_checkpoint(subject, k, alone), f"of {PAIRS}") for k in range(PAIRS)]
-    return rows + [tell(pairs.one_output(subject, k), f"of {PAIRS}") for k in range(PAIRS)]
+    for number in range(PAIRS):
+        yield partial(pairs.overlapping, subject, number)
+        yield partial(pairs.one_checkpoint, subject, number, alone)
+        yield partial(pairs.one_output, subject, number)
 
 
-def try_databases(folder: Path, names: list[str], server: Server) -> list[Row]:
+def database_tries(folder: Path, names: Sequence[str], server: Server) -> Iterator[Try]:
     """MongoDB stopped, and killed, and back."""
-    rows = []
     for subject in subjects(folder, [name for name in names if name in KEYS]):
-        rows += [tell(databases.try_database(subject, server, case), "") for case in databases.cases()]
-    return rows
+        yield from (partial(databases.try_database, subject, server, case) for case in databases.cases())
 
 
-def try_disks(folder: Path, names: list[str]) -> list[Row]:
+def disk_tries(folder: Path, names: Sequence[str]) -> Iterator[Try]:
     """A full disk at each write."""
-    rows = []
     for subject in subjects(folder, names):
-        for plan in full_disks.plans(subject):
-            rows.append(tell(full_disks.try_disk(subject, plan), f"of {len(subject.effects)}"))
-    return rows
+        yield from (partial(full_disks.try_disk, subject, plan) for plan in full_disks.plans(subject))
 
 
-PARTS: dict[str, Callable[..., list[Row]]] = {
-    "points": try_points,
-    "interrupts": try_interrupts,
-    "pairs": try_pairs,
-    "mongod": try_databases,
-    "disk": try_disks,
+PARTS: dict[str, Callable[..., Iterator[Try]]] = {
+    "points": point_tries,
+    "interrupts": interrupt_tries,
+    "pairs": pair_tries,
+    "mongod": database_tries,
+    "disk": disk_tries,
 }
+
+
+def _share(text: str) -> tuple[int, int]:
+    """`1/3` is the first third."""
+    part, _, parts = text.partition("/")
+    return int(part) - 1, int(parts)
 
 
 def main() -> None:
@@ -126,6 +125,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Interrupt calls in every way, and look what they leave.")
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="parts to run (default: all)")
     parser.add_argument("--calls", nargs="*", choices=list(CALLS), help="only these calls", default=None)
+    parser.add_argument("--share", type=_share, default=(0, 1), metavar="K/N", help="every N-th try, from the K-th on")
     parser.add_argument("--record", type=Path, help="file to write in place of the record")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of the blocks that end MongoDB
@@ -137,12 +137,13 @@ def main() -> None:
             folder = home / part
             folder.mkdir()
             more = (server,) if part == "mongod" else ()
-            found = PARTS[part](folder, arguments.calls or list(CALLS), *more)
+            tries = PARTS[part](folder, arguments.calls or CALLS, *more)
+            found = [tell(one().row(), part) for one in islice(tries, arguments.share[0], None, arguments.share[1])]
             for call in dict.fromkeys(row["call"] for row in found):
-                tries = [row for row in found if row["call"] == call]
-                bad = [{"part": part, **row} for row in tries if row["problems"]]
+                of_call = [row for row in found if row["call"] == call]
+                bad = [{"part": part, **row} for row in of_call if row["problems"]]
                 failed += len(bad)
-                keep(rows, {"part": part, "call": call, "tries": len(tries), "wrong": len(bad)}, ("part", "call"))
+                keep(rows, {"part": part, "call": call, "tries": len(of_call), "wrong": len(bad)}, ("part", "call"))
                 wrong = [row for row in wrong if (row["part"], row["call"]) != (part, call)] + bad
     record = {"rows": rows, "wrong": wrong}
     if arguments.record:
