@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...encoding.checkpoint import PARTS, discard, parts_of, remove_finished
-from ...errors import BitstreamError, InputError, NewerFileError, StorageError
+from ...errors import BitstreamError, InputError, NewerFileError
 from ...held_folder import HeldFolder, held
 from ...progress import FitProgress
 from ...video.images import bytes_of, content_of
@@ -110,8 +110,6 @@ class FitJob(Job):
         check_room(self.dataset, target.sample_id, self.names.frames)
         path = self.folder / file_name(target.name, item.fingerprint, self.settings.digest)
         check_place(path, "the fitted file")
-        if not self.folder.is_dir():  # what was fitted before is gone with it
-            raise StorageError(f"{self.folder}: the output folder was removed while this run went on")
         # groups of a long video that are finished: a run that is stopped goes on with them, if no other one does
         with held(parts_of(path), "wait" if self.last_round else "refuse", self.reporter.note) as parts:
             video = self._adopt(item, path)
