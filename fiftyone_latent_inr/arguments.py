@@ -160,16 +160,27 @@ def notes(name: str, value: Any) -> dict[str, Any]:
         return {}
     if not isinstance(value, Mapping):
         raise InputError(f"{name} must be a dict of notes, not {shown(value)}")
-    plain: dict[str, Any] = _plain(name, value, 0)
-    size = len(json.dumps(plain))
-    if size > _MAX_NOTES:
-        raise InputError(
-            f"{name} takes {size:,} bytes as JSON, more than the {_MAX_NOTES:,} allowed; keep it elsewhere"
-        )
+    room = _Room(name)
+    plain: dict[str, Any] = _plain(name, value, 0, room)
+    room.left = _MAX_NOTES
+    room.take(len(json.dumps(plain)))
     return plain
 
 
-def _plain(place: str, value: Any, depth: int) -> Any:
+class _Room:
+    """What is left for notes, so that what holds itself many times over, or is huge, is refused before it is copied."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.left = name, _MAX_NOTES
+
+    def take(self, size: int) -> None:
+        self.left -= size
+        if self.left < 0:
+            raise InputError(f"{self.name} takes more than the {_MAX_NOTES:,} bytes of JSON allowed; keep it elsewhere")
+
+
+def _plain(place: str, value: Any, depth: int, room: _Room) -> Any:
+    room.take(len(value) + 2 if isinstance(value, str) else 2)  # the least that JSON needs for it
     if depth > _MAX_DEPTH:
         raise InputError(f"{place[:80]}… is nested more than {_MAX_DEPTH} deep; flatten it")
     if value is None or isinstance(value, bool | str):
@@ -184,11 +195,13 @@ def _plain(place: str, value: Any, depth: int) -> Any:
         for key in value:
             if not isinstance(key, str):
                 raise InputError(f"{place} has the name {shown(key)}, where names must be text")
-        return {str(key): _plain(f"{place}[{key[:40]!r}]", one, depth + 1) for key, one in value.items()}
+        return {str(key): _plain(f"{place}[{key[:40]!r}]", one, depth + 1, room) for key, one in value.items()}
     if isinstance(value, np.ndarray):
+        room.take(2 * value.size)
+        room.left += 2 * value.size  # which its numbers take again
         value = value.tolist() if value.ndim else [value.item()]
     if isinstance(value, list | tuple):
-        return [_plain(f"{place}[{k}]", one, depth + 1) for k, one in enumerate(value)]
+        return [_plain(f"{place}[{k}]", one, depth + 1, room) for k, one in enumerate(value)]
     raise InputError(f"{place} is of type {type(value).__name__}, which JSON cannot hold; give text, numbers or lists")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from . import owners
 from .errors import InputError
-from .files import as_path, make_folder, reason
+from .files import as_path, cannot_write, make_folder
 from .owners import Lock, Owner, holding
 from .temporary import lock_of
 
@@ -83,7 +83,7 @@ def held(
             except FileNotFoundError:  # whoever held it has just removed it
                 continue
             except OSError as error:
-                raise InputError(f"{path}: the folder cannot be written: {reason(error)}") from error
+                raise cannot_write(path, error, what=f"{path}: the folder cannot be written") from error
         try:
             yield HeldFolder(path, lock)
         finally:
@@ -105,7 +105,7 @@ def held_file(path: Path, if_busy: str = "refuse", told: Callable[[str], None] |
         with holding(lock_of(path), lambda owner: f"{path}: another run makes it{_by(owner)}", if_busy, told):
             yield
     except OSError as error:
-        raise InputError(f"cannot write {path}: {reason(error)}") from error
+        raise cannot_write(path, error) from error
 
 
 def _by(owner: Owner | None) -> str:

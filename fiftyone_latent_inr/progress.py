@@ -65,16 +65,29 @@ class ListenerError(BaseException):
         self.listener, self.raised = listener, raised
 
 
-def call_listener(listener: Callable[..., Any], *arguments: Any) -> None:
-    """Calls a function of the user's; what it returns does not matter.
+class Listener:
+    """A function of the user's that listens to progress; what it returns does not matter.
 
-    Raises:
-        ListenerError: it has raised an exception. What is no `Exception`, as `KeyboardInterrupt`, goes on as it is.
+    Once it has raised something it is not asked again: what is to be brought to an end, such as an index, is.
     """
-    try:
-        listener(*arguments)
-    except Exception as error:
-        raise ListenerError(listener, error) from error
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function: Callable[..., Any] | None = function
+
+    def __call__(self, *arguments: Any) -> None:
+        """Asks it.
+
+        Raises:
+            ListenerError: it has raised an exception. What is no `Exception`, as `KeyboardInterrupt`, goes on as it is.
+        """
+        function, self._function = self._function, None
+        if function is None:
+            return
+        try:
+            function(*arguments)
+        except Exception as error:
+            raise ListenerError(function, error) from error
+        self._function = function
 
 
 def lets_listener_raise(call: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
@@ -122,8 +135,8 @@ def reporting(progress: bool | ProgressCallback, start: float) -> Iterator[Progr
     """What `progress` asks for, as a callback; events get the wall seconds since `start`."""
     progress = arguments.listener(progress)
     if callable(progress):
-        callback = progress
-        yield lambda event: call_listener(callback, replace(event, seconds=time.monotonic() - start))
+        listener = Listener(progress)
+        yield lambda event: listener(replace(event, seconds=time.monotonic() - start))
     elif progress and not (sys.stderr.isatty() or "ipykernel" in sys.modules):
         yield _Lines()
     elif progress:

@@ -122,6 +122,25 @@ def test_a_size_may_be_any_pair_of_whole_numbers(size: Any) -> None:
     assert footage.size == (4, 5) and [frame.shape for frame in footage.frames()] == [(4, 5, 3)]
 
 
+def test_notes_that_no_file_could_hold_are_refused_before_the_first_step() -> None:
+    many: list[Any] = []
+    many += [many] * 10  # itself, 10 times, at each depth
+    notes = {
+        "itself": {"a": many},
+        "huge": {"a": "a" * 2_000_000},
+        "a huge array": {"a": np.zeros((1 << 30), np.uint8)},
+        "repeats itself": {"a": "a" * 900_000},
+        "lists": {"a": [[] for _ in range(200_000)]},
+    }
+
+    def begun(event: Any) -> None:
+        assert event.message or not event.step, "a step was taken"
+
+    for one in notes.values():
+        with pytest.raises(InputError, match=r"^metadata(\[|[^\n]* (bytes|lists) )"):
+            linr.fit(FRAMES, preset="fast", metadata=one, device="cpu", progress=begun)
+
+
 def test_notes_of_numpy_become_pythons() -> None:
     given = {
         "a": np.float64(1),

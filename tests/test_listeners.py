@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import fiftyone_latent_inr as linr
+from fiftyone_latent_inr import progress as events
 from fiftyone_latent_inr.fitting import PRESETS
 from fiftyone_latent_inr.pretraining.config import PretrainConfig
-from fiftyone_latent_inr.progress import FitProgress, ListenerError, call_listener, lets_listener_raise, reporting
+from fiftyone_latent_inr.progress import FitProgress, ListenerError, lets_listener_raise, reporting
 
 TINY = replace(PRESETS["fast"], preset="tiny", steps=6, points_per_step=64, group_frames=4, prior=None)
 # of kinds that something on the way might take for its own
@@ -62,7 +63,7 @@ def test_of_several_fits(raised: BaseException, monkeypatch: pytest.MonkeyPatch)
 def test_of_a_pretraining(tmp_path: Any) -> None:
     config = PretrainConfig(steps=2, clips_per_step=1, window=4, frames_per_step=2, points_per_frame=64)
     config = replace(config, sizes=((16, 16),), semantic_frames=4)
-    options = {"config": config, "width": 4, "device": "cpu"}
+    options = {"config": config, "width": 4, "device": "cpu", "output_dir": tmp_path}
     frames = [np.random.default_rng(0).integers(0, 255, (6, 16, 16, 3), np.uint8)]
     for raised in RAISED[1:3]:
         check(lambda **more: linr.pretrain(frames, **options, **more), Listener(raised, 2))
@@ -79,7 +80,7 @@ def test_a_call_inside_leaves_it_to_the_one_that_was_given_the_listener() -> Non
     @lets_listener_raise
     def outer(*, progress: Any) -> None:
         try:
-            inner(progress=lambda event: call_listener(progress, event))
+            inner(progress=events.Listener(progress))
         except Exception:
             pytest.fail("it was taken for a fault of the inner call")
 

@@ -17,7 +17,20 @@ Needs numpy, constriction and the standard library only, so that a `.linr` file 
 from __future__ import annotations
 
 from .byte_source import FileSource, MemorySource, Source
-from .container import GROUP, MAGIC, MAX_DEPTH, PRIOR, SEMANTIC, Entry, Section, assemble, head, parse, read_section
+from .container import (
+    GROUP,
+    MAGIC,
+    MAX_DEPTH,
+    PRIOR,
+    SEMANTIC,
+    Entry,
+    Section,
+    assemble,
+    check_notes,
+    head,
+    parse,
+    read_section,
+)
 from .payload import Layout, Quantised, decode, encode, measure
 from .quantisation import dequantise, peak_step_sizes, quantise, round_step_sizes
 from .version import VERSION
@@ -37,6 +50,7 @@ __all__ = [
     "Section",
     "Source",
     "assemble",
+    "check_notes",
     "decode",
     "dequantise",
     "encode",

@@ -146,6 +146,21 @@ def head(document: dict[str, Any], sections: Sequence[Section]) -> bytes:
     return pack_head(packed, len(text), index)
 
 
+def check_notes(notes: dict[str, Any]) -> None:
+    """Finds out before there is a file to write whether notes may be a part of its header: they get half of its room.
+
+    Raises:
+        ValueError: they are too many objects and lists, or repeat themselves so much that no reader takes them, since
+            a small file must not take much memory.
+    """
+    text = json.dumps(notes, allow_nan=False, separators=(",", ":")).encode("ascii")
+    containers = text.count(b"[") + text.count(b"{")
+    if 2 * containers > MAX_CONTAINERS:
+        raise ValueError(f"{containers:,} lists and objects are more than the {MAX_CONTAINERS // 2:,} allowed")
+    if 2 * len(text) > _most_text(2 * len(_deflate(text))):
+        raise ValueError(f"its {len(text):,} bytes of JSON repeat themselves too much")
+
+
 def pack_entry(section: Section, checksum: int, size: int | None = None, version: int = VERSION) -> bytes:
     """An entry of the index; `size` is the section's own unless one is given."""
     size = len(section.data) if size is None else size

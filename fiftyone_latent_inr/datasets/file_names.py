@@ -20,7 +20,7 @@ from .fields import FIT_NAME
 
 SUFFIX = ".linr"
 # The end of a name: fingerprint of the source, digest of the settings
-_NAMED = re.compile(r"-([0-9a-f]{12})-[0-9a-f]{10}\.linr\Z")
+_NAMED = re.compile(r"-([0-9a-f]{12})-([0-9a-f]{10})\.linr\Z")
 
 
 def default_folder() -> Path:
@@ -59,10 +59,10 @@ def is_current(stored: str | None, fingerprint: str, settings: str) -> bool:
     return os.path.isfile(stored)
 
 
-def fingerprint_in(path: str) -> str | None:
-    """The fingerprint of the source that a file's name says; None where somebody has named it otherwise."""
+def parts_in(path: str) -> tuple[str, str] | None:
+    """Fingerprint and settings' digest that a file's name says; None where somebody has named it otherwise."""
     named = _NAMED.search(path)
-    return named[1] if named else None
+    return (named[1], named[2]) if named else None
 
 
 def settings_suffix(settings: str) -> str:

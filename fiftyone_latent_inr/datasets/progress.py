@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import Any
 
 from .. import arguments
-from ..progress import FitProgress, call_listener
+from ..progress import FitProgress, Listener
 from .words import duration, log_line
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class Reporter:
 
     def __init__(self, progress: ProgressArgument = True) -> None:
         progress = arguments.listener(progress)
-        self._callback = progress if callable(progress) else None
+        self._callback = Listener(progress) if callable(progress) else None
         self._draw = bool(progress) and self._callback is None
         self._bar: Any = None
         self._total = 1
@@ -130,10 +130,7 @@ class Reporter:
 
     def _emit(self, fraction: float, label: str) -> None:
         if self._callback is not None:
-            # one that has raised something is not asked again: what is to be ended, such as the index, is
-            callback, self._callback = self._callback, None
-            call_listener(callback, min(fraction, 1.0), log_line(label))
-            self._callback = callback
+            self._callback(min(fraction, 1.0), log_line(label))
         elif self._bar is not None:
             self._bar.n = min(fraction, 1.0)
             self._bar.set_description_str(log_line(label), refresh=True)

@@ -164,6 +164,7 @@ def _fit(
         found, frames = checkpoint.scan(), None
         if found is None:
             found, frames = scan(footage, request.config, request.teacher, report)
+            footage.check_unchanged()
         else:
             tell(report, ["going on with a fit that was stopped", *found.warnings])
         if frames is not None:
@@ -202,6 +203,7 @@ def _fit_groups(footage: Footage, video: VideoFit, report: ProgressCallback) -> 
 
     for index, frames in enumerate(footage.groups([span.count for span in scan.plan.spans], scan.size)):
         if not video.is_kept(index):
+            footage.check_unchanged()  # groups are read at different times, and hours after the first look
             (fitted,) = _fitted(partial(video.prepare, index, frames), [config], request.device, heard)
             video.keep(index, fitted)
         done += steps[index]

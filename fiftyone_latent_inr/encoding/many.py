@@ -158,6 +158,7 @@ def _open(request: FitRequest, footage: Callable[[], Footage]) -> VideoFit:
         raise InputError(f"{source.name}: there are no frames in it")
     if any(frame.shape != frames[0].shape for frame in frames):
         raise InputError(f"{source.name}: its frames are of several sizes; choose one (size=)")
+    source.check_unchanged()
     whole = np.stack(frames)
     found, _ = scan(Footage(whole, fps=source.fps), request.config, request.teacher, silent)
     found = replace(found, warnings=source.warnings, times=source.times, pixel_aspect=source.pixel_aspect)

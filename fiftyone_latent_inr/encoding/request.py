@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from .. import arguments
+from .. import arguments, codec
 from ..devices import describe_device, or_too_small, pick_training_device
 from ..errors import InputError
 from ..files import digest_of
@@ -77,6 +77,10 @@ class FitRequest:
             TeacherUnavailableError: the teacher's weights cannot be had.
         """
         notes, seed = arguments.notes("metadata", metadata), arguments.seed(seed)
+        try:
+            codec.check_notes(notes)
+        except ValueError as error:
+            raise InputError(f"metadata cannot be stored: {error}; shorten it, or keep it elsewhere") from error
         residual = arguments.flag("residual", residual)
         check_teacher_type(teacher)
         chosen = pick_training_device(device)

@@ -17,7 +17,7 @@ from ..errors import InputError
 from ..files import require_file
 from ..frames.aspect import SQUARE, stretch
 from ..frames.resize import area_resize
-from .images import ImageSequence, content_of, find_images
+from .images import ImageSequence, content_of, find_images, state_of
 from .timing import Times, check_fps
 
 Source = str | os.PathLike[str] | Frames | ImageSequence | Sequence[str | os.PathLike[str]]
@@ -57,6 +57,9 @@ class Footage:
         self.size = None if size is None else arguments.side_lengths("size", size)
         self.max_frames = None if max_frames is None else arguments.whole("max_frames", max_frames, 1)
         self.source = _known(source, None if fps is None else check_fps(fps))
+        # a folder is looked at again, too, as images may be added to it
+        self._files = source if isinstance(source, str | os.PathLike) else self.source
+        self._state = None if isinstance(self._files, np.ndarray) else state_of(self._files)
         self.fps = self.source.rate if isinstance(self.source, ImageSequence) else float(fps or _ARRAY_FPS)
         self.warnings: tuple[str, ...] = ()
         self.notes: tuple[str, ...] = ()
@@ -102,6 +105,15 @@ class Footage:
         for frame in self.source:
             digest.update(np.ascontiguousarray(frame).data)
         return digest.hexdigest()
+
+    def check_unchanged(self) -> None:
+        """Finds out whether all that was read is of one video: a copy in progress grows, and files are replaced.
+
+        Raises:
+            InputError: the file, or one of the images, was written or replaced since the footage was made, or is gone.
+        """
+        if not isinstance(self._files, np.ndarray) and state_of(self._files) != self._state:
+            raise InputError(f"{self.name}: it changed while it was being read; fit it again, once it is all there")
 
     def frames(self) -> Iterator[Frame]:
         """Each frame, uint8 (H, W, 3), from the start.

@@ -151,6 +151,28 @@ def bytes_of(source: str | os.PathLike[str] | ImageSequence) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
+def state_of(source: str | os.PathLike[str] | ImageSequence) -> tuple[tuple[str, int, int, int], ...]:
+    """What changes when a file, or one of images, is written or replaced, whatever part of it: seen without reading.
+
+    Returns:
+        path, inode, bytes and nanoseconds of the last change of each file.
+
+    Raises:
+        InputError: one is gone.
+    """
+    found = source if isinstance(source, ImageSequence) else find_images(source)
+    states = []
+    files = found.files if found is not None else () if isinstance(source, ImageSequence) else (source,)
+    for file in files:
+        place = as_path(file, "video")
+        try:
+            state = os.stat(place)
+        except OSError as error:
+            raise InputError(f"cannot read {place}: {reason(error)}") from error
+        states.append((str(place), state.st_ino, state.st_size, state.st_mtime_ns))
+    return tuple(states)
+
+
 def _sampled(path: Path) -> bytes:
     """A file's size and parts of it: nothing of a pipe, which would keep its reader waiting."""
     size = path.stat().st_size

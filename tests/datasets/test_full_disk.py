@@ -14,7 +14,6 @@ from fiftyone_latent_inr import InputError, load, reconstruct, video
 from fiftyone_latent_inr.errors import StorageError
 from fiftyone_latent_inr.pretraining.config import PretrainConfig
 from fiftyone_latent_inr.pretraining.pretrain import pretrain
-from fiftyone_latent_inr.pretraining.state import STATE_FILE
 
 
 @pytest.fixture
@@ -137,7 +136,7 @@ def test_something_else_where_a_file_is_to_be_costs_one_video(make_dataset, clip
     assert len(plain(dataset, tmp_path).fitted) == 1 and not Path(first).is_symlink() and load(second)
 
 
-def test_full_at_the_state_of_a_pretraining(clips, disk):
+def test_full_at_a_pretraining(clips, disk):
     folder, ballast = disk
     config = PretrainConfig(steps=4, clips_per_step=1, window=4, frames_per_step=2, points_per_frame=64)
     config = replace(config, sizes=((16, 16),), semantic_frames=4)
@@ -148,9 +147,8 @@ def test_full_at_the_state_of_a_pretraining(clips, disk):
         if event.step and not ballast.path.exists():
             ballast.fill()
 
-    with pytest.raises(StorageError, match=r"pretrain.safetensors: the disk is full"):
+    with pytest.raises(StorageError, match=r"the disk is full.* are free in "):
         pretrain(sources, progress=fill, **options)
-    assert not (folder / "prior" / STATE_FILE).exists()
     ballast.free()
     assert pretrain(sources, progress=False, **options).id
 

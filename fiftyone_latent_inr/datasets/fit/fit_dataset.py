@@ -101,6 +101,7 @@ def fit_dataset(  # noqa: PLR0913
     overwrite: bool = False,
     skip_failures: bool = True,
     progress: bool | Callable[[float, str], None] = True,
+    check: str = "quick",
     backend: str | None = None,
     backend_options: dict[str, Any] | None = None,
     if_busy: str = "share",
@@ -138,6 +139,10 @@ def fit_dataset(  # noqa: PLR0913
         skip_failures: whether to record a sample that fails and go on, or to raise its error.
         progress: bar for True, nothing for False, or a callable that receives `(fraction, label)` with the fraction
             from 0 to 1 and labels such as "video 3/20 · 31.2 dB · 4 min left".
+        check: how the files are looked at of what was fitted before. `quick` reads header, index and end of each, which
+            say of what it is, and whether it was cut, emptied or replaced; `all` reads all of it and compares its
+            checksums, which finds any damage, at the speed of the disk. A damaged one is fitted again; one that could
+            not be drawn is read whole in any case.
         backend: similarity backend; None keeps that of the index, or takes sklearn for a new one.
         backend_options: keyword arguments of the backend.
         if_busy: what to do where another process fits into the same field: `share` the videos with it, if its settings
@@ -162,6 +167,7 @@ def fit_dataset(  # noqa: PLR0913
     overwrite = arguments.flag("overwrite", overwrite)
     skip_failures = arguments.flag("skip_failures", skip_failures)
     if_busy = arguments.choice("if_busy", if_busy, IF_BUSY)
+    check = arguments.choice("check", check, ("quick", "all"))
     reporter = Reporter(progress)
     names = FieldNames.of(embeddings_field)
     index.check_brain_key(dataset, brain_key, names)
@@ -193,6 +199,7 @@ def fit_dataset(  # noqa: PLR0913
             settings=settings,
             fit_arguments={**fit_options, "preset": preset, "prior": start, "teacher": teacher},
             overwrite=overwrite,
+            check=check,
             skip_failures=skip_failures,
             backend=backend,
             backend_options=backend_options,

@@ -12,7 +12,7 @@ from ...encoding.checkpoint import PARTS, discard, parts_of, remove_finished
 from ...errors import BitstreamError, InputError, NewerFileError
 from ...held_folder import HeldFolder, held
 from ...progress import FitProgress
-from ...video.images import bytes_of, content_of
+from ...video.images import bytes_of, content_of, state_of
 from ..fields import (
     FieldNames,
     all_videos,
@@ -26,7 +26,7 @@ from ..file_names import SUFFIX, file_name, is_current, settings_suffix
 from ..job import Job
 from ..samples import Target
 from ..search import index
-from ..stored_files import read_fitted, undrawn
+from ..stored_files import CHECKSUMS, DECODED, HEADER, Wanted, check_fitted, read_fitted, undrawn
 from ..tally import Item, Result
 from ..writing import check_disk, check_place, check_room, try_fields
 from .cost import relative_costs
@@ -48,6 +48,7 @@ class FitJob(Job):
     Attributes:
         clear_first: whether the embeddings field is emptied before the first video is stored, as its vectors are of
             another teacher. Until then they and their index go on answering searches.
+        check: how much is read of the files that are there: `quick` or `all`.
     """
 
     VERB = "fitted"
@@ -63,6 +64,7 @@ class FitJob(Job):
     backend_options: dict[str, Any] | None
     record: dict[str, Any] | None
     clear_first: bool
+    check: str
 
     def _prepare(self) -> None:
         self.indexed = False
@@ -74,6 +76,7 @@ class FitJob(Job):
         self._embedded: set[str] = set()
         if self.teacher is not None and not self.clear_first:
             self._embedded = with_usable_embedding(self.dataset, self.names, self.teacher.embedding_dim)
+        self._wanted = Wanted.of(self.settings)
         self._undrawn = undrawn(self.dataset, self.names.embedding)
         for parts in self.folder.glob(f"*{SUFFIX}{PARTS}"):
             remove_finished(parts.with_name(parts.name.removesuffix(PARTS)))
@@ -87,11 +90,11 @@ class FitJob(Job):
         return None
 
     def _is_good(self, target: Target, source: str) -> bool:
-        """Whether the sample's file can be used; all of it is looked at where drawing has failed."""
+        """Whether the sample's file can be used; all of it is looked at where that is asked for, or drawing failed."""
         assert target.stored is not None
-        thorough = target.sample_id in self._undrawn
+        depth = DECODED if target.sample_id in self._undrawn else CHECKSUMS if self.check == "all" else HEADER
         try:
-            read_fitted(target.stored, source, self.settings.digest, thorough=thorough)
+            check_fitted(target.stored, source, self._wanted, depth)
         except NewerFileError as error:
             raise InputError(f"{error}, or fit this sample again with overwrite=True") from error
         except (BitstreamError, InputError):  # said when it is fitted
@@ -147,13 +150,12 @@ class FitJob(Job):
         candidates = [str(path)] if not self.overwrite or str(path) in self._written else []
         if not self.overwrite and target.stored and Path(target.stored).name == path.name:
             candidates.append(target.stored)
-        thorough = target.sample_id in self._undrawn
+        depth = DECODED if target.sample_id in self._undrawn else CHECKSUMS
         for candidate in dict.fromkeys(candidates):
             if not os.path.exists(candidate):
                 continue
             try:
-                video = read_fitted(candidate, item.fingerprint, self.settings.digest, thorough=thorough)
-                video.check()
+                video = read_fitted(candidate, item.fingerprint, self._wanted, depth)
                 _ = video.embedding  # what is stored of it
             except NewerFileError as error:
                 raise InputError(f"{error}, or fit this sample again with overwrite=True") from error
@@ -184,18 +186,19 @@ class FitJob(Job):
             self.reporter.event(event)
 
         notes = {"source": target.name, "fingerprint": source, "settings": self.settings.digest}
-        self._check_unchanged(target, source)
+        state = state_of(target.source)
+        self._check_unchanged(target, source, state)
         video = fit(target.source, progress=listen, metadata=notes, checkpoint=parts, **self.fit_arguments)
         try:
-            self._check_unchanged(target, source)
+            self._check_unchanged(target, source, state)
         except InputError:
             discard(parts)
             raise
         return video
 
-    def _check_unchanged(self, target: Target, source: str) -> None:
+    def _check_unchanged(self, target: Target, source: str, state: Any) -> None:
         """A file that was exchanged since the run began would be stored under the name of what it was."""
-        if content_of(target.source) != source:
+        if state_of(target.source) != state or content_of(target.source) != source:
             raise InputError(f"{target.filepath}: it has changed since this run began; run it again")
 
     def _conclude(self, status: str) -> None:

@@ -3,6 +3,7 @@
 import functools
 import logging
 import os
+import re
 import shutil
 import struct
 from dataclasses import replace
@@ -12,7 +13,8 @@ import media
 import numpy as np
 import pytest
 
-from fiftyone_latent_inr import codec, files, load, reconstruct, video
+from fiftyone_latent_inr import BitstreamError, InputError, codec, files, load, reconstruct, video
+from fiftyone_latent_inr.datasets.stored_files import CHECKSUMS, HEADER, Wanted, check_fitted
 from fiftyone_latent_inr.encoding import fit as fits
 
 QUIET = {"progress": False, "device": "cpu"}
@@ -64,7 +66,14 @@ def header(path):
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("damage", [cut, foreign, header, Path.unlink])
+def section(path):
+    """One bit of what is coded."""
+    data = bytearray(path.read_bytes())
+    data[-20] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("damage", [cut, half_zeros, foreign, header, Path.unlink])
 def test_damage_is_noticed(two, plain, damage, caplog):
     first, second = two.values("id")
     path = paths_of(two)[0]
@@ -82,12 +91,70 @@ def test_damage_is_noticed(two, plain, damage, caplog):
 def test_damage_behind_the_header_is_noticed_once_drawing_has_failed(two, plain):
     """Reading all of each file at every call would take minutes where there are thousands."""
     first, second = two.values("id")
-    half_zeros(paths_of(two)[0])
+    section(paths_of(two)[0])
     assert len(plain(two).skipped) == 2
     (failure,) = reconstruct(two, **QUIET).failed
     assert failure.sample_id == first and failure.reason.endswith("; fit this sample again")
     assert plain(two).fitted == [first]
     assert reconstruct(two, **QUIET).drawn == [first] and plain(two).skipped == [first, second]
+
+
+def test_damage_anywhere_is_noticed_when_that_is_asked_for(two, plain):
+    first, second = two.values("id")
+    path = paths_of(two)[0]
+    section(path)
+    assert len(plain(two).skipped) == 2
+    summary = plain(two, check="all")
+    assert summary.fitted == [first] and summary.skipped == [second]
+    assert plain(two, check="all").skipped == [first, second]
+    with pytest.raises(InputError, match="unknown check 'some'"):
+        plain(two, check="some")
+
+
+@pytest.mark.parametrize("place", ["header", "index", "section", "end"])
+def test_any_bit_of_a_file_is_looked_at(two, place):
+    """Header and index by the quick look, and the rest by the slow one; zeros at the end by the quick one, too."""
+    path = paths_of(two)[0]
+    wanted, source = wanted_of(path), load(path).metadata["fingerprint"]
+    _, entries = codec.parse(codec.FileSource(path))
+    start, whole = entries[0].offset, path.read_bytes()
+    check_fitted(str(path), source, wanted, HEADER)
+    ranges = {"header": range(6, 60, 7), "index": range(start - 21, start, 4), "section": range(start, len(whole), 499)}
+    for where in ranges.get(place, [0]):
+        data = bytearray(whole)
+        if place == "end":
+            data[-100:] = bytes(100)
+        else:
+            data[where] ^= 1
+        path.write_bytes(data)
+        with pytest.raises(BitstreamError, match=re.escape(str(path))):
+            check_fitted(str(path), source, wanted, CHECKSUMS if place == "section" else HEADER)
+    path.write_bytes(whole)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"teacher_id": "x", "embedding_dim": 8},
+        {"size": (9, 9)},
+        {"max_frames": 2},
+        {"config": "x"},
+        {"settings": "x"},
+    ],
+    ids=lambda one: next(iter(one)),
+)
+def test_a_file_that_is_not_what_its_name_says(two, other):
+    path = paths_of(two)[0]
+    source = load(path).metadata["fingerprint"]
+    with pytest.raises(BitstreamError, match="than"):
+        check_fitted(str(path), source, replace(wanted_of(path), **other))
+    with pytest.raises(BitstreamError, match="of another video"):
+        check_fitted(str(path), "0" * 12, wanted_of(path))
+
+
+def wanted_of(path):
+    notes = load(path).metadata
+    return Wanted(notes["settings"], notes["config"])
 
 
 def test_damage_that_checksums_do_not_show_is_noticed_once_drawing_has_failed(two, plain):
@@ -131,6 +198,23 @@ def test_a_video_that_changes_during_the_run(make_dataset, clips, plain, monkeyp
     assert len(summary.fitted) == 1 and not list((tmp_path / "linr").glob("*.parts"))
     monkeypatch.undo()
     shutil.copy(clips["blue square"], paths[1])
+    assert len(plain(dataset).fitted) == 1
+
+
+def test_a_video_that_is_written_to_during_the_run(make_dataset, clips, plain, monkeypatch, tmp_path):
+    """The parts that tell a large file from others need not be those that are written: the time of it is looked at."""
+    path, real = shutil.copy(clips["red circle"], tmp_path), fits.fit
+    dataset = make_dataset([path])
+
+    @functools.wraps(real)
+    def fit(source, **options):
+        video = real(source, **options)
+        os.utime(source, (1, 1))
+        return video
+
+    monkeypatch.setattr(fits, "fit", fit)
+    assert plain(dataset).failed[0].reason.endswith("has changed since this run began; run it again")
+    monkeypatch.undo()
     assert len(plain(dataset).fitted) == 1
 
 
