@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import widgets
+from .base import say_what_closing_does
 
 
 def read_form(ctx: Any, own: dict[str, Any]) -> tuple[Any, dict[str, Any], dict[str, Any]]:
@@ -65,4 +66,17 @@ def build_form(ctx: Any, inputs: Any, own: dict[str, Any], describe: dict[str, t
     found = problems(samples, settings, options)
     widgets.refuse_all(inputs, fields, found, "Nothing to draw here")
     if not found:
-        widgets.say(inputs, "status", draw_status(samples, Drawing(**settings), options).text())
+        media_field = Drawing(**settings).field(options["embeddings_field"])
+        widgets.say_who_is_at_work(ctx, inputs, media_field, "drawing")
+        status = draw_status(samples, Drawing(**settings), options)
+        widgets.say(inputs, "status", status.text())
+        say_what_closing_does(inputs, status.cost.seconds, "the drawing")
+
+
+def seconds(ctx: Any, own: dict[str, Any]) -> float | None:
+    """Estimated wall seconds of what was filled in, None where they are not known."""
+    from fiftyone_latent_inr.datasets.drawings.drawing import Drawing
+    from fiftyone_latent_inr.datasets.drawings.preview import draw_status
+
+    samples, settings, options = read_form(ctx, own)
+    return draw_status(samples, Drawing(**settings), options).cost.seconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import widgets
-from .base import Progress, VideoOperator, video_config
+from .base import Progress, VideoOperator, say_what_closing_does, video_config
 
 _PRESET = "fast"
 
@@ -37,7 +37,7 @@ class Pretrain(VideoOperator):
 
     def build_form(self, ctx: Any, inputs: Any) -> None:
         from fiftyone_latent_inr import PretrainConfig
-        from fiftyone_latent_inr.datasets.priors.preview import pretrain_status, problems
+        from fiftyone_latent_inr.datasets.priors.preview import pretrain_seconds, pretrain_status, problems
 
         inputs.view_target(ctx, action_description="Pretrain on")
         widgets.add_preset(inputs, _PRESET, "Of the fits that are to start from the result")
@@ -62,6 +62,12 @@ class Pretrain(VideoOperator):
         widgets.refuse_all(inputs, fields, found, "Nothing to pretrain on here")
         if not found:
             widgets.say(inputs, "status", pretrain_status(samples, options))
+            say_what_closing_does(inputs, pretrain_seconds(options), "the pretraining")
+
+    def seconds(self, ctx: Any) -> float | None:
+        from fiftyone_latent_inr.datasets.priors.preview import pretrain_seconds
+
+        return pretrain_seconds(_read_form(ctx)[1])
 
     def work(self, ctx: Any, progress: Progress) -> Any:
         from fiftyone_latent_inr.datasets.priors.preview import read_steps

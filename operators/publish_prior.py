@@ -78,14 +78,12 @@ class PublishPrior(HubOperator):
             progress=progress,
         )
 
-    def resolve_output(self, ctx: Any) -> Any:
+    def show_done(self, outputs: Any, results: dict[str, Any]) -> None:
         """The link to what was published."""
-        outputs = types.Object()
         outputs.str("summary", label="Result")
-        place = (ctx.results or {}).get("place", "")
+        place = results.get("place", "")
         if place.startswith(("https://", "http://")):
             outputs.str("place", label="On the Hub", view=types.LinkView(href=place, label="Open the commit"))
-        return types.Property(outputs, view=types.View(label=self.config.label))
 
     def resolve_run_name(self, ctx: Any) -> str:
         """The name in the list of delegated runs."""

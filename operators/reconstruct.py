@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .base import Progress, VideoOperator, video_config
-from .draw_form import build_form, read_form
+from .draw_form import build_form, read_form, seconds
 
 
 class Reconstruct(VideoOperator):
@@ -36,6 +36,9 @@ class Reconstruct(VideoOperator):
 
     def build_form(self, ctx: Any, inputs: Any) -> None:
         build_form(ctx, inputs, self.own, self.described)
+
+    def seconds(self, ctx: Any) -> float | None:
+        return seconds(ctx, self.own)
 
     def work(self, ctx: Any, progress: Progress) -> Any:
         samples, settings, options = read_form(ctx, self.own)

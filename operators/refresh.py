@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import fiftyone.operators as foo
+
+logger = logging.getLogger(__name__)
 
 # How the package marks its runs, see `fiftyone_latent_inr.datasets.runs`: a test holds the two together
 _METHOD = "latent_inr"
@@ -30,9 +33,12 @@ class RefreshIndex(foo.Operator):
 
     def execute(self, ctx: Any) -> None:
         """Drops what the server remembers of this dataset's index, if it is one of ours."""
-        dataset = ctx.dataset
-        if dataset is not None and any(_is_ours(dataset, key) for key in dataset.list_runs()):
-            dataset.clear_cache()
+        try:
+            dataset = ctx.dataset
+            if dataset is not None and any(_is_ours(dataset, key) for key in dataset.list_runs()):
+                dataset.clear_cache()
+        except Exception as error:  # a dataset that is just being deleted: nobody has asked for this, so nobody is told
+            logger.debug("the index is not read again: %s", error)
 
 
 def _is_ours(dataset: Any, key: str) -> bool:

@@ -45,39 +45,41 @@ def target(ctx: Any) -> Any:
 
 
 def add_preset(inputs: Any, default: str, description: str) -> None:
-    """Adds the choice of a preset."""
-    add_choice(inputs, "preset", _PRESETS, default, label="Preset", description=description)
+    """Adds the choice of a preset; the default may be one that is not among the usual."""
+    known = _PRESETS if default in _PRESETS else {**_PRESETS, default: "As in the last run"}
+    add_choice(inputs, "preset", known, default, label="Preset", description=description)
 
 
-def add_device(inputs: Any, description: str) -> None:
+def add_device(inputs: Any, description: str, default: str | None = None) -> None:
     """Adds the choice of a device."""
-    add_choice(inputs, "device", _DEVICES, "auto", label="Device", description=description)
+    chosen = default if default in _DEVICES else "auto"
+    add_choice(inputs, "device", _DEVICES, chosen, label="Device", description=description)
 
 
-def read_device(params: Mapping[str, Any]) -> str | None:
+def read_device(params: Mapping[str, Any], default: str | None = None) -> str | None:
     """The torch device that was chosen, None for the package's own choice."""
-    device: str = params.get("device") or "auto"
+    device: str = params.get("device") or (default if default in _DEVICES else None) or "auto"
     return None if device == "auto" else device
 
 
-def add_teacher(inputs: Any, description: str) -> Any:
+def add_teacher(inputs: Any, description: str, default: str = DEFAULT) -> Any:
     """Adds the choice of a teacher."""
-    known = {name: name for name in (DEFAULT, "small", NONE)}
-    return add_name(inputs, "teacher", known, label="Teacher", description=description)
+    known = {name: name for name in dict.fromkeys((DEFAULT, "small", NONE, default))}
+    return add_name(inputs, "teacher", known, default=default, label="Teacher", description=description)
 
 
-def note_teacher(ctx: Any, inputs: Any) -> None:
+def note_teacher(ctx: Any, inputs: Any, default: str = DEFAULT) -> None:
     """Says what the teacher that was chosen knows, where that is little."""
     from fiftyone_latent_inr.datasets.teachers import what_it_knows
 
-    line = what_it_knows(read_teacher(ctx.params))
+    line = what_it_knows(read_teacher(ctx.params, default))
     if line is not None:
         inputs.view("teacher_knows", types.Warning(label="Teacher", description=line))
 
 
-def read_teacher(params: Mapping[str, Any]) -> str | None:
+def read_teacher(params: Mapping[str, Any], default: str = DEFAULT) -> str | None:
     """The teacher that was chosen, None for none."""
-    teacher: str = params.get("teacher") or DEFAULT
+    teacher: str = params.get("teacher") or default
     return None if teacher == NONE else teacher
 
 
@@ -91,12 +93,14 @@ def add_choice(
     inputs.enum(name, list(meanings), default=default, label=label, description=description, view=view)
 
 
-def add_name(inputs: Any, name: str, known: Mapping[str, str], *, label: str, description: str) -> Any:
+def add_name(
+    inputs: Any, name: str, known: Mapping[str, str], *, default: str = DEFAULT, label: str, description: str
+) -> Any:
     """Adds the choice of a name, a known one (`known` says how each is shown) or another that is typed."""
     view = types.AutocompleteView(allow_user_input=True)
     for value, shown in known.items():
         view.add_choice(value, label=shown)
-    return inputs.str(name, default=DEFAULT, label=label, description=description, view=view)
+    return inputs.str(name, default=default, label=label, description=description, view=view)
 
 
 def add_checkbox(inputs: Any, name: str, default: bool, label: str, description: str) -> Any:
@@ -144,6 +148,23 @@ def refuse_all(inputs: Any, fields: Mapping[str, Any], found: Mapping[str, str],
             refuse(prop, found[argument])
     if "samples" in found:
         refuse(inputs.view("samples", types.Error(label=label, description=found["samples"])), found["samples"])
+
+
+def say_who_is_at_work(ctx: Any, inputs: Any, key: str, what: str) -> None:
+    """Says that a run is at work on what the form is about, since when and where.
+
+    Args:
+        ctx: the operator's context.
+        inputs: the form.
+        key: embeddings field of a fit, media field of a drawing.
+        what: "fit" or "drawing".
+    """
+    from fiftyone_latent_inr.datasets.claims import running
+
+    line = running(ctx.dataset, key, what)
+    if line is not None:
+        described = "One that is started now shares the videos with it, if its settings are the same"
+        inputs.view("running", types.Warning(label=line, description=described))
 
 
 def say(inputs: Any, name: str, line: str) -> None:

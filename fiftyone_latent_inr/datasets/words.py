@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sized
 
 from ..text import brief, log_line
 
-__all__ = ["brief", "duration", "log_line", "megabytes", "of_source", "outcomes", "video_count"]
+__all__ = ["brief", "duration", "failed_last_time", "log_line", "megabytes", "of_source", "outcomes", "video_count"]
 
 
 def video_count(count: int) -> str:
@@ -42,6 +42,11 @@ def of_source(size: int, source: int) -> str:
     ratio = size / source
     share = f"{ratio:.1f}x" if ratio >= 0.995 else f"{max(100 * ratio, 0.1):.{0 if ratio >= 0.01 else 1}f} % of"
     return f"{share} the source's {source:,} bytes"
+
+
+def failed_last_time(count: int, reason: str) -> str:
+    """`4 failed last time, such as: it is empty`: at most 160 characters of a reason."""
+    return f"{count} failed last time, such as: {reason if len(reason) <= 160 else f'{reason[:78]} … {reason[-79:]}'}"
 
 
 def outcomes(samples: Mapping[str, Sized]) -> str:

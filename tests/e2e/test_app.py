@@ -169,6 +169,7 @@ def test_fit_in_the_app_and_search_by_text(page, clips_dataset, screenshots, tmp
     entry.click()
     status = page.get_by_text(re.compile(r"^2 videos · about .* on this machine$"))
     expect(status).to_be_visible(timeout=90_000)
+    expect(page.get_by_text(re.compile("closing or reloading this page stops the fit"))).to_be_attached()
 
     # What is wrong is said at the field, and the fit cannot be started
     field = page.get_by_text("Embeddings field").locator("xpath=following::input[1]")

@@ -7,9 +7,14 @@ import sys
 import time
 from dataclasses import replace
 
+import fiftyone as fo
 import fiftyone.operators as foo
+import httpx
 import pytest
-from forms import URI, live, run
+from forms import URI, context, form, live, run
+from pymongo.errors import OperationFailure
+
+from fiftyone_latent_inr import InputError, TeacherUnavailableError
 
 LABEL = re.compile(r"video \d+/\d+ · \d+\.\d dB · (\d+ s|\d+ min) left")
 
@@ -35,11 +40,80 @@ def test_live_run_yields_progress_and_reloads(dataset, quick_presets):
 def test_live_run_says_errors_in_the_app(make_dataset, clips, tmp_path, quick_presets):
     (tmp_path / "broken.mp4").write_bytes(b"no video" * 99)
     dataset = make_dataset([tmp_path / "broken.mp4", clips["red circle"]])
-    messages = [m["params"] for m in live("fit", dataset, preset="fast", teacher="small")]
-    notes = [m for m in messages if m and "variant" in m]
-    assert [n["variant"] for n in notes] == ["success", "warning"] and "broken.mp4" in notes[1]["message"]
-    last = live("fit", dataset, preset="fast", teacher="ViT-B-32/laion2b_s34b_b79k")[-2]["params"]
-    assert last["variant"] == "error" and "ViT-B-32" in last["message"]
+    messages = live("fit", dataset, preset="fast", teacher="small")
+    (note,) = [m["params"] for m in messages if m["operator_uri"] == "notify"]
+    assert note["variant"] == "error" and "1 fitted, 1 failed" in note["message"]
+    assert "broken.mp4" in note["message"] and "latent_inr_failed" in note["message"]
+    assert "1 fitted, 1 failed" in red(messages)["label"] and "broken.mp4" in red(messages)["description"]
+    messages = live("fit", dataset, preset="fast", teacher="ViT-B-32/laion2b_s34b_b79k")
+    last = messages[-2]["params"]
+    assert last["variant"] == "error" and "ViT-B-32" in last["message"] and "ViT-B-32" in red(messages)["description"]
+
+
+def red(messages):
+    """The red notice that stands in the bar's place at the end."""
+    shown = [m["params"]["outputs"] for m in messages if m["operator_uri"] == "show_output"]
+    view = shown[-1]["type"]["properties"]["trouble"]["view"]
+    assert view["name"] == "Error"
+    return view
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (InputError("no such thing"), "no such thing"),
+        (PermissionError(13, "Permission denied", "/data"), "PermissionError: [Errno 13] Permission denied: '/data'"),
+        (MemoryError(), "MemoryError"),
+        (httpx.ConnectError("no route\x1b[31m\nto host"), "ConnectError: no route"),
+        (OperationFailure("not authorized on fiftyone"), "OperationFailure: not authorized"),
+        (TeacherUnavailableError("weights"), "weights"),
+    ],
+)
+def test_every_error_is_one_line(dataset, monkeypatch, error, says):
+    """In the form, at the end of a live run, in a scheduled run, and of those that talk to the Hub."""
+
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr("fiftyone_latent_inr.fit_dataset", fail)
+    monkeypatch.setattr("fiftyone_latent_inr.datasets.fit.preview.problems", fail)
+    monkeypatch.setattr("fiftyone_latent_inr.datasets.priors.known_priors.publish_prior", fail)
+    told = [form("fit", dataset)["trouble"].error_message, red(live("fit", dataset))["description"]]
+    ctx = context("fit", dataset)
+    ctx.request_params["delegated"] = True
+    with pytest.raises(RuntimeError) as raised:
+        foo.get_operator(URI + "fit").execute(ctx)
+    assert raised.value.__cause__ is None and raised.value.__suppress_context__
+    told += [str(raised.value), run("publish_prior", prior="x", repo="a/b")["error"]]
+    assert len(set(told)) == 1 and told[0].startswith(says) and "\n" not in told[0] and "\x1b" not in told[0]
+    outputs = foo.get_operator(URI + "publish_prior").resolve_output(
+        context("publish_prior", results={"error": told[0]})
+    )
+    assert outputs.type.properties["trouble"].view.description == told[0]
+
+
+@pytest.mark.parametrize(("name", "what"), [("fit", "the fit"), ("pretrain", "the pretraining")])
+def test_long_work_is_scheduled_by_default(dataset, monkeypatch, name, what):
+    operator, several = foo.get_operator(URI + name), {"teacher": "small", "device": "cpu"}
+
+    def scheduled():
+        return operator.resolve_execution_options(context(name, dataset, **several)).default_choice_to_delegated
+
+    def closing():
+        return form(name, dataset, **several)["closing"].view
+
+    sizes = fo.VideoMetadata(total_frame_count=20, frame_width=64, frame_height=64)
+    dataset.set_values("metadata", [sizes] * 3)
+    if name == "fit":
+        assert not scheduled() and f"stops {what}" in closing().label and "run it again" in closing().label
+        sizes.total_frame_count = 200_000
+        dataset.set_values("metadata", [sizes] * 3)
+    assert scheduled() and "fiftyone delegated launch" in closing().label
+    assert f"stops {what}" in closing().description
+    monkeypatch.setattr(fo.config, "allow_legacy_orchestrators", False)
+    assert "FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS=true" in closing().label
+    dataset.delete()
+    assert scheduled() == (name == "pretrain")  # what is wrong is for the form to say
 
 
 def test_closing_the_app_stops_the_fit(dataset, quick_presets):

@@ -99,8 +99,23 @@ def test_live_run_yields_progress_and_reloads(fitted_dataset):
 
 def test_live_run_names_what_failed(fitted_dataset, tmp_path):
     (tmp_path / "0.linr").write_bytes(b"LINR and then nothing")
-    notes = [m["params"] for m in run("reconstruct", fitted_dataset) if m["operator_uri"] == "notify"]
-    assert [note["variant"] for note in notes] == ["success", "warning"] and "0.linr" in notes[1]["message"]
+    (note,) = [m["params"] for m in run("reconstruct", fitted_dataset) if m["operator_uri"] == "notify"]
+    assert note["variant"] == "error" and "0.linr" in note["message"]
+    assert "tag latent_inr_recon_failed" in note["message"]
+    assert "1 failed last time, such as: " in status(form("reconstruct", fitted_dataset))
+
+
+def test_many_drawings_are_scheduled_by_default(fitted_dataset):
+    operator = foo.get_operator(URI + "super_resolve")
+
+    def default(**params):
+        context = forms.context("super_resolve", fitted_dataset, device="cpu", **params)
+        return operator.resolve_execution_options(context).default_choice_to_delegated
+
+    assert not default() and "stops the drawing" in form("super_resolve", fitted_dataset)["closing"].view.label
+    fitted_dataset.add_samples([fo.Sample(filepath=f"{k}.mp4") for k in range(3000)])
+    fitted_dataset.set_values("latent_inr_path", [fitted_dataset.first().latent_inr_path] * 3002)
+    assert default(scale=16)
 
 
 def test_delegated_run(fitted_dataset):

@@ -3,11 +3,17 @@
 import gc
 import re
 import time
+from types import SimpleNamespace
 
 import fiftyone as fo
 import fiftyone.operators as foo
 import pytest
 from forms import URI, form, run, status
+
+from fiftyone_latent_inr import InputError, reconstruct, to_grouped_dataset
+from fiftyone_latent_inr.datasets import runs
+from fiftyone_latent_inr.datasets.fields import FieldNames, ensure_fields
+from fiftyone_latent_inr.datasets.fit.settings import Settings
 
 
 def test_form_defaults_and_status(dataset):
@@ -37,6 +43,99 @@ def test_form_counts_what_is_fitted(dataset, fit):
     assert beyond["quality"].invalid and "0 to 100" in beyond["quality"].error_message
     everything = status(form("fit", dataset, preset="fast", teacher="small", overwrite=True))
     assert "to be fitted again" in everything
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """Leaves a dataset as a fit would, without one: a record, and paths of files that are not there."""
+
+    def record(samples, *, teacher="small", key="latent_inr", **options):
+        known = None if teacher is None else SimpleNamespace(name=teacher, id=f"{teacher}-id", embedding_dim=4)
+        settings = Settings.of("fast", known, None, options)
+        dataset = samples._root_dataset
+        config = {**settings.record, "digest": settings.digest, "updated": runs.now(), "status": "done"}
+        config |= {"embeddings_field": key, "brain_key": f"{key}_index", "output_dir": str(tmp_path / "linr")}
+        dataset.register_run(key, dataset.init_run(method=runs.METHOD, **config))
+        ensure_fields(dataset, FieldNames.of(key))
+        ids = samples.values("id")
+        dataset.set_values(f"{key}_path", {i: f"x-{settings.digest}.linr" for i in ids}, key_field="id")
+        if teacher is not None:
+            dataset.set_values(key, {i: [1.0, 0, 0, 0] for i in ids}, key_field="id")
+
+    return record
+
+
+def test_form_starts_from_the_last_run_and_asks_before_it_replaces(dataset, recorded, tmp_path):
+    recorded(dataset, quality=40, size=(24, 24), max_frames=4, seed=3, device="cpu", key="mine")
+    properties = form("fit", dataset)
+    wanted = {"preset": "fast", "quality": 40, "teacher": "small", "prior": "none", "device": "cpu"}
+    wanted |= {"embeddings_field": "mine", "brain_key": "mine_index"}
+    assert {name: properties[name].default for name in wanted} == wanted
+    kept = properties["as_before"].view.description
+    assert f"size 24x24 · first 4 frames · seed 3 · files in {tmp_path / 'linr'}" in kept
+    assert status(properties) == "3 videos · 3 already fitted · nothing to do"
+    assert not {"replace", "closing"} & set(properties)
+
+    other = form("fit", dataset, quality=60)
+    assert "3 fitted with other settings, to be fitted again" in status(other) and other["replace"].invalid
+    assert "preset fast · quality 40 · teacher small" in other["replace"].view.description
+    assert not form("fit", dataset, quality=60, replace=True)["replace"].invalid
+    assert form("fit", dataset, as_before=False)["replace"].invalid
+    with pytest.raises(Exception, match=r"[Vv]alidation.*replace"):
+        foo.execute_operator(URI + "fit", {"view": dataset.view()}, params={"quality": 60})
+
+
+def test_form_asks_before_another_teacher_replaces_the_index(dataset, recorded):
+    recorded(dataset)
+    asked = form("fit", dataset, teacher="default")["replace"]
+    assert asked.invalid and "teacher small" in asked.view.description
+    # as `fit_dataset` refuses it
+    assert "would drop" in form("fit", dataset, teacher="none")["teacher"].error_message
+    part = form("fit", dataset.limit(1), teacher="default")["teacher"]
+    assert part.invalid and "2 samples outside this view" in part.error_message
+
+
+def test_what_was_filled_in_and_what_was_kept_is_fitted(dataset, recorded, monkeypatch, tmp_path):
+    recorded(dataset, teacher=None, bpp=0.5, seed=3, max_frames=2)
+    seen = []
+    monkeypatch.setattr("fiftyone_latent_inr.fit_dataset", lambda samples, **options: seen.append(options))
+    list(run("fit", dataset))
+    kept = {"seed": 3, "bpp": 0.5, "quality": None, "max_frames": 2, "output_dir": str(tmp_path / "linr")}
+    assert seen[0].items() >= {**kept, "preset": "fast", "teacher": None, "prior": "none"}.items()
+    assert "quality" not in form("fit", dataset)
+    list(run("fit", dataset, as_before=False, preset="best", teacher="small"))
+    assert not {"seed", "bpp", "output_dir"} & set(seen[1]) and (seen[1]["preset"], seen[1]["quality"]) == ("best", 50)
+    given = foo.get_operator(URI + "fit").parameters({"preset": "fast"})
+    assert given.items() >= {"as_before": False, "replace": True, "teacher": "default", "preset": "fast"}.items()
+
+
+def test_form_says_what_failed_last_time(make_dataset, clips, fit, tmp_path):
+    (tmp_path / "broken.mp4").write_bytes(b"no video" * 99)
+    dataset = make_dataset([tmp_path / "broken.mp4", tmp_path / "gone.mp4", clips["red circle"]])
+    fit(dataset.limit(2), teacher=None, config=None, preset="fast")
+    ensure_fields(dataset, FieldNames.of("latent_inr"))
+    path = f"x-{runs.read_config(dataset, 'latent_inr')['digest']}.linr"
+    dataset.set_values("latent_inr_path", {dataset.last().id: path}, key_field="id")
+    said = status(form("fit", dataset, teacher="none"))
+    assert re.fullmatch(r"3 videos · 1 already fitted · 2 failed last time, such as: .*\.mp4.* · about .*", said), said
+
+
+def test_drawings_are_no_videos_to_fit(fitted_dataset, fit, no_fit):
+    reconstruct(fitted_dataset, progress=False, device="cpu")
+    grouped, loose = to_grouped_dataset(fitted_dataset, "latent-inr-test-grouped"), fo.Dataset()
+    try:
+        assert status(form("fit", grouped)).startswith("2 videos · 2 drawn from fitted ones, left out · 2 fitted with")
+        assert status(form("reconstruct", grouped)).startswith("2 videos · 2 drawn already")
+        drawn = form("fit", grouped.select_group_slices("recon"))
+        assert drawn["samples"].invalid and "drawn from fitted ones" in drawn["samples"].error_message
+        with pytest.raises(InputError, match="drawings=True"):
+            fit(grouped.select_group_slices("recon"), teacher=None)
+        loose.add_samples([fo.Sample(filepath=path) for path in fitted_dataset.values("latent_inr_recon")])
+        assert form("pretrain", loose)["samples"].invalid
+        assert len(fit(loose, teacher=None, drawings=True).failed) == 2  # as here nothing is fitted
+    finally:
+        grouped.delete()
+        loose.delete()
 
 
 def test_form_offers_view_and_selection(dataset):

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from pathlib import Path
 
 import fiftyone.operators as foo
 import pytest
@@ -46,15 +47,13 @@ def test_call_from_python(hub, mine, monkeypatch):
 
 
 def test_publish_to_a_branch_and_what_the_hub_refuses(hub, mine, monkeypatch):
-    with pytest.raises(Exception, match="log in"):
-        run("publish_prior", prior=mine, repo="owner/published")
+    assert "log in" in run("publish_prior", prior=mine, repo="owner/published")["error"]
     monkeypatch.setenv("HF_TOKEN", "hf_good")
     run("publish_prior", prior=mine, repo="owner/published", branch="trial", private=False)
     repo = hub.repos["owner/published"]
     assert not repo.private and "model.safetensors" in repo.commits[repo.branches["trial"]]
     assert "model.safetensors" not in repo.commits[repo.branches["main"]]
-    with pytest.raises(Exception, match="stranger/published"):
-        run("publish_prior", prior=mine, repo="stranger/published")
+    assert "stranger/published" in run("publish_prior", prior=mine, repo="stranger/published")["error"]
 
 
 def test_an_unconfirmed_publication_is_refused(hub, mine, dataset, monkeypatch):
@@ -62,3 +61,26 @@ def test_an_unconfirmed_publication_is_refused(hub, mine, dataset, monkeypatch):
     with pytest.raises(Exception, match=r"[Vv]alidation"):
         foo.execute_operator(URI + "publish_prior", {}, params={"prior": mine, "repo": "owner/published"})
     assert "owner/published" not in hub.repos
+
+
+def test_a_hub_that_cannot_be_reached(home, mine, monkeypatch):
+    from hub_server import set_endpoint
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    set_endpoint(monkeypatch, "http://127.0.0.1:9")  # where nobody listens
+    properties = form("publish_prior", prior=mine, repo="owner/name", confirm=True)
+    assert properties["repo"].invalid and "cannot be reached" in properties["repo"].error_message
+    assert "status" not in properties
+    said = run("publish_prior", prior=mine, repo="owner/name", confirm=True)["error"]
+    assert "owner/name" in said and "cannot be reached" in said and "\n" not in said
+    got = run("get_prior", repo="owner/name")["error"]
+    assert "cannot be reached" in got and "\n" not in got
+
+
+def test_a_prior_that_is_damaged_since(hub, mine):
+    weights = Path(mine) / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-9])
+    assert "\n" not in run("publish_prior", prior=mine, repo="owner/name")["error"]
+    weights.unlink()
+    properties = form("publish_prior", prior=mine, repo="owner/name")
+    assert any(prop.invalid for prop in properties.values())

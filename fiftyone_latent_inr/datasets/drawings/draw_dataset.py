@@ -18,8 +18,10 @@ from ...progress import lets_listener_raise
 from ...video.writer import DEFAULT_CRF
 from .. import runs
 from ..claims import IF_BUSY, Claims
+from ..failures import failed_tag
 from ..fields import FIT_NAME, FieldNames, all_videos
 from ..file_names import output_folder
+from ..originals import originals
 from ..progress import Reporter
 from ..samples import dataset_of, list_targets
 from ..search.index import mend_indexes
@@ -55,6 +57,11 @@ class DrawSummary:
     seconds: float = 0.0
     silent: list[str] = field(default_factory=list)
     elsewhere: list[str] = field(default_factory=list)
+
+    @property
+    def failed_tag(self) -> str:
+        """The tag of the samples that failed."""
+        return failed_tag(self.media_field)
 
     def __str__(self) -> str:
         return self.text() + "".join(f"\n  failed: {failure}" for failure in self.failed)
@@ -235,11 +242,11 @@ def draw_dataset(  # noqa: PLR0913
             drawn=drawn,
         )
         tally = job.run(fitted)
-    unfitted = [target.sample_id for target in targets if not target.stored]
-    outcome = tally.made, tally.adopted, tally.skipped, unfitted, tally.failed
+    to_fit = set(originals(samples)[0].values("id"))
+    unfitted = {t.sample_id: t.name for t in targets if not t.stored and t.sample_id in to_fit}
+    outcome = tally.made, tally.adopted, tally.skipped, list(unfitted), tally.failed
     summary = DrawSummary(media_field, *outcome, tally.seconds, job.silent, tally.elsewhere)
     if unfitted:
-        named = ", ".join(target.name for target in targets if not target.stored)
-        reporter.note(f"Not fitted yet, and left out: {named}; fit them first")
+        reporter.note(f"Not fitted yet, and left out: {', '.join(unfitted.values())}; fit them first")
     reporter.note(f"{dataset.name}: {summary.text()}")  # each failure has been told when it happened
     return summary

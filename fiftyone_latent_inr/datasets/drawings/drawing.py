@@ -21,8 +21,9 @@ MAX_SCALE, MAX_FACTOR = 16, 64
 # Part of every file's name; raised when the same settings draw other pictures, so that old videos are drawn again.
 _RECIPE = 1
 
-# How the fields of all drawings end; see `Drawing.suffix`.
+# How the fields of all drawings end, see `Drawing.suffix`; and how the names of their files do.
 SUFFIX = re.compile(r"recon|x\d+(_\d+)?(_fps\d+(_\d+)?)?|fps\d+(_\d+)?")
+FILE_NAME = rf"-({SUFFIX.pattern})-[0-9a-f]{{10}}\.mp4"
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ from fiftyone.core.media import VIDEO, get_media_type
 from ... import arguments
 from ...errors import InputError
 from ..fields import FIT_NAME, FieldNames, all_videos
+from ..originals import GROUP, MARK, ORIGINAL
 from ..samples import dataset_of
 from ..search.index import mend_indexes
 from .media_fields import drawn_fields
 
-ORIGINAL = "original"
-GROUP, SOURCE_ID = "group", "source_id"
+SOURCE_ID = "source_id"
 # In the grouped dataset's `info`: its source's name, for people and for those made before ids were kept; and its id
-_MARK, _MARK_ID = "grouped_by_latent_inr", "grouped_by_latent_inr_id"
+_MARK, _MARK_ID = MARK, f"{MARK}_id"
 
 _OWN = ("id", "created_at", "last_modified_at")
 

@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import fiftyone as fo
+from fiftyone import ViewField as F
 from fiftyone.core.collections import SampleCollection
 
 from ...devices import pick_device
 from ...errors import InputError, LatentINRError
 from ...latent_video.video import load
 from .. import runs
+from ..failures import last_failures
 from ..fields import FieldNames
+from ..originals import originals
 from ..samples import dataset_of, number_of, with_fields
-from ..words import video_count
+from ..words import failed_last_time, video_count
 from .cost import Estimate, Workload, estimate, seconds_per_pixel
 from .drawing import Drawing
 from .media_fields import check_media_field
@@ -38,6 +41,8 @@ class DrawStatus:
         overwrite: whether those are drawn again.
         cost: time and bytes of what is to be drawn.
         field: media field that the paths go to.
+        failed: videos whose last try at such a drawing failed.
+        reason: why one of them did.
     """
 
     total: int
@@ -46,6 +51,8 @@ class DrawStatus:
     overwrite: bool
     cost: Estimate
     field: str
+    failed: int = 0
+    reason: str = ""
 
     def text(self) -> str:
         """One line for people, such as `12 videos · about 3 min · about 40 MB · into latent_inr_x2`."""
@@ -54,6 +61,8 @@ class DrawStatus:
             parts.append(f"{self.unfitted} not fitted yet, left out")
         if self.there:
             parts.append(f"{self.there} drawn already, " + ("drawn again" if self.overwrite else "kept if up to date"))
+        if self.failed:
+            parts.append(failed_last_time(self.failed, self.reason))
         parts += self.cost.text().split(" · ")[1:] if self.cost.videos else ["nothing new to draw"]
         return " · ".join([*parts, f"into {self.field}"])
 
@@ -110,8 +119,9 @@ def draw_status(samples: SampleCollection, drawing: Drawing, options: dict[str, 
         todo = todo.exists(field, False)
     count = fitted if options["overwrite"] else fitted - there
     cost = _cost(todo, names.path, drawing, options.get("device"), count)
-    total = number_of(samples)
-    return DrawStatus(total, total - fitted, there, options["overwrite"], cost, field)
+    unfitted = number_of(originals(samples.match(F(names.path) == None))[0])  # noqa: E711 (an expression)
+    failed, reason = last_failures(samples, field)
+    return DrawStatus(fitted + unfitted, unfitted, there, options["overwrite"], cost, field, failed, reason)
 
 
 def _count(samples: SampleCollection, dataset: fo.Dataset, field: str) -> int:

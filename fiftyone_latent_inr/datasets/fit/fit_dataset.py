@@ -20,8 +20,10 @@ from ...progress import lets_listener_raise
 from ...video.timing import check_fps
 from .. import runs
 from ..claims import IF_BUSY, Claims
+from ..failures import failed_tag
 from ..fields import FIT_NAME, FieldNames, check_fields
 from ..file_names import default_folder, output_folder
+from ..originals import require_originals
 from ..progress import Reporter
 from ..samples import dataset_of, list_targets
 from ..search import index
@@ -52,6 +54,7 @@ class FitSummary:
         stored_bytes: bytes of the files of the fitted and the adopted, as far as their sources were fitted whole.
         source_bytes: bytes of those sources.
         elsewhere: ids of those that another run, which shares the field, had in hand at the end.
+        failed_tag: tag of the samples that failed.
     """
 
     fitted: list[str] = field(default_factory=list)
@@ -65,6 +68,7 @@ class FitSummary:
     stored_bytes: int = 0
     source_bytes: int = 0
     elsewhere: list[str] = field(default_factory=list)
+    failed_tag: str = ""
 
     def __str__(self) -> str:
         return self.text() + "".join(f"\n  failed: {failure}" for failure in self.failed)
@@ -100,6 +104,7 @@ def fit_dataset(  # noqa: PLR0913
     output_dir: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     skip_failures: bool = True,
+    drawings: bool = False,
     progress: bool | Callable[[float, str], None] = True,
     check: str = "quick",
     backend: str | None = None,
@@ -137,6 +142,8 @@ def fit_dataset(  # noqa: PLR0913
             `default_dataset_dir`.
         overwrite: whether to fit what is up to date, too.
         skip_failures: whether to record a sample that fails and go on, or to raise its error.
+        drawings: whether to fit videos that `reconstruct`, `super_resolve` or `interpolate` have drawn, too; otherwise
+            they are left out, such as those slices of a dataset of `to_grouped_dataset`.
         progress: bar for True, nothing for False, or a callable that receives `(fraction, label)` with the fraction
             from 0 to 1 and labels such as "video 3/20 · 31.2 dB · 4 min left".
         check: how the files are looked at of what was fitted before. `quick` reads header, index and end of each, which
@@ -168,6 +175,9 @@ def fit_dataset(  # noqa: PLR0913
     skip_failures = arguments.flag("skip_failures", skip_failures)
     if_busy = arguments.choice("if_busy", if_busy, IF_BUSY)
     check = arguments.choice("check", check, ("quick", "all"))
+    left_out = 0
+    if not arguments.flag("drawings", drawings):
+        samples, left_out = require_originals(samples, "fit_dataset(..., drawings=True)")
     reporter = Reporter(progress)
     names = FieldNames.of(embeddings_field)
     index.check_brain_key(dataset, brain_key, names)
@@ -184,6 +194,8 @@ def fit_dataset(  # noqa: PLR0913
         start = None if prior is None else loaded or NO_PRIOR  # the preset's own may be of another teacher
         claims.settle(settings.digest)
         targets = list_targets(samples, dataset, names)
+        if left_out:
+            reporter.note(f"Left out: {video_count(left_out)} drawn from fitted ones (drawings=True fits them, too)")
         if teacher is None:
             reporter.note("No teacher: the videos are stored without embeddings, and cannot be searched by text")
         else:
@@ -213,7 +225,7 @@ def fit_dataset(  # noqa: PLR0913
     known = [pair for pair in job.sizes.values() if pair[1]]
     sizes = sum(stored for stored, _ in known), sum(source for _, source in known)
     key, more = brain_key if job.indexed else None, (job.too_long, *sizes, tally.elsewhere)
-    summary = FitSummary(*outcome, key, str(folder), tally.seconds, *more)
+    summary = FitSummary(*outcome, key, str(folder), tally.seconds, *more, failed_tag=failed_tag(names.embedding))
     reporter.note(f"{dataset.name}: {summary.text()}")  # each failure has been told when it happened
     return summary
 

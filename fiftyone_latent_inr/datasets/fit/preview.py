@@ -15,16 +15,20 @@ from ...errors import InputError
 from ...files import existing_folder
 from ...priors.find import bundled_priors
 from .. import runs
+from ..failures import last_failures
 from ..fields import FieldNames, check_fields
 from ..file_names import settings_suffix
+from ..originals import originals, require_originals
 from ..priors.known_priors import check_prior
 from ..samples import dataset_of, number_of, with_fields
 from ..search import index
 from ..teachers import check_teacher, teacher_name
-from ..words import duration, video_count
+from ..words import duration, failed_last_time, video_count
 from ..writing import check_free
 from .cost import seconds_each
+from .last_run import KEPT, in_words
 from .settings import Settings
+from .teacher_space import check_kept_vectors
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,10 @@ class FitStatus:
         other: videos fitted with other settings, which would be fitted again.
         seconds: estimate, a rough one, for what is to be fitted on this machine, or None.
         overwrite: whether the current ones are fitted again, too.
+        failed: videos whose last fit failed; they are tried again.
+        reason: why one of them did.
+        drawings: videos that are drawings of fitted ones, and left out.
+        before: the settings of those that were fitted with others, in words.
     """
 
     total: int
@@ -44,15 +52,28 @@ class FitStatus:
     other: int
     seconds: float | None
     overwrite: bool
+    failed: int = 0
+    reason: str = ""
+    drawings: int = 0
+    before: str = ""
+
+    @property
+    def to_fit(self) -> int:
+        """Videos that are to be fitted."""
+        return self.total if self.overwrite else self.total - self.current
 
     def text(self) -> str:
         """One line for people."""
-        to_fit = self.total if self.overwrite else self.total - self.current
+        to_fit = self.to_fit
         parts = [video_count(self.total)]
+        if self.drawings:
+            parts.append(f"{self.drawings} drawn from fitted ones, left out")
         if self.current:
             parts.append(f"{self.current} already fitted" + (", to be fitted again" if self.overwrite else ""))
         if self.other:
             parts.append(f"{self.other} fitted with other settings, to be fitted again")
+        if self.failed:
+            parts.append(failed_last_time(self.failed, self.reason))
         if to_fit == 0:
             parts.append("nothing to do")
         elif self.seconds is not None:
@@ -70,6 +91,7 @@ def problems(samples: SampleCollection, options: dict[str, Any]) -> dict[str, st
     found: dict[str, str] = {}
     try:
         dataset = dataset_of(samples)
+        samples, _ = require_originals(samples, "fit_dataset(..., drawings=True) in Python")
     except InputError as error:
         return {"samples": str(error)}
     names = None
@@ -91,6 +113,8 @@ def problems(samples: SampleCollection, options: dict[str, Any]) -> dict[str, st
         found["quality"] = str(error)
     try:
         check_teacher(options["teacher"])
+        if names is not None and "embeddings_field" not in found:
+            check_kept_vectors(samples, names, options)
     except InputError as error:
         found["teacher"] = str(error)
     if options.get("prior") not in (None, NO_PRIOR):
@@ -111,7 +135,7 @@ def fit_status(samples: SampleCollection, options: dict[str, Any]) -> FitStatus:
     """
     dataset: fo.Dataset = samples._root_dataset
     names = FieldNames.of(options["embeddings_field"])
-    samples = with_fields(samples, names.path)
+    samples, drawings = originals(with_fields(samples, names.path, names.error))
     total = number_of(samples)
     fitted = samples.count(names.path) if names.path in dataset.get_field_schema() else 0
     record = runs.read_config(dataset, names.embedding)
@@ -120,12 +144,22 @@ def fit_status(samples: SampleCollection, options: dict[str, Any]) -> FitStatus:
         current = len(samples.match(F(names.path).ends_with(settings_suffix(record["digest"]))))
     to_fit = total if options["overwrite"] else total - current
     each = seconds_each(samples, names, options) if to_fit else None
-    return FitStatus(total, current, fitted - current, None if each is None else each * to_fit, options["overwrite"])
+    return FitStatus(
+        total,
+        current,
+        fitted - current,
+        None if each is None else each * to_fit,
+        options["overwrite"],
+        *last_failures(samples, names.embedding),
+        drawings=drawings,
+        before=in_words(record) if record and fitted > current else "",
+    )
 
 
 def _same_settings(record: dict[str, Any], options: dict[str, Any]) -> bool:
     """Compares with the run on record; teacher and prior by name, since loading them would take seconds."""
-    asked = Settings.of(options["preset"], None, None, {"quality": options.get("quality")}).record
+    given = {name: options[name] for name in (*KEPT, "quality") if options.get(name) is not None}
+    asked = Settings.of(options["preset"], None, None, given).record
     if not _same_prior(record, options.get("prior"), options["preset"]):
         return False
     compared = ("config", "size", "max_frames", "seed", "residual", "fps")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from typing import Any
 
 import fiftyone as fo
 from fiftyone import ViewField as F
+from fiftyone.core.collections import SampleCollection
 
 from ...errors import InputError
+from .. import runs
 from ..fields import FieldNames, all_videos, with_embedding
+from ..teachers import teacher_name
 
 
 def check_space(
@@ -59,6 +64,33 @@ def check_space(
             f"teachers cannot be searched together; fit the whole dataset with {new}, or keep both apart with {other}"
         )
     return True
+
+
+def check_kept_vectors(samples: SampleCollection, names: FieldNames, options: dict[str, Any]) -> None:
+    """What `check_space` will say, as far as teachers' names tell: for forms, which load no teacher.
+
+    Args:
+        samples: the videos to fit.
+        names: names of the fields.
+        options: arguments of `fit_dataset`.
+
+    Raises:
+        InputError: see `check_space`.
+    """
+    dataset = samples._root_dataset
+    record = runs.read_config(dataset, names.embedding)
+    old, new = (record or {}).get("teacher"), teacher_name(options["teacher"])
+    # folders have many names
+    if old in (None, new) or any(os.path.isdir(name) for name in (old, new) if name is not None):
+        return
+    if with_embedding(dataset, names):
+        check = dataset, names, {"teacher_id": old}, None if new is None else _Named(new)
+        check_space(*check, set(samples.values("id")), options["overwrite"])
+
+
+@dataclass(frozen=True)
+class _Named:
+    id: str
 
 
 def clear_space(dataset: fo.Dataset, names: FieldNames, suffix: str) -> bool:

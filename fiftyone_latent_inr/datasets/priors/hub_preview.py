@@ -7,9 +7,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from ...errors import InputError
+from ...files import require_file
 from ...priors.files import CONFIG, WEIGHTS
 from ...priors.find import RepositoryInfo, describe_repository, find_prior
-from ...priors.hub import HubAccess
+from ...priors.hub import HubAccess, UnreachableError
 from ..words import megabytes
 from .known_priors import in_words
 
@@ -33,15 +34,18 @@ def describe_upload(prior: str, repo: str | None, branch: str | None = None, tok
     """What publishing a prior does: size, what it is for, and what the repository holds now.
 
     Raises:
+        UnreachableError: the Hub does not answer.
         InputError: the prior is damaged.
     """
     folder = Path(prior)
-    size = sum((folder / name).stat().st_size for name in (CONFIG, WEIGHTS))
+    size = sum(require_file(folder / name, "prior").stat().st_size for name in (CONFIG, WEIGHTS))
     parts = [megabytes(size), in_words(find_prior(folder).config)]
     if repo is not None:
         try:
             info = _ask(repo, (branch or "").strip() or None, token)
             parts.append(f"replaces what {repo} holds at commit {info.revision[:8]}")
+        except UnreachableError:
+            raise
         except InputError:
             # not there, or not this user's to see: the Hub does not say which
             parts.append(f"{repo}{f' at {branch}' if branch else ''} is not there yet, or cannot be seen")

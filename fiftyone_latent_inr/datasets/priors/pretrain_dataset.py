@@ -25,6 +25,7 @@ from ...video.images import content_of
 from .. import runs
 from ..fields import FIT_NAME
 from ..job import free_memory
+from ..originals import require_originals
 from ..patience import patiently
 from ..progress import Reporter
 from ..samples import dataset_of
@@ -64,7 +65,7 @@ def pretrain_dataset(  # noqa: PLR0913
         >>> linr.fit_dataset(dataset, preset="fast", teacher="small", prior=prior)  # doctest: +SKIP
 
     Args:
-        samples: a dataset or any view of videos.
+        samples: a dataset or any view of videos; those that were drawn from fitted ones are left out.
         preset: preset of the fits that are to start from the prior.
         config: settings of the training.
         teacher: `small`, `ARCH/PRETRAINED` of OpenCLIP, a directory, or a `Teacher`; None for a prior that cannot embed
@@ -90,6 +91,7 @@ def pretrain_dataset(  # noqa: PLR0913
         TeacherUnavailableError: the teacher's weights cannot be had.
     """
     dataset = dataset_of(samples, "pretrain")
+    samples, _ = require_originals(samples, "give their files: pretrain([path, ...])")
     mend_indexes(dataset)
     name = prior_name(dataset, preset, name)
     videos, gone = _videos(samples)

@@ -9,6 +9,7 @@ from fiftyone.core.collections import SampleCollection
 from ...devices import pick_device
 from ...errors import InputError
 from ...pretraining.trainer import PretrainConfig
+from ..originals import originals, require_originals
 from ..samples import dataset_of, number_of
 from ..teachers import check_teacher
 from ..words import duration, video_count
@@ -40,6 +41,7 @@ def problems(samples: SampleCollection, options: dict[str, Any]) -> dict[str, st
     """
     try:
         dataset_of(samples, "pretrain")
+        require_originals(samples, "give their files to pretrain in Python")
     except InputError as error:
         return {"samples": str(error)}
     found: dict[str, str] = {}
@@ -65,6 +67,14 @@ def pretrain_status(samples: SampleCollection, options: dict[str, Any]) -> str:
         options: what was filled in, see there.
     """
     name = prior_name(samples._root_dataset, options["preset"], options["name"])
+    parts = [video_count(number_of(originals(samples)[0])), f"about {duration(pretrain_seconds(options))}"]
+    there = name in local_priors()
+    parts.append(f"{'replaces' if there else 'is stored as'} {priors_dir() / name}")
+    return " · ".join(parts)
+
+
+def pretrain_seconds(options: dict[str, Any]) -> float:
+    """Estimated wall seconds of what was filled in, see `problems`."""
     try:
         each = _STEP_CPU if pick_device(options["device"]).type == "cpu" else _STEP_GPU
     except InputError:  # said when it runs, where the device may be there
@@ -73,7 +83,4 @@ def pretrain_status(samples: SampleCollection, options: dict[str, Any]) -> str:
     seconds = each[0] * min(config.steps, config.drawing_steps)
     if options["teacher"] is not None:
         seconds += each[1] * config.steps
-    parts = [video_count(number_of(samples)), f"about {duration(seconds)}"]
-    there = name in local_priors()
-    parts.append(f"{'replaces' if there else 'is stored as'} {priors_dir() / name}")
-    return " · ".join(parts)
+    return seconds
