@@ -1,6 +1,7 @@
 """The form of the operator that fits, and what it makes of what was filled in."""
 
 import gc
+import os
 import re
 import time
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from forms import URI, form, run, status
 
 from fiftyone_latent_inr import InputError, reconstruct, to_grouped_dataset
 from fiftyone_latent_inr.datasets import runs
+from fiftyone_latent_inr.datasets.claims import Claims
 from fiftyone_latent_inr.datasets.fields import FieldNames, ensure_fields
 from fiftyone_latent_inr.datasets.fit.settings import Settings
 
@@ -136,6 +138,17 @@ def test_drawings_are_no_videos_to_fit(fitted_dataset, fit, no_fit):
     finally:
         grouped.delete()
         loose.delete()
+
+
+def test_form_says_who_is_at_work(dataset, fitted_dataset):
+    for samples, name, key, what in (
+        (dataset, "fit", "latent_inr", "fit"),
+        (fitted_dataset, "super_resolve", "latent_inr_x2", "drawing"),
+    ):
+        with Claims(samples, key, what, "share", print):
+            said = form(name, samples, device="cpu")["running"].view.label
+        assert f"a {what} of dataset" in said and str(os.getpid()) in said
+        assert "running" not in form(name, samples, device="cpu")
 
 
 def test_form_offers_view_and_selection(dataset):
