@@ -22,14 +22,12 @@ import numpy as np
 import torch
 
 import fiftyone_latent_inr as linr
-from fiftyone_latent_inr import codec
 from fiftyone_latent_inr.cli import main as cli
-from fiftyone_latent_inr.latent_video.sections import group_specs, semantic_specs
-from fiftyone_latent_inr.model import ModelConfig
 
 from ..shared.records import show_table, write_record
 from .children import Ending, in_child
 from .mutations import Parts, corpus
+from .shapes import of_zeros
 
 ADDRESS_SPACE, MOST_SECONDS, MOST_MEMORY = 6 << 30, 4.0, 300 << 20
 
@@ -60,29 +58,6 @@ def changed(base: bytes, model: dict[str, Any] | None = None, **header: Any) -> 
     for one in parts.document["models"]:
         one.update(model or {})
     return parts
-
-
-def of_zeros(parts: Parts, groups: int = 1) -> Parts:
-    """Sections that hold the zeros of the first model, well coded; the head's bias is not zero."""
-    config = ModelConfig.from_json(parts.document["models"][0])
-    made = []
-    if config.semantic_dim:
-        count = groups * config.num_frames
-        made.append(codec.Section(codec.SEMANTIC, count, 0, _zeros(semantic_specs(config, count))))
-    data = _zeros(group_specs(config))
-    parts.sections = made + [codec.Section(codec.GROUP, config.num_frames, 0, data)] * groups
-    parts.sizes = [None] * len(parts.sections)
-    return parts
-
-
-def _zeros(specs: list[Any]) -> bytes:
-    layouts = [codec.Layout(spec.kind, spec.shape) for spec in specs]
-    tensors = []
-    for spec, layout in zip(specs, layouts, strict=True):
-        live = spec.name == "embedding.bias"
-        codes = np.full(layout.shape, live, np.int16)
-        tensors.append(codec.Quantised(codes, np.full(layout.channels, live, np.float32)))
-    return codec.encode(layouts, tensors)
 
 
 @_case
