@@ -9,7 +9,7 @@ from pathlib import Path
 
 from . import owners
 from .errors import InputError
-from .files import as_path, cannot_write, make_folder
+from .files import as_path, cannot_write
 from .owners import Lock, Owner, holding
 from .temporary import lock_of
 
@@ -77,7 +77,7 @@ def held(
         while True:
             try:
                 made = made or not path.exists()
-                make_folder(path)
+                path.mkdir(parents=True, exist_ok=True)
                 lock = stack.enter_context(holding(path / LOCK, busy, if_busy, told))
                 break
             except FileNotFoundError:  # whoever held it has just removed it

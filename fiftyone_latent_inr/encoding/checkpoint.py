@@ -26,7 +26,7 @@ from ..errors import BitstreamError, InputError
 from ..files import MAX_NAME, as_path, atomic_target, digest_of, shortened, writable_folder
 from ..frames.aspect import from_header, to_header
 from ..held_folder import Folder, HeldFolder, held, is_held
-from ..temporary import remove_leftovers
+from ..temporary import remove_leftovers, sync_folder
 from .plan import Plan, Span
 from .scan import Scan
 
@@ -129,6 +129,7 @@ class Checkpoint:
         facts |= to_header(scan.pixel_aspect)
         with atomic_target(self._folder / _SCAN) as temporary:
             temporary.write_text(json.dumps({**facts, **scan.plan.to_json()}), encoding="utf-8")
+        sync_folder(self._folder.parent)  # the folder is as new as what is in it
         self._keyed = True
 
     def group(self, index: int) -> FinishedGroup | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from .. import arguments
 from ..devices import MemoryTooSmallError, describe_device, one_thread, pick_training_device, unless_full
 from ..files import as_path, writable_folder
 from ..fitting import resolve
+from ..held_folder import held as held_folder
 from ..priors.networks import PriorConfig, PriorNetworks
 from ..progress import FitProgress, ProgressCallback, lets_listener_raise, reporting
 from ..torch_settings import plain_torch
@@ -80,7 +81,7 @@ def pretrain(  # noqa: PLR0913
         The prior; its `notes` say what it was trained on and what was measured.
 
     Raises:
-        InputError: there is no video that can be read, or a bad argument.
+        InputError: there is no video that can be read, a bad argument, or another pretraining works in `output_dir`.
         TeacherUnavailableError: the teacher's weights cannot be had.
     """
     held, train = hold_out(list_sources(sources), None if validation is None else list_sources(validation))
@@ -92,35 +93,38 @@ def pretrain(  # noqa: PLR0913
         check_folder(as_path(output_dir, "folder"))
     chosen = pick_training_device(device)
     start = time.monotonic()
-    with reporting(progress, start) as report, one_thread(chosen), plain_torch():
-        report(FitProgress("pretrain", 0, 1, message=f"pretraining on {describe_device(chosen)}"))
-        if isinstance(teacher, str):
-            from ..semantics.teachers import load_teacher
+    with ExitStack() as stack:
+        if output_dir is not None:
+            output_dir = stack.enter_context(held_folder(output_dir, what="a pretraining"))
+        with reporting(progress, start) as report, one_thread(chosen), plain_torch():
+            report(FitProgress("pretrain", 0, 1, message=f"pretraining on {describe_device(chosen)}"))
+            if isinstance(teacher, str):
+                from ..semantics.teachers import load_teacher
 
-            teacher = load_teacher(teacher, device=chosen)
-        run = partial(
-            train_networks,
-            TrainingData(named_reels(train), teacher, held, licences or {}),
-            prior_config(preset, width, teacher),
-            config or PretrainConfig(),
-            folder=output_dir,
-            resume=resume,
-            device=chosen,
-            seed=seed,
-            report=report,
-        )
-        trained = unless_full(run)
-        if trained is None:
-            raise MemoryTooSmallError(
-                "the GPU's memory is too small for this pretraining; take fewer clips a step (clips_per_step of the "
-                "configuration), or the CPU (device='cpu', --device cpu)"
+                teacher = load_teacher(teacher, device=chosen)
+            run = partial(
+                train_networks,
+                TrainingData(named_reels(train), teacher, held, licences or {}),
+                prior_config(preset, width, teacher),
+                config or PretrainConfig(),
+                folder=output_dir,
+                resume=resume,
+                device=chosen,
+                seed=seed,
+                report=report,
             )
-        networks, notes = trained
-    prior = as_prior(networks, notes)
-    if output_dir is not None:
-        prior.save_pretrained(Path(output_dir))
-        (Path(output_dir) / STATE_FILE).unlink(missing_ok=True)
-    return prior
+            trained = unless_full(run)
+            if trained is None:
+                raise MemoryTooSmallError(
+                    "the GPU's memory is too small for this pretraining; take fewer clips a step (clips_per_step of "
+                    "the configuration), or the CPU (device='cpu', --device cpu)"
+                )
+            networks, notes = trained
+        prior = as_prior(networks, notes)
+        if output_dir is not None:
+            prior.save_pretrained(Path(output_dir))
+            (Path(output_dir) / STATE_FILE).unlink(missing_ok=True)
+        return prior
 
 
 def as_prior(networks: PriorNetworks, notes: dict[str, Any]) -> Prior:

@@ -17,6 +17,7 @@ import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import video
 from fiftyone_latent_inr.errors import InputError
 from fiftyone_latent_inr.fitting.soap import SOAP
+from fiftyone_latent_inr.held_folder import held
 from fiftyone_latent_inr.pretraining.config import PretrainConfig
 from fiftyone_latent_inr.pretraining.pretrain import TrainingData, prior_config, train_networks
 from fiftyone_latent_inr.pretraining.reels import named_reels
@@ -225,3 +226,10 @@ def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"nothing")
     with pytest.raises(InputError, match="none of the videos"):
         train_networks(TrainingData(named_reels(list_sources(tmp_path))), prior_config("fast", 6), TINY)
+
+
+def test_one_pretraining_at_a_time_works_in_a_folder(tmp_path: Path) -> None:
+    sources = [np.zeros((6, 24, 32, 3), np.uint8)]
+    with held(tmp_path / "prior"), pytest.raises(InputError, match=r"prior: a pretraining is going on here \(process"):
+        linr.pretrain(sources, config=TINY, output_dir=tmp_path / "prior", device="cpu", progress=False)
+    assert list(tmp_path.iterdir()) == []

@@ -17,6 +17,7 @@ from fiftyone.core.collections import SampleCollection
 
 from ...errors import InputError
 from ...files import digest_of, writable_folder
+from ...held_folder import HeldFolder, held
 from ...pretraining.pretrain import pretrain
 from ...pretraining.trainer import PretrainConfig
 from ...priors.prior import Prior, load_prior
@@ -177,14 +178,22 @@ class PretrainRun:
         return prior
 
     def do(self, *, resume: bool, device: str | None, licences: dict[str, str]) -> Prior:
-        """Trains and records."""
+        """Trains and records.
+
+        Raises:
+            InputError: another run pretrains in the folder, and records it; or see `pretrain`.
+        """
+        with held(self.folder, what="a pretraining") as folder:
+            return self._do(folder, resume=resume, device=device, licences=licences)
+
+    def _do(self, folder: HeldFolder, *, resume: bool, device: str | None, licences: dict[str, str]) -> Prior:
         status = "failed"
         self._record("running")
         self.reporter.begin(1)
         try:
             self.prior = pretrain(
                 list(dict.fromkeys(self.videos.values())),
-                output_dir=self.folder,
+                output_dir=folder,
                 resume=resume,
                 device=device,
                 licences=licences,
