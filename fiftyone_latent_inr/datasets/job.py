@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import logging
-import os
-import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -14,6 +11,7 @@ from typing import Any, ClassVar, TypeVar
 
 import fiftyone as fo
 
+from ..devices import free_memory
 from ..errors import InputError, LatentINRError, StorageError
 from ..files import full_disk, reason
 from ..owners import BusyError
@@ -68,7 +66,6 @@ class Job(ABC):
         """
         self.tally, self.started, self._recorded = Tally(), time.monotonic(), time.monotonic()
         self.began, self.last_round = time.time(), False
-        self._files: list[tuple[Target, str]] = []
         self.journal = Journal(self.dataset, self.key, runs.METHOD)
         self._unrecorded: Outcomes = {}
         self._marks = FailureMarks(self.dataset, self.key)
@@ -229,7 +226,7 @@ class Job(ABC):
             self._patiently(self._flush)
             return
         (self.tally.adopted if made.adopted else self.tally.made).append(target.sample_id)
-        self._files.append((target, made.path))
+        self.tally.files.append((target, made.path))
         line = " ".join(filter(None, [f"{target.name}: {'adopted' if made.adopted else self.VERB}", made.score]))
         self.reporter.done(None if made.adopted else seconds, line)
 
@@ -240,7 +237,7 @@ class Job(ABC):
             return None
         said = str(error) if full is None else f"{full.filename or target.name}: {reason(full)}"
         kept = f"what was {self.VERB} before is kept, and the same call goes on from there"
-        if not all(os.path.lexists(path) for _, path in self._files):
+        if self.tally.lost():
             kept = f"with what was {self.VERB} before; the same call does it again"
         return StorageError(f"{said}; {kept}")
 
@@ -288,13 +285,10 @@ class Job(ABC):
 
     def _leave_out_lost(self) -> None:
         """What was made and is gone before the run ends is not made: somebody has removed its folder, maybe."""
-        lost = [(target, path) for target, path in self._files if not os.path.lexists(path)]
+        lost = self.tally.lost()
         for target, path in lost:
-            for ids in (self.tally.made, self.tally.adopted):
-                if target.sample_id in ids:
-                    ids.remove(target.sample_id)
             reason = f"{path}: it was removed while this run went on; run it again"
-            self.tally.failed.append(Failure(target.sample_id, target.filepath, reason))
+            self.tally.turn_to_failed(target, reason)
             self._note(target, "failed", reason=reason)
         if lost:
             line = f"{video_count(len(lost))} of those {self.VERB} are gone again, such as {lost[0][1]}: run it again"
@@ -389,11 +383,3 @@ class Job(ABC):
                     f"{self.journal.left_out} samples are no longer there, and left out of the record of this run"
                 )
         self._recorded = time.monotonic()
-
-
-def free_memory() -> None:
-    """Gives GPU memory back: FiftyOne's delegated service and the App live on in this process."""
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        gc.collect()
-        torch.cuda.empty_cache()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +32,17 @@ class Tally:
     failed: list[Failure] = field(default_factory=list)
     elsewhere: list[str] = field(default_factory=list)  # in the hands of another run
     seconds: float = 0.0
+    files: list[tuple[Target, str]] = field(default_factory=list)  # of the made and the adopted
+
+    def lost(self) -> list[tuple[Target, str]]:
+        """Those whose files are gone again."""
+        return [(target, path) for target, path in self.files if not os.path.lexists(path)]
+
+    def turn_to_failed(self, target: Target, reason: str) -> None:
+        """Counts one that was made as failed."""
+        self.made = [sample for sample in self.made if sample != target.sample_id]
+        self.adopted = [sample for sample in self.adopted if sample != target.sample_id]
+        self.failed.append(Failure(target.sample_id, target.filepath, reason))
 
 
 @dataclass(frozen=True)

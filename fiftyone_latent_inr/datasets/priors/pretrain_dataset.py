@@ -15,6 +15,7 @@ from typing import Any
 import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
+from ...devices import free_memory
 from ...errors import InputError
 from ...files import digest_of, writable_folder
 from ...held_folder import HeldFolder, held
@@ -25,7 +26,6 @@ from ...progress import FitProgress, ListenerError, lets_listener_raise
 from ...video.images import content_of
 from .. import runs
 from ..fields import FIT_NAME
-from ..job import free_memory
 from ..originals import require_originals
 from ..patience import patiently
 from ..progress import Reporter
