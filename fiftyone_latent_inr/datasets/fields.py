@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
+from collections import Counter
 from dataclasses import astuple, dataclass
 from typing import Any
 
@@ -19,6 +21,8 @@ from .writing import MOST_BYTES, document_bytes, save
 # Names fields, index, runs and folder unless it is told otherwise; it stands in users' datasets, and never changes.
 FIT_NAME = "latent_inr"
 
+# Samples that are named in a message
+_MOST_NAMED = 5
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 # FiftyOne gives fields of these names to videos, to views of their clips and frames, and to groups; or we do
 _TAKEN = {"frames", "frame_id", "frame_number", "group", "sample_id", "source_id", "support"}
@@ -175,11 +179,52 @@ def all_videos(dataset: fo.Dataset) -> fo.core.collections.SampleCollection:
 
 
 def with_usable_embedding(dataset: fo.Dataset, names: FieldNames, dim: int) -> set[str]:
-    """Ids of the samples that hold an embedding of `dim` finite numbers: fields may be changed by anybody."""
-    if names.embedding not in dataset.get_field_schema():
-        return set()
-    found = zip(*all_videos(dataset).exists(names.embedding).values(["id", names.embedding]), strict=True)
-    return {i for i, vector in found if np.shape(vector) == (dim,) and np.isfinite(vector).all()}
+    """Ids of the samples that hold an embedding of `dim` numbers: fields may be changed by anybody."""
+    return {i for i, vector in _vectors(dataset, names.embedding) if not _fault(vector, (dim,))}
+
+
+def odd_embeddings(dataset: fo.Dataset, field: str, dim: int | None = None) -> str:
+    """Says which samples hold vectors that cannot be searched together with the others, and what to do.
+
+    Args:
+        dataset: the dataset.
+        field: its field of embeddings.
+        dim: E; None for that of most vectors.
+
+    Returns:
+        a few words, with the first of the samples; empty where all vectors can be used.
+    """
+    found = _vectors(dataset, field)
+    shapes = Counter(np.shape(vector) for _, vector in found)
+    shape: tuple[int, ...] = max(shapes, key=lambda one: shapes[one], default=()) if dim is None else (dim,)
+    odd = [(i, fault) for i, vector in found if (fault := _fault(vector, shape))]
+    if not odd:
+        return ""
+    named = ", ".join(f"{i} ({fault})" for i, fault in odd[:_MOST_NAMED])
+    more = f" and {len(odd) - _MOST_NAMED} more" if len(odd) > _MOST_NAMED else ""
+    return (
+        f"field {field!r} holds what is no embedding like the others on {len(odd)} of {len(found)} samples: "
+        f"{named}{more}; fit these samples, too, or empty the field there"
+    )
+
+
+def _vectors(dataset: fo.Dataset, field: str) -> list[tuple[str, Any]]:
+    if field not in dataset.get_field_schema():
+        return []
+    return list(zip(*all_videos(dataset).exists(field).values(["id", field]), strict=True))
+
+
+def _fault(vector: Any, shape: tuple[int, ...]) -> str:
+    """What is wrong with a vector, in a few words; empty if nothing is."""
+    if np.shape(vector) != shape:
+        return f"{np.size(vector)} numbers instead of {math.prod(shape)}"
+    try:
+        numbers = np.asarray(vector, np.float64)
+    except (TypeError, ValueError):
+        return "no numbers"
+    if not np.isfinite(numbers).all():
+        return "numbers that are not finite"
+    return "" if numbers.any() else "zeros"
 
 
 def with_embedding(dataset: fo.Dataset, names: FieldNames) -> list[str]:

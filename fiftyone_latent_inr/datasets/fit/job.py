@@ -17,6 +17,7 @@ from ..fields import (
     FieldNames,
     all_videos,
     ensure_fields,
+    odd_embeddings,
     store,
     values_now,
     with_embedding,
@@ -75,7 +76,10 @@ class FitJob(Job):
         # vectors that are to be cleared make no sample complete, whatever file it names
         self._embedded: set[str] = set()
         if self.teacher is not None and not self.clear_first:
-            self._embedded = with_usable_embedding(self.dataset, self.names, self.teacher.embedding_dim)
+            dim = self.teacher.embedding_dim
+            self._embedded = with_usable_embedding(self.dataset, self.names, dim)
+            if len(with_embedding(self.dataset, self.names)) > len(self._embedded):  # no search could be made of them
+                self.reporter.note(odd_embeddings(self.dataset, self.names.embedding, dim), logging.WARNING)
         self._wanted = Wanted.of(self.settings)
         self._undrawn = undrawn(self.dataset, self.names.embedding)
         for parts in self.folder.glob(f"*{SUFFIX}{PARTS}"):

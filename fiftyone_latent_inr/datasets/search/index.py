@@ -12,7 +12,7 @@ from fiftyone.core.brain import BrainMethod
 
 from ...errors import InputError
 from .. import runs
-from ..fields import FieldNames, all_videos, check_name, with_embedding
+from ..fields import FieldNames, all_videos, check_name, odd_embeddings, with_embedding
 from ..words import brief
 from .zoo_source import register_zoo_source
 
@@ -126,10 +126,10 @@ def update_index(
         drop_index(dataset, building)
         if not isinstance(error, Exception):
             raise
+        why = why_unreadable(dataset, names.embedding, error, teacher.embedding_dim)
         raise InputError(
             f"dataset {dataset.name!r}: the videos are fitted and stored, but the similarity index {key!r} could not "
-            f"be built ({type(error).__name__}: {brief(error)}); mend this and run the fit again, which fits nothing "
-            "twice"
+            f"be built ({why}); mend this and run the fit again, which fits nothing twice"
         ) from error
     _put_in_place(dataset, building, key)
     _warn_of_others(dataset, key)
@@ -187,8 +187,20 @@ def refresh_index(dataset: fo.Dataset, key: str, names: FieldNames) -> bool:
     except Exception as error:
         raise InputError(
             f"dataset {dataset.name!r}: the similarity index {key!r} could not be brought up to date "
-            f"({type(error).__name__}: {brief(error)})"
+            f"({why_unreadable(dataset, names.embedding, error)})"
         ) from error
+
+
+def why_unreadable(dataset: fo.Dataset, field: str, error: Exception, dim: int | None = None) -> str:
+    """Why vectors cannot be searched: the samples that hold others than they should, or else the error in a line.
+
+    Args:
+        dataset: the dataset.
+        field: its field of embeddings.
+        error: what a similarity backend has raised.
+        dim: E, where it is known.
+    """
+    return odd_embeddings(dataset, field, dim) or f"{type(error).__name__}: {brief(error)}"
 
 
 def mend_indexes(dataset: fo.Dataset) -> None:

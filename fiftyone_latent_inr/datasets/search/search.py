@@ -20,7 +20,7 @@ from ...semantics.teacher_files import SMALL
 from ..fields import FIT_NAME
 from ..samples import check_alive
 from ..words import brief
-from .index import ZOO_PREFIX
+from .index import ZOO_PREFIX, why_unreadable
 from .zoo_source import register_zoo_source
 
 
@@ -93,6 +93,8 @@ def search(
     if not keep:
         return []
     matrix = np.asarray(vectors, np.float32)[keep]
+    finite = np.flatnonzero(np.isfinite(matrix).all(1))  # what others may have written is found by no text
+    matrix, keep = matrix[finite], [keep[i] for i in finite]
     if matrix.shape[1] != query.shape[0]:
         raise InputError(
             f"index {brain_key!r} holds vectors of {matrix.shape[1]} dimensions but its text model gives "
@@ -161,9 +163,12 @@ def _load_index(samples: SampleCollection, brain_key: str) -> Any:
             if field is not None and not samples._root_dataset.has_field(field):
                 raise InputError(f"the field {field!r} is gone")
     except Exception as error:  # a field that is gone, vectors of two teachers, a server that is down
+        dataset, why = samples._root_dataset, brief(error)
+        with suppress(Exception):  # the server may be down
+            why = why_unreadable(dataset, dataset.get_brain_info(brain_key).config.embeddings_field, error)
         raise InputError(
-            f"dataset {samples._root_dataset.name!r}: the index {brain_key!r} cannot be read ({brief(error)}); "
-            "fit the dataset again, which fits nothing twice"
+            f"dataset {dataset.name!r}: the index {brain_key!r} cannot be read ({why}); fit the dataset again, which "
+            "fits nothing twice"
         ) from error
     if results is None or not getattr(results, "supports_prompts", False):
         prompts = samples.list_brain_runs(type="similarity", supports_prompts=True)
