@@ -22,6 +22,7 @@ from ...progress import FitProgress
 from ...video.images import content_of, find_images
 from ...video.opening import is_whole
 from ...video.writer import Frame, write
+from .. import runs
 from ..fields import all_videos, values_now
 from ..job import Job
 from ..samples import Target
@@ -84,6 +85,7 @@ class DrawJob(Job):
         self.silent: list[str] = []
         self._written: set[Path] = set()
         self._writable: set[Path] = set()
+        self._known = runs.read_outcomes(self.dataset, self.key)
 
     def _examine(self, target: Target) -> DrawItem | None:
         assert target.stored is not None
@@ -102,13 +104,23 @@ class DrawJob(Job):
             # What was drawn while there was an original to take the sound from is better than what can be drawn now
             names.insert(0, self.drawing.file_name(target.stored, content, True))
         current = self.drawn.get(target.sample_id)
-        if current and not self.overwrite and Path(current).name in names and _is_whole(Path(current)):
+        if current and not self.overwrite and Path(current).name in names and self._is_good(target, Path(current)):
             return None
         self._check(folder)
         check_length(folder / names[-1])
-        there = [] if self.overwrite else [name for name in names if _is_whole(folder / name)]
+        there = [] if self.overwrite else [name for name in names if self._is_good(target, folder / name)]
         path = folder / [*there, names[-1]][0]
         return DrawItem(target, target.stored, path, sound, work, note)
+
+    def _is_good(self, target: Target, path: Path) -> bool:
+        """Whether a drawing is there, all of it, and still what was drawn, as far as that is on record."""
+        known = self._known.get(target.sample_id, {})
+        if not _is_whole(path):
+            return False
+        try:
+            return known.get("path") != str(path) or known.get("content") in (None, fingerprint(path))
+        except InputError:  # it cannot be read
+            return False
 
     def _sound(self, target: Target, video: LatentVideo) -> tuple[str | None, bool, str]:
         """The file to take the sound from, if it is still what was fitted; whether it is gone; what to say of it."""
@@ -157,10 +169,11 @@ class DrawJob(Job):
         facts: dict[str, Any] = {}
         check_place(item.path, "the drawing")
         with held_file(item.path, "wait" if self.last_round else "refuse", self.reporter.note):
-            adopted = _is_whole(item.path) and (not self.overwrite or item.path in self._written)
+            adopted = item.path in self._written or (not self.overwrite and self._is_good(item.target, item.path))
             if not adopted:
                 notes = self._draw(item)
                 facts = {"bytes": item.path.stat().st_size, "notes": notes or None}
+            facts["content"] = fingerprint(item.path)
         self._written.add(item.path)
         return Result(str(item.path), adopted, facts)
 
@@ -184,6 +197,8 @@ class DrawJob(Job):
     def _draw(self, item: DrawItem) -> list[str]:
         """Draws one, says what was not as it should be with its sound, and gives those lines."""
         video = load(item.stored)
+        if item.sound is not None and self._sound(item.target, video)[0] is None:
+            raise InputError(f"{item.sound}: it has changed since this run began; run it again")
         rate, times = video.fps * self.drawing.factor, None
         if video.times is not None:
             drawn, held = self.drawing.times(video.num_frames)

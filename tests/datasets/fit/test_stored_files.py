@@ -278,6 +278,18 @@ def test_drawings_that_are_gone_or_cut_are_drawn_again(two, damage):
     assert summary.drawn == [first] and summary.skipped == [second] and path.stat().st_size == size
 
 
+def test_drawings_that_are_exchanged_or_damaged_inside_are_drawn_again(two):
+    reconstruct(two, **QUIET)
+    first, second = two.values("id")
+    path, other = (Path(one) for one in two.values("latent_inr_recon"))
+    for damage in (lambda: shutil.copyfile(other, path), lambda: section(path)):
+        whole = path.read_bytes()
+        damage()
+        summary = reconstruct(two, **QUIET)
+        assert summary.drawn == [first] and summary.skipped == [second] and path.read_bytes() == whole
+    assert reconstruct(two, **QUIET).skipped == [first, second]
+
+
 @pytest.mark.parametrize("linked", [False, True])
 def test_a_folder_in_place_of_a_drawing(two, tmp_path, linked):
     reconstruct(two, **QUIET)
