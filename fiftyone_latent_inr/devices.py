@@ -147,6 +147,6 @@ def or_too_small(run: Callable[[], T], what: str) -> T:
 
 def free_memory() -> None:
     """Gives a card's memory back: FiftyOne's delegated service and the App live on in this process."""
-    gc.collect()
     if torch.cuda.is_available():
+        gc.collect()
         torch.cuda.empty_cache()

@@ -20,6 +20,7 @@ from . import runs
 from .claims import Claims
 from .failures import FailureMarks
 from .journal import Journal
+from .looks import Looks
 from .patience import DatabaseAwayError, patiently
 from .progress import Reporter
 from .run_store import DatasetGoneError, Outcomes
@@ -140,6 +141,10 @@ class Job(ABC):
             Exception: it cannot be written.
         """
 
+    def _paths(self, target: Target) -> tuple[tuple[str, ...], str | None]:
+        """What a sample's file is made of, and that file; None where it is to be examined whatever is known of it."""
+        return (), None
+
     @abstractmethod
     def _fields(self) -> set[str]:
         """Names of the fields that are written."""
@@ -154,20 +159,21 @@ class Job(ABC):
     def _plan(self, targets: list[Target]) -> list[Item]:
         """Sorts out what is up to date and what cannot be done; returns the rest."""
         work = []
-        known = runs.read_outcomes(self.dataset, self.key)
+        self._looks = Looks(runs.read_outcomes(self.dataset, self.key), self.digest)
         for position, target in enumerate(targets):
             if position % 100 == 0:
                 self.reporter.stage(0.0, f"checking files {position}/{len(targets)}")
             try:
-                item = self._examine(target)
+                sure = self._looks.is_known(target.sample_id, *self._paths(target))
+                item = None if sure else self._examine(target)
             except Exception as error:
                 self._fail(target, error)
                 continue
             if item is None:
                 self.tally.skipped.append(target.sample_id)
                 self._marks.done(target.sample_id)
-                if known.get(target.sample_id, {}).get("status") not in (self.VERB, "adopted"):
-                    self._note(target, "adopted")  # a record that was lost, or the file came with the sample
+                if not sure and (found := self._looks.found(target, self.VERB, *self._paths(target))):
+                    self._unrecorded[target.sample_id] = found
             else:
                 work.append(item)
         if self.tally.skipped:
@@ -250,7 +256,8 @@ class Job(ABC):
             return False
         self._keep(item, made)
         status = "adopted" if made.adopted else self.VERB
-        self._note(item.target, status, path=made.path, seconds=round(seconds, 2), **made.facts)
+        seen = self._looks.seen(item.target.sample_id, self._paths(item.target)[0], made.path)
+        self._note(item.target, status, path=made.path, seconds=round(seconds, 2), seen=seen, **made.facts)
         self._flush()
         return True
 

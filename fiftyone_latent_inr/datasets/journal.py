@@ -16,8 +16,9 @@ from typing import Any
 
 import fiftyone as fo
 from bson import ObjectId
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
+from ..errors import InputError
 from ..owners import Owner
 from . import run_store
 from .run_store import Outcomes
@@ -60,7 +61,17 @@ class Journal:
 
         Raises:
             DatasetGoneError: the dataset is deleted.
+            InputError: the database does not let this user keep a record.
         """
+        try:
+            self._begin(config)
+        except OperationFailure as error:
+            raise InputError(
+                f"dataset {self.name!r}: no record of the run {self.key!r} can be kept ({brief(error)}); ask who runs "
+                "the database for the right to write there"
+            ) from error
+
+    def _begin(self, config: dict[str, Any]) -> None:
         stored = run_store.stored_config(self.method, config)
         if self.begun is None:
             begun = ObjectId()
@@ -195,9 +206,13 @@ def sweep() -> None:
                     db.runs.delete_one({"_id": document["_id"]})
             _remove_strays(entry["_id"])
             _forget(entry["_id"])
-    known = {run["_id"] for run in db.runs.find({"_id": {"$in": _pages().distinct("run")}}, {"_id": 1})}
     alive = [entry["_id"] for entry in _pages().find({"owner": {"$exists": True}}, {"_id": 1})]
-    _pages().delete_many({"run": {"$exists": True, "$nin": list(known)}, "begun": {"$nin": alive}})
+    for begun in _pages().distinct("begun", {"file": {"$exists": True}}):
+        if begun not in alive:  # noted by a write that was interrupted here, and yet done there
+            _remove_files(begun)
+    for run in _pages().distinct("run"):
+        if db.runs.find_one({"_id": run}, {"_id": 1}) is None:
+            _pages().delete_many({"run": run, "begun": {"$not": {"$in": alive}}})
 
 
 def _pages() -> Any:

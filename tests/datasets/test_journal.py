@@ -6,6 +6,7 @@ The jobs here only set a field: what is looked at is what is kept of them.
 import contextlib
 import json
 import logging
+import os
 
 import fiftyone as fo
 import fiftyone.core.odm as foo
@@ -31,13 +32,32 @@ class Killed(BaseException):
     """The process is gone: nothing that it would still do happens."""
 
 
+class Unclaimed:
+    """No other run has anything in hand."""
+
+    met = ()
+
+    def take(self, _):
+        return True
+
+    def give_back(self, _):
+        pass
+
+    def settle(self, _):
+        pass
+
+    def alone(self):
+        return contextlib.nullcontext()
+
+
 class Toy(jobs.Job):
     """Sets a field of each sample; `during` is called with the sample's id while its turn is."""
 
     VERB = "fitted"
 
     def __init__(self, dataset, during=None, concluding=None):
-        super().__init__(dataset=dataset, key=KEY, digest="d", skip_failures=True, reporter=Reporter(False))
+        settled = {"dataset": dataset, "key": KEY, "digest": "d", "claims": Unclaimed()}
+        super().__init__(**settled, skip_failures=True, reporter=Reporter(False))
         self.during, self.concluding = during or (lambda _: None), concluding or (lambda _: None)
 
     def _examine(self, target):
@@ -46,7 +66,7 @@ class Toy(jobs.Job):
 
     def _make(self, item):
         self.during(item.target.sample_id)
-        return jobs.Result(f"/{item.target.sample_id}", False)
+        return jobs.Result(__file__, False)  # one that stays
 
     def _keep(self, item, result):
         if KEY not in self.dataset.get_field_schema():
@@ -376,6 +396,24 @@ def test_a_second_interrupt_while_the_run_ends_harms_nothing(flat, monkeypatch):
     check_is_whole(flat)
 
 
+def test_notes_that_a_closed_run_has_left_go(flat):
+    """An interrupted write may be done by the server after the run has looked for it."""
+    db = foo.get_db_conn()
+    file = GridFS(db).put(b'{"cls": "fiftyone.core.runs.RunResults"}')
+    db[journal.COLLECTION].insert_one({"begun": ObjectId(), "file": file})
+    Toy(flat).go()
+    check_is_whole(flat)
+
+
+def test_a_user_who_may_not_write_records_is_told_in_one_line(flat, monkeypatch):
+    def refuse(*_, **__):
+        raise pymongo.errors.OperationFailure("not authorized on fiftyone to execute command")
+
+    monkeypatch.setattr(journal, "sweep", refuse)
+    with pytest.raises(InputError, match=r"no record of the run 'latent_inr' can be kept .not authorized"):
+        Toy(flat, during=pytest.fail).go()
+
+
 def test_what_others_have_left_is_left_to_them(flat, killed):
     db, others = foo.get_db_conn(), ObjectId()
     file = GridFS(db).put(b'{"cls": "fiftyone.core.runs.RunResults"}')  # made by this process, but before its run
@@ -426,3 +464,24 @@ def test_an_estimated_count_decides_nothing(flat, monkeypatch):
 
     monkeypatch.setattr(fo.Dataset, "_estimated_count", lambda *_, **__: 0)  # as after an unclean end of mongod
     assert dataset_of(flat) is flat and dataset_of(flat.view()) is flat and number_of(flat) == 4
+
+
+def test_a_second_run_reads_no_file_that_is_untouched(dataset, fit, monkeypatch):
+    """Neither the videos nor what was fitted of them, however large they are."""
+    from fiftyone_latent_inr.datasets.fit import job
+
+    fit(dataset, teacher=None)
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "content_of", pytest.fail)
+        patch.setattr(job, "read_fitted", pytest.fail)
+        assert len(fit(dataset, teacher=None).skipped) == 3
+    os.utime(dataset.first().filepath)  # read again, found to be the same, and noted
+    assert len(fit(dataset, teacher=None).skipped) == 3
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "content_of", pytest.fail)
+        assert len(fit(dataset, teacher=None).skipped) == 3
+    foo.delete_run(dataset.name, KEY)  # the record is mended from what the samples say
+    dataset.reload()
+    assert len(fit(dataset, teacher=None).skipped) == 3
+    outcomes = runs.read_outcomes(dataset, KEY)
+    assert set(outcomes) == set(dataset.values("id")) and statuses(dataset) == {"adopted"}

@@ -191,6 +191,11 @@ class DrawJob(Job):
         is_new = os.path.getmtime(path) >= self.began and Path(path) not in self._written
         return is_new or (path != before and not self.overwrite)
 
+    def _paths(self, target: Target) -> tuple[tuple[str, ...], str | None]:
+        assert target.stored is not None
+        drawn = None if self.overwrite else self.drawn.get(target.sample_id)
+        return () if target.images else (target.filepath, target.stored), drawn
+
     def _fields(self) -> set[str]:
         return {self.field}
 

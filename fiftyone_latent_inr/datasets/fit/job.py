@@ -145,6 +145,11 @@ class FitJob(Job):
             result.facts["note"] = f"{self.names.frames} is left empty: too long for the database; see the .linr file"
         self._written.add(result.path)
 
+    def _paths(self, target: Target) -> tuple[tuple[str, ...], str | None]:
+        complete = self.teacher is None or target.sample_id in self._embedded
+        known = complete and not self.overwrite and target.sample_id not in self._undrawn
+        return () if target.images else (target.filepath,), target.stored if known else None
+
     def _fields(self) -> set[str]:
         return set(self.names.types())
 
