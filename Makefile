@@ -9,6 +9,9 @@ STAMP := $(VENV)/.setup-done
 DOCS_STAMP := $(VENV)/.docs-done
 DEMO_DIR ?= demo_output
 PYTEST_ARGS ?=
+# Of `make test-lowest`: the oldest Python that is allowed, where it runs.
+LOWEST_VENV ?= .venv-lowest
+LOWEST_PYTHON ?= $(shell python3.10 --version >/dev/null 2>&1 && echo python3.10 || echo python3)
 # Processes of `make test`: each takes up to 3 GiB, and its files of tests one after the other.
 JOBS ?= 2
 
@@ -19,7 +22,7 @@ export FIFTYONE_DO_NOT_TRACK ?= true
 # The MongoDB that `setup` installs where there is none is an old one: it does, and each command would say so.
 export FIFTYONE_DATABASE_VALIDATION ?= false
 
-.PHONY: help setup demo app test test-all e2e coverage lint tables docs bench clean
+.PHONY: help setup demo app test test-all test-lowest e2e coverage lint tables docs bench clean
 
 help: ## list the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -43,6 +46,12 @@ test: setup ## run the tests (all but `slow` and `gpu`), file by file in $(JOBS)
 
 test-all: setup ## run every test that this machine can run
 	@$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+
+test-lowest: pyproject.toml requirements.txt ## the tests that call what is required, with the lowest versions allowed
+	@mkdir -p $(LOWEST_VENV)
+	@$(LOWEST_PYTHON) -m scripts.lowest_versions constraints > $(LOWEST_VENV)/constraints.txt
+	@VENV=$(LOWEST_VENV) CONSTRAINTS=$(LOWEST_VENV)/constraints.txt PYTHON=$(LOWEST_PYTHON) bash scripts/setup_env.sh
+	@$(LOWEST_VENV)/bin/python -m scripts.lowest_versions test $(PYTEST_ARGS)
 
 e2e: setup ## drive the real App in headless Chromium
 	@$(BIN)/python -m pytest -q -m e2e $(PYTEST_ARGS)
@@ -73,4 +82,4 @@ bench: setup ## the CPU benchmarks behind the figures in docs/results.md
 	@$(BIN)/python -m benchmarks.run
 
 clean: ## remove the environment and everything generated
-	@rm -rf $(VENV) $(DEMO_DIR) site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage
+	@rm -rf $(VENV) $(LOWEST_VENV) $(DEMO_DIR) site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage

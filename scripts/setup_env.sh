@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Creates $VENV with the package, its development tools, and a MongoDB that FiftyOne can start. Safe to run again.
-# EXTRAS names the extras of pyproject.toml to install: `dev`, and `docs` where `make docs` asks for it.
+# EXTRAS names the extras of pyproject.toml to install: `dev`, and `docs` where `make docs` asks for it. CONSTRAINTS
+# names a file of versions that takes the place of constraints.txt.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=${VENV:-.venv}
@@ -29,7 +30,9 @@ python="$venv/bin/python"
 
 # --- Packages. The pinned set has no wheels for Python 3.10: there the ranges of pyproject.toml decide.
 pins=()
-if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+if [ -n "${CONSTRAINTS:-}" ]; then
+  pins=(-c "$CONSTRAINTS")
+elif "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
   pins=(-c constraints.txt)
 else
   say "Python 3.10: installing the newest versions in range instead of constraints.txt"

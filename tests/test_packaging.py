@@ -19,10 +19,12 @@ from pathlib import Path
 
 import pytest
 from documents import blocks
+from packaging.specifiers import SpecifierSet
 
 from fiftyone_latent_inr import InputError, __version__
 from fiftyone_latent_inr.datasets.app.install import FOLDER, install_plugin, stub_manifest
 from fiftyone_latent_inr.resources import bundled_clips, manifest_version, plugin_manifest
+from scripts import lowest_versions
 
 ROOT = Path(__file__).resolve().parents[1]
 # Where FiftyOne puts what it downloads, below its plugins directory
@@ -291,8 +293,25 @@ def test_requirements_are_those_of_the_package() -> None:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     block = re.search(r"^dependencies = \[\n(.*?)^\]", text, re.MULTILINE | re.DOTALL)
     assert block
+    ranges = re.findall(r'"([^"]+)"', block.group(1))
     listed = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if not line.startswith("#")]
-    assert listed == re.findall(r'"([^"]+)"', block.group(1))
+    reasons = re.findall(r"^\| `([a-z-]+>=[^`]+)` \|", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    assert ranges == listed == reasons
+    fiftyone = next(line.removeprefix("fiftyone") for line in ranges if line.startswith("fiftyone>"))
+    assert f'version: "{fiftyone}"' in plugin_manifest().read_text(encoding="utf-8")
+
+
+def test_constraints_are_within_the_ranges() -> None:
+    pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines())
+    for name, allowed in lowest_versions.requirements().items():
+        assert SpecifierSet(allowed).contains(pins[name]), name
+
+
+def test_the_lowest_versions_are_within_the_ranges() -> None:
+    ranges, lowest = lowest_versions.requirements(), lowest_versions.lowest()
+    assert set(ranges) == set(lowest)
+    assert all(SpecifierSet(ranges[name]).contains(version) for name, version in lowest.items())
+    assert all((ROOT / path).exists() for path in lowest_versions.TESTS)
 
 
 def test_constraints_hold_names_and_versions_only() -> None:
