@@ -100,22 +100,22 @@ def make_dataset(name: str, given: Given, folder: Path) -> fo.Dataset:
     return dataset
 
 
-def _fit(dataset: str, folder: Path, **options: Any) -> str:
+def _fit(dataset: fo.Dataset, folder: Path, **options: Any) -> str:
     torch.set_num_threads(1)
     settings: dict[str, Any] = {"config": TINY, "teacher": Colours(), "prior": "none", **_QUIET, **options}
-    return str(linr.fit_dataset(fo.load_dataset(dataset), output_dir=folder / "out", **settings))
+    return str(linr.fit_dataset(dataset, output_dir=folder / "out", **settings))
 
 
-def _draw(dataset: str, folder: Path, **options: Any) -> str:
+def _draw(dataset: fo.Dataset, folder: Path, **options: Any) -> str:
     torch.set_num_threads(1)
     settings: dict[str, Any] = {"output_dir": folder / "out", **_QUIET, **options}
-    return str(linr.interpolate(fo.load_dataset(dataset), 2, **settings))
+    return str(linr.interpolate(dataset, 2, **settings))
 
 
-def _pretrain(dataset: str, folder: Path) -> str:
+def _pretrain(dataset: fo.Dataset, folder: Path) -> str:
     torch.set_num_threads(1)
     options: dict[str, Any] = {"config": TRAINING, "teacher": None, **_QUIET}
-    return linr.pretrain(fo.load_dataset(dataset), name="prior", output_dir=folder / "out", **options).id
+    return linr.pretrain(dataset, name="prior", output_dir=folder / "out", **options).id
 
 
 def _encode(clip: str, folder: Path) -> str:
@@ -160,15 +160,17 @@ def first(call: str, name: str, given: Given, folder: Path, plan: Plan) -> str:
         (folder / "before.json").write_text(json.dumps(states.counts()), encoding="utf-8")
     else:
         (folder / "out").mkdir()
+    subject = _subject(call, name, given)
     Watch(folder / "out", folder / "first.effects", plan).begin()
-    return CALLS[call](_subject(call, name, given), folder)
+    return CALLS[call](subject, folder)
 
 
 def again(call: str, name: str, given: Given, folder: Path) -> states.State:
     """Does a call again and to its end, reads what is there then, and forgets the dataset."""
     _cheap_search()
+    subject = _subject(call, name, given)
     Watch(folder / "out", folder / "again.effects", Plan()).begin()
-    text = CALLS[call](_subject(call, name, given), folder)
+    text = CALLS[call](subject, folder)
     state = look(call, name, folder)
     if call in KEYS:
         forget(name)
@@ -239,19 +241,21 @@ def on_full_disk(call: str, name: str, given: Given, folder: Path, plan: Plan) -
         _cheap_search()
         make_dataset(name, given, folder)
         (folder / "before.json").write_text(json.dumps(states.counts()), encoding="utf-8")
+    subject = _subject(call, name, given)
     Watch(folder / "out", folder / "first.effects", plan).begin()
     error, said = None, ""
     try:
-        said = CALLS[call](_subject(call, name, given), folder)
+        said = CALLS[call](subject, folder)
     except (Exception, SystemExit) as found:
         error = f"{type(found).__name__}: {found}"
     (folder / "out" / BALLAST).unlink(missing_ok=True)
-    text = CALLS[call](_subject(call, name, given), folder)
+    text = CALLS[call](subject, folder)
     return {"error": error, "first": said, "said": text, "state": look(call, name, folder)}
 
 
-def _subject(call: str, name: str, given: Given) -> str:
-    return name if call in KEYS else given.fitted[-1] if call == "decode" else given.clips[-1]
+def _subject(call: str, name: str, given: Given) -> Any:
+    """The dataset, or the last one of the files."""
+    return fo.load_dataset(name) if call in KEYS else given.fitted[-1] if call == "decode" else given.clips[-1]
 
 
 # What is imported is nobody's garbage: processes that are forked need not look through it.
