@@ -21,7 +21,7 @@ from .claims import Claims
 from .failures import FailureMarks
 from .journal import Journal
 from .looks import Looks
-from .patience import DatabaseAwayError, patiently
+from .patience import DatabaseAwayError, patiently, refusals_told
 from .progress import Reporter
 from .run_store import DatasetGoneError, Outcomes
 from .samples import Target
@@ -58,6 +58,7 @@ class Job(ABC):
     reporter: Reporter
     claims: Claims
 
+    @refusals_told()
     def run(self, targets: list[Target]) -> Tally:
         """Does the targets.
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
-from pymongo.errors import ConnectionFailure
+from pymongo.errors import ConnectionFailure, PyMongoError
 
 from ..errors import InputError
-from .words import duration
+from .words import brief, duration
 
 T = TypeVar("T")
 
@@ -31,6 +32,22 @@ def is_away(error: BaseException | None) -> bool:
             return True
         error = error.__cause__
     return False
+
+
+@contextmanager
+def refusals_told() -> Iterator[None]:
+    """Says in a line what the database does not take, such as a document for which its disk has no room.
+
+    Raises:
+        InputError: instead of an error of the database's client.
+    """
+    try:
+        yield
+    except PyMongoError as error:
+        raise InputError(
+            f"FiftyOne's database refuses what is to be stored ({brief(error)}); mend this, and run this again: what "
+            "is finished is on disk, and taken up"
+        ) from error
 
 
 def patiently(step: Callable[[], T], note: Callable[[str, int], None], limit: float | None = None) -> T:

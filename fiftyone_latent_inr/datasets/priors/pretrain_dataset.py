@@ -27,7 +27,7 @@ from ...video.images import content_of
 from .. import runs
 from ..fields import FIT_NAME
 from ..originals import require_originals
-from ..patience import patiently
+from ..patience import patiently, refusals_told
 from ..progress import Reporter
 from ..samples import dataset_of
 from ..search.index import mend_indexes
@@ -177,6 +177,7 @@ class PretrainRun:
         self.reporter.stage(1.0, "up to date")
         return prior
 
+    @refusals_told()
     def do(self, *, resume: bool, device: str | None, licences: dict[str, str]) -> Prior:
         """Trains and records.
 
