@@ -8,6 +8,7 @@ and exports; then they are deleted.
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Iterable
@@ -122,11 +123,17 @@ class Journal:
         run_store.refresh(self.dataset, self.key)
 
     def close(self) -> None:
-        """Removes what was noted for the case that this process is killed; what the database forbids waits."""
+        """Removes what was noted for the case that this process is killed; what the database forbids waits.
+
+        So does what a run has noted that is being interrupted: the server may still do a write whose answer was not
+        waited for. The next run looks for what came of it.
+        """
         if self.begun is None:
             return
+        stopping = sys.exc_info()[1]
         try:
-            _forget(self.begun)
+            if stopping is None or isinstance(stopping, Exception):
+                _forget(self.begun)
         except PyMongoError as error:  # the next run does it
             logger.debug("the journal of run %r was not closed: %s", self.key, brief(error))
         finally:

@@ -180,6 +180,40 @@ def test_a_first_run_that_is_killed_leaves_nothing_either(make_dataset, flat, ki
     assert after > 10
 
 
+def test_a_write_that_is_done_after_it_was_interrupted_is_found_by_the_next_run(flat, monkeypatch):
+    """As MongoDB does a write that is on its way when Ctrl-C is pressed, whatever the run then still does."""
+    Toy(flat).go(flat.limit(1))  # results to replace
+    after, came = 1, True
+    while came:
+        late, count = [], 0
+
+        def interrupted(write, late=late, after=after):
+            def do(self, *args, **kwargs):
+                nonlocal count
+                count += 1
+                if count == after:
+                    late.append(lambda: write(self, *args, **kwargs))
+                    raise KeyboardInterrupt
+                return write(self, *args, **kwargs)
+
+            return do
+
+        flat.set_values(KEY, [None] * 4)
+        with monkeypatch.context() as patch:
+            for name in WRITES:
+                patch.setattr(Collection, name, interrupted(getattr(Collection, name)))
+            with contextlib.suppress(KeyboardInterrupt):
+                Toy(flat).go()
+        came = bool(late)
+        for write in late:
+            write()
+        flat.reload()
+        Toy(flat).go()
+        check_is_whole(flat)
+        after += 1
+    assert after > 15
+
+
 def test_what_is_done_is_on_record_before_the_next_begins(flat):
     seen = []
     Toy(flat, during=lambda _: seen.append(len(runs.read_outcomes(flat, KEY)))).go()
