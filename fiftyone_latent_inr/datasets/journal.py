@@ -217,9 +217,9 @@ def sweep() -> None:
     for begun in _pages().distinct("begun", {"file": {"$exists": True}}):
         if begun not in alive:  # noted by a write that was interrupted here, and yet done there
             _remove_files(begun)
-    for run in _pages().distinct("run"):
+    for run in _pages().distinct("run", {"sample": {"$exists": True}}):
         if db.runs.find_one({"_id": run}, {"_id": 1}) is None:
-            _pages().delete_many({"run": run, "begun": {"$not": {"$in": alive}}})
+            _pages().delete_many({"run": run, "sample": {"$exists": True}, "begun": {"$not": {"$in": alive}}})
 
 
 def _pages() -> Any:
