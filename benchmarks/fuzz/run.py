@@ -48,6 +48,7 @@ LIMITS = Limits(multiply_adds=40e9, multiply_adds_per_byte=1, array_bytes=1 << 2
 _AT_ONCE = 100  # files that a child reads
 _PATIENCE = 60  # seconds of the processor after which a child is taken to hang
 _TENSORS, _NUMBERS = 200, 15_000_000  # of a file that are looked at
+_GROUPS = 200  # at most, of a file whose latents, one section each, are all asked for
 
 
 def tensors(video: LatentVideo) -> str:
@@ -81,7 +82,7 @@ def _frame(video: LatentVideo) -> object:
 OPERATIONS: dict[str, Callable[[LatentVideo], object]] = {
     "embedding": lambda video: video.embedding,
     "embeddings": lambda video: video.embeddings,
-    "latents": lambda video: video.latents,
+    "latents": lambda video: video.latents if video.num_groups <= _GROUPS else None,
     "tensors": tensors,
     "picture": _picture,
     "between": _between,

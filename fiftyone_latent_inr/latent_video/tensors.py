@@ -26,10 +26,16 @@ class StoredTensors(Mapping[str, FloatArray]):
 
     def __iter__(self) -> Iterator[str]:
         yield from self._semantic
+        names = self._names()
         for k, group in enumerate(self._stored.groups):
             prefix = "" if self._alone else f"{k}."
-            yield from (prefix + spec.name for spec in group_specs(group.config))
+            yield from (prefix + name for name in names[group.entry.model])
 
     def __len__(self) -> int:
-        counts = {group.entry.model: len(group_specs(group.config)) for group in self._stored.groups}
-        return len(self._semantic) + sum(counts[group.entry.model] for group in self._stored.groups)
+        names = self._names()
+        return len(self._semantic) + sum(len(names[group.entry.model]) for group in self._stored.groups)
+
+    def _names(self) -> dict[int, list[str]]:
+        """Of each model that groups have; they are few, whatever the number of groups."""
+        models = {group.entry.model: group.config for group in self._stored.groups}
+        return {model: [spec.name for spec in group_specs(config)] for model, config in models.items()}

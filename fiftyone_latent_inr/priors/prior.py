@@ -21,7 +21,7 @@ from torch import nn
 
 from ..arrays import FloatArray, Frames, check_frames
 from ..errors import InputError
-from ..files import atomic_target, writable_folder
+from ..files import atomic_target, existing_folder, writable_folder
 from ..model.config import Architecture
 from ..torch_settings import plain_torch
 from . import hub
@@ -273,7 +273,7 @@ def load_prior(
 
     A repository may be named with its revision, `OWNER/NAME@REVISION`.
     """
-    if isinstance(name, str) and revision is None and "@" in name and not Path(name).expanduser().exists():
+    if isinstance(name, str) and revision is None and "@" in name and existing_folder(name) is None:
         name, _, revision = name.partition("@")
     return _load(Prior, name, HubAccess(revision, token, cache_dir, local_files_only), device=device, bundled=True)
 

@@ -141,7 +141,7 @@ class _Columns:
         own = torch.stack([torch.ones_like(y), y], -1).expand(like.shape[0], self.planes, -1, 2)
         if control is None:
             return own
-        down = _between_nodes(control.shape[-2], height)[part].to(like.device)
+        down = _between_nodes(control.shape[-2], height, part).to(like.device)
         bent = (down @ control).permute(0, 1, 3, 4, 2).flatten(-2)
         return torch.cat([bent, own], -1)
 
@@ -156,9 +156,10 @@ def _centres(pixels: int, device: torch.device) -> Tensor:
     return (2 * torch.arange(pixels, device=device) + 1) / pixels - 1
 
 
-def _between_nodes(nodes: int, pixels: int) -> Tensor:
+def _between_nodes(nodes: int, pixels: int, part: slice = slice(None)) -> Tensor:
     """(pixels, nodes) weights of linear interpolation at pixel centres; the outer nodes lie on the frame's edges."""
-    return linear_weights((torch.arange(pixels, dtype=torch.float64) + 0.5) * ((nodes - 1) / pixels), nodes)
+    centres = torch.arange(pixels, dtype=torch.float64)[part] + 0.5
+    return linear_weights(centres * ((nodes - 1) / pixels), nodes)
 
 
 def linear_weights(coords: Tensor, nodes: int) -> Tensor:

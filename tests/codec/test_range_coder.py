@@ -118,3 +118,15 @@ def test_flags() -> None:
     for chance, values in made.items():
         assert np.array_equal(decoder.flags(chance, values.size, None), values)
     assert 0.99 * meter.bits <= 8 * len(data) <= 1.01 * meter.bits + 64
+
+
+def test_behind_its_data_a_section_does_not_go_on_for_ever() -> None:
+    """A coder gives numbers without end, of no bytes; what two words may hold is as far as a sound section goes."""
+    coder = Encoder()
+    flags = np.zeros(40_000, np.int32)
+    coder.flags(18, flags.size, flags)
+    decoder = Decoder(coder.data())
+    assert not decoder.flags(18, flags.size, None).any()
+    decoder.flags(18, flags.size, None)
+    with pytest.raises(BitstreamError, match="ends before its numbers do"):
+        decoder.flags(18, flags.size, None)

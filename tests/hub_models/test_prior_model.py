@@ -203,6 +203,35 @@ def test_what_is_damaged_is_refused(source, prior, tmp_path, change, says):
         foz.load_zoo_model("latent-inr/prior", directory=str(tmp_path), cache=False)
 
 
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_both_readers_have_one_rule_for_files(source, model, prior, tmp_path, name):
+    """Links that lead out of the folder are not followed, a pipe keeps nobody waiting, long names are names."""
+    folder, elsewhere = tmp_path / "prior", tmp_path / "elsewhere"
+    prior.save_pretrained(folder)
+    (folder / name).rename(elsewhere)
+    model_of = type(model)
+
+    def refused(words):
+        with pytest.raises(ValueError, match=f"{name}.*{words}"):
+            model_of(folder, device="cpu")
+        with pytest.raises(ValueError, match=name):
+            Prior.from_pretrained(folder)
+
+    (folder / name).symlink_to(elsewhere)
+    refused("leads out")
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    refused("no regular file")
+    (folder / name).unlink()
+    (folder / "inner").mkdir()
+    elsewhere.rename(folder / "inner" / name)
+    (folder / name).symlink_to(Path("inner") / name)
+    assert model_of(folder, device="cpu").embedding_dim == Prior.from_pretrained(folder).config.embedding_dim
+    for long in ("x" * 5000, "~nobody-of-this-name"):
+        with pytest.raises(ValueError, match="no prior"):
+            model_of(long, device="cpu")
+
+
 def test_pickled_weights_are_not_read(source, prior, tmp_path):
     prior.save_pretrained(tmp_path)
     torch.save(load_file(tmp_path / "model.safetensors"), tmp_path / "pytorch_model.bin")

@@ -339,3 +339,13 @@ def test_the_name_is_public_and_lazy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["Prior", "load_prior", "False"]
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 5000, "a/" + "x" * 5000, "/" + "y" * 300, "~nobody-of-this-name", "a\0b", "a@" + "b" * 5000]
+)
+def test_names_that_no_folder_can_have(name: str) -> None:
+    with pytest.raises(linr.InputError):
+        linr.load_prior(name)
+    with pytest.raises(linr.InputError):
+        linr.load_teacher(name)
