@@ -78,6 +78,9 @@ def held(
             try:
                 made = made or not path.exists()
                 path.mkdir(parents=True, exist_ok=True)
+            except OSError as error:  # for good, as where a folder can never be made
+                raise cannot_write(path, error, what=f"{path}: the folder cannot be written") from error
+            try:
                 lock = stack.enter_context(holding(path / LOCK, busy, if_busy, told))
                 break
             except FileNotFoundError:  # whoever held it has just removed it

@@ -141,6 +141,38 @@ def test_notes_that_no_file_could_hold_are_refused_before_the_first_step() -> No
             linr.fit(FRAMES, preset="fast", metadata=one, device="cpu", progress=begun)
 
 
+class OwnTeacher:
+    """A user's own; what it says and gives may be anything."""
+
+    name, id, embedding_dim = "own", "own@1", 8
+
+    def __init__(self, given: Any = None, **facts: Any) -> None:
+        self.given = given
+        for name, value in facts.items():
+            setattr(self, name, value)
+
+    def embed_frames(self, frames: Any) -> Any:
+        return np.full((len(frames), 8), 8**-0.5, np.float32) if self.given is None else self.given
+
+
+@pytest.mark.parametrize(
+    "fact", [{"name": object()}, {"id": b"x"}, {"id": "x" * 9999}, {"embedding_dim": 8.0}], ids=str
+)
+def test_a_teacher_of_the_users_own_says_what_a_file_can_hold(fact: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="the teacher's "):
+        linr.fit(FRAMES, preset="fast", prior="none", teacher=OwnTeacher(**fact), device="cpu", progress=False)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [np.ones((2, 5), "f4"), np.ones((1, 8), "f4"), np.full((2, 8), NAN), [[1] * 8] * 2, np.ones(8), "x"],
+    ids=str,
+)
+def test_a_teacher_of_the_users_own_gives_embeddings(given: Any) -> None:
+    with pytest.raises(InputError, match=r"the teacher's embed_frames gives .* where "):
+        linr.fit(FRAMES, preset="fast", prior="none", teacher=OwnTeacher(given), device="cpu", progress=False)
+
+
 def test_notes_of_numpy_become_pythons() -> None:
     given = {
         "a": np.float64(1),

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from ..semantics.teachers import Teacher
 
 
+_LONGEST_NAME = 4096  # a path
+
+
 def check_teacher_type(teacher: Any) -> None:
     """Refuses what is neither a teacher nor the name of one.
 
@@ -33,6 +36,16 @@ def check_teacher_type(teacher: Any) -> None:
     """
     if teacher is not None and not isinstance(teacher, str | os.PathLike) and not hasattr(teacher, "embed_frames"):
         raise InputError(f"teacher must be a name, a directory or a loaded teacher, not {type(teacher).__name__}")
+
+
+def _check_teacher_facts(teacher: Any) -> None:
+    """What a file's header says of a teacher must be text, which is not known of a user's own."""
+    for name in ("name", "id"):
+        value = getattr(teacher, name, None)
+        if value is not None and (not isinstance(value, str) or len(value) > _LONGEST_NAME):
+            raise InputError(f"the teacher's {name} must be text of at most {_LONGEST_NAME} characters")
+    if teacher is not None and hasattr(teacher, "embedding_dim"):
+        arguments.whole("the teacher's embedding_dim", teacher.embedding_dim, 1)
 
 
 @dataclass(frozen=True)
@@ -89,6 +102,7 @@ class FitRequest:
             from ..semantics.teachers import load_teacher
 
             teacher = or_too_small(partial(load_teacher, teacher, device=chosen), f"teacher {teacher!r}")
+        _check_teacher_facts(teacher)
         found = prior_for(prior, aims[0], teacher, residual, chosen)
         return cls(tuple(aims), teacher, found, residual, chosen, seed, notes)
 

@@ -74,7 +74,7 @@ def scan(
 
     def ask(frames: list[npt.NDArray[np.uint8]]) -> None:
         if teacher is not None and frames:
-            embeddings.append(teacher.embed_frames(np.stack(frames)).astype(np.float16))
+            embeddings.append(_embedded(teacher, np.stack(frames)).astype(np.float16))
         frames.clear()
 
     for count, frame in enumerate(footage.frames(), 1):
@@ -101,11 +101,28 @@ def scan(
         frames, targets = np.stack(held), None
         if teacher is not None:
             report(FitProgress("embed", 0, 1))
-            targets = teacher.embed_frames(frames)
+            targets = _embedded(teacher, frames)
         return Scan(plan, size, footage.fps, footage.warnings, targets, footage.times, footage.pixel_aspect), frames
     ask([*(held or ()), *waiting])
     found = np.concatenate(embeddings) if embeddings else None
     return Scan(plan, size, footage.fps, footage.warnings, found, footage.times, footage.pixel_aspect), None
+
+
+def _embedded(teacher: Teacher, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.floating[Any]]:
+    """What a teacher, which may be the user's own, sees in frames: (T, E).
+
+    Raises:
+        InputError: it gives something else, or other numbers than it says.
+    """
+    found = np.asarray(teacher.embed_frames(frames))
+    wide = getattr(teacher, "embedding_dim", None)
+    fits = found.ndim == 2 and len(found) == len(frames) and wide in (None, found.shape[1])
+    if not fits or found.dtype.kind != "f" or not np.isfinite(found).all():
+        raise InputError(
+            f"the teacher's embed_frames gives {found.dtype} of shape {found.shape} for {len(frames)} frames, where "
+            f"({len(frames)}, {wide or 'E'}) finite floating-point numbers are needed"
+        )
+    return found
 
 
 def _planner(settings: FitConfig, size: tuple[int, int]) -> GroupPlanner:

@@ -30,6 +30,7 @@ from fiftyone_latent_inr.encoding.checkpoint import (
     remove_finished,
 )
 from fiftyone_latent_inr.encoding.plan import plan_groups
+from fiftyone_latent_inr.errors import StorageError
 from fiftyone_latent_inr.fitting import PRESETS, FitConfig
 from fiftyone_latent_inr.held_folder import Folder, held
 from fiftyone_latent_inr.latent_video.video import LatentVideo
@@ -96,6 +97,12 @@ def test_groups_come_back(width: int, tmp_path: Path) -> None:
     assert same(again.group(0), one) and same(again.group(12), other) and again.group(1) is None
     again.keep_group(0, other)
     assert same(checkpoint.group(0), other)
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="there is no /proc")
+def test_a_folder_that_can_never_be_made_is_an_error() -> None:
+    with pytest.raises(StorageError, match="/proc/none/parts: the folder cannot be written"), held("/proc/none/parts"):
+        pytest.fail("must not be entered")
 
 
 def test_without_a_folder_groups_are_in_memory() -> None:
