@@ -194,13 +194,13 @@ def test_a_second_ctrl_c_leaves_the_earlier_state_whole(
     with pytest.raises(KeyboardInterrupt):
         train_networks(data, shape, config, folder=tmp_path, report=report)
 
-    def save_half(tensors: object, path: Path, metadata: object) -> None:
-        Path(path).write_bytes(b"half")
+    def write_half(path: Path, data: bytes) -> None:
+        path.open("wb").write(data[: len(data) // 2])
         raise KeyboardInterrupt
 
     stop_at = 4
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("fiftyone_latent_inr.pretraining.state.save_file", save_half)
+        patch.setattr(Path, "write_bytes", write_half)
         train_networks(data, shape, config, folder=tmp_path, report=report)
     assert [path.name for path in tmp_path.iterdir()] == [STATE_FILE] and stored_step(tmp_path / STATE_FILE) == 2
 
