@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,12 +86,20 @@ class Outcome:
         return row if self.said is None else {**row, "said": self.said}
 
 
-def try_point(subject: Subject, plan: Plan) -> Outcome:
-    """Kills a call at a side effect, does it again, and compares."""
-    name = f"{subject.call}-{plan.how}-{plan.number}"
+def try_point(subject: Subject, plan: Plan, name: str = "") -> Outcome:
+    """Kills a call at a side effect, does it again, and compares.
+
+    A call may have fewer side effects than the undisturbed one had, which gives signs of life where it takes long: then
+    it is killed at its last.
+    """
+    name = name or f"{subject.call}-{plan.how}-{plan.number}"
     ended = stopped(subject, name, plan)
     if ended.status == -signal.SIGKILL:
         return judge(subject, name, plan, [])
+    count = len(read_log(subject.folder / name / "first.effects"))
+    if ended.error is None and 0 < count < plan.number:
+        start("forget", name, folder=subject.folder, name=f"{name}-forget").wait()
+        return try_point(subject, replace(plan, number=count), f"{name}-last")
     return judge(subject, name, plan, [f"it was not killed, but ended: {ended.error or ended.status}"])
 
 
@@ -154,5 +162,5 @@ def spread(subject: Subject, most: int) -> list[Plan]:
     """Some points, of kinds that are spread evenly over the call: after the last side effect of each kind."""
     last = {kind: number for number, (kind, _) in enumerate(subject.effects, 1) if not kind.startswith("FAILED")}
     numbers = sorted(last.values())
-    places = {round(k * (len(numbers) - 1) / max(most - 1, 1)) for k in range(most)}
+    places = {int((k + 0.5) * len(numbers) / most) for k in range(most)}
     return [Plan(numbers[place]) for place in sorted(places)]
