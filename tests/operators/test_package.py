@@ -129,7 +129,7 @@ def test_downloaded_plugin_brings_its_package(repository, tmp_path):
     """Without `pip install`, the copy beside the operators is used, and nothing else becomes importable."""
     shutil.copytree(repository / "operators", tmp_path / "operators")
     (tmp_path / "fiftyone_latent_inr").mkdir()
-    for name in ("__init__.py", "errors.py", "version.py"):
+    for name in ("__init__.py", "errors.py", "text.py", "version.py"):
         shutil.copy(repository / "fiftyone_latent_inr" / name, tmp_path / "fiftyone_latent_inr")
     code = (
         "import sys, importlib.util as u\n"

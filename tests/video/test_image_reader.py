@@ -11,6 +11,7 @@ from pathlib import Path
 
 import media
 import numpy as np
+import PIL
 import pytest
 from PIL import Image
 
@@ -84,6 +85,8 @@ def test_kinds_of_images(tmp_path: Path, suffix: str, mode: str, options: dict[s
 @pytest.mark.parametrize("compression", ["jpeg", "tiff_lzw", None])
 def test_how_tiffs_are_compressed(tmp_path: Path, mode: str, compression: str | None) -> None:
     """JPEG in TIFF is black to FFmpeg, without an error, and YCbCr is stretched."""
+    if (mode, compression) == ("YCbCr", None) and int(PIL.__version__.split(".")[0]) < 13:
+        pytest.skip("Pillow before 13 does not read these")
     image = Image.fromarray(SMOOTH).convert("RGB" if mode == "RGBA" else mode)
     if mode == "RGBA":
         image.putalpha(100)
