@@ -172,14 +172,16 @@ def deep_chain_of_large_grids() -> bytes:
 @_case
 def many_models() -> bytes:
     parts = changed(PLAIN)
-    parts.document["models"] *= 7000
+    parts.document["models"] *= 500
+    parts.sections *= 500
+    parts.sizes = [None] * 500
     return parts.whole()
 
 
 @_case
 def many_cuts() -> bytes:
     parts = of_zeros(changed(PLAIN, {"num_frames": 300_000, "latent_dim": 1}), 2)
-    parts.document["cuts"] = list(range(1, 600_000))
+    parts.document["cuts"] = list(range(1, 40_000))
     return parts.whole()
 
 

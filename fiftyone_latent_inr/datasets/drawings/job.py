@@ -17,6 +17,7 @@ import numpy as np
 from ...errors import BitstreamError, InputError, LatentINRError, NewerFileError
 from ...files import check_length, fingerprint, writable_folder
 from ...held_folder import held_file
+from ...latent_video.limits import guarded
 from ...latent_video.video import LatentVideo, load
 from ...progress import FitProgress
 from ...video.images import content_of, find_images
@@ -92,7 +93,8 @@ class DrawJob(Job):
         try:
             video, content = load(target.stored), fingerprint(target.stored)
             check_swapped(target.stored, video)
-            work = Workload.of(video, self.drawing)
+            with guarded(target.stored, "a drawing"):
+                work = Workload.of(video, self.drawing)
         except NewerFileError as error:
             raise InputError(str(error)) from error
         except LatentINRError as error:
