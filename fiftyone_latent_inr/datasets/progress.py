@@ -86,7 +86,9 @@ class Reporter:
     def note(self, line: str, level: int = logging.INFO) -> None:
         """Says something once, on one line whatever names are in it: in the log, and above the bar."""
         line = log_line(line)
-        logger.log(level, line)
+        # a log that nobody has set up writes warnings to stderr, too
+        if not (self._draw and level >= logging.WARNING) or logger.hasHandlers():
+            logger.log(level, line)
         if self._bar is not None:
             self._bar.write(line, file=sys.stderr)
         elif self._draw:

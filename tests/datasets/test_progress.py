@@ -1,5 +1,6 @@
 """One callback over a whole dataset: fractions and the time that is left, by a clock of the test's own."""
 
+import logging
 import re
 from itertools import pairwise
 
@@ -86,3 +87,12 @@ def test_a_video_that_was_there_already_says_nothing_of_the_others():
         reporter.done(None, "a.mp4: adopted")
     reporter.video(2)
     assert seen[-1] == "video 3/3"
+
+
+def test_a_warning_is_told_once_by_a_script_that_sets_up_no_log(capsys, monkeypatch):
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])  # as in a plain script
+    Reporter(True).note("gone.mp4: there is no such file", logging.WARNING)
+    assert capsys.readouterr().err.count("gone.mp4") == 1
+    Reporter(False).note("gone.mp4: there is no such file", logging.WARNING)
+    assert capsys.readouterr().err.count("gone.mp4") == 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from ...errors import InputError
@@ -81,9 +82,14 @@ def install_plugin(plugins_dir: str | Path | None = None) -> Installation:
         the folder and what was done to it.
 
     Raises:
-        InputError: the folder holds something else, the plugin is already there in another folder, or the directory
-            cannot be written to.
+        InputError: the folder holds something else, the plugin is already there in another folder, the directory
+            cannot be written to, or this package has no operators, as a checkout on the path that is not installed.
     """
+    if find_spec("fiftyone_latent_inr.operators") is None:
+        raise InputError(
+            f"{Path(__file__).parents[2]} has no operators for the App: it is a checkout that is on the path, not "
+            "installed; install it with `pip install .` there, and start this from another folder"
+        )
     root = Path(plugins_dir) if plugins_dir is not None else _default_plugins_dir()
     manifest = plugin_manifest().read_text(encoding="utf-8")
     folder = root / FOLDER

@@ -13,13 +13,14 @@ import pytest
 from forms import URI, form
 
 from fiftyone_latent_inr.datasets.app.install import install_plugin
+from fiftyone_latent_inr.errors import InputError
 
 
 @pytest.fixture
 def stub(fiftyone_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A stub in FiftyOne's plugins directory, of a package that cannot be imported any more."""
-    monkeypatch.setitem(sys.modules, "fiftyone_latent_inr.operators", None)
     folder = install_plugin(fiftyone_home / "plugins").folder
+    monkeypatch.setitem(sys.modules, "fiftyone_latent_inr.operators", None)
     yield folder
     shutil.rmtree(folder)
 
@@ -36,3 +37,10 @@ def test_a_stub_whose_package_is_gone_says_so(stub: Path, caplog: pytest.LogCapt
         assert "fiftyone_latent_inr.operators" in shown.error_message and str(stub) in shown.error_message
         with pytest.raises(RuntimeError, match="pip install"):
             operator()
+
+
+def test_a_checkout_that_is_not_installed_has_nothing_to_show(tmp_path, monkeypatch):
+    monkeypatch.setattr("fiftyone_latent_inr.datasets.app.install.find_spec", lambda name: None)
+    with pytest.raises(InputError, match="not installed; install it with"):
+        install_plugin(tmp_path)
+    assert not list(tmp_path.iterdir())
