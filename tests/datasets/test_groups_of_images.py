@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ FORM = {"preset": "fast", "teacher": "small", "embeddings_field": "latent_inr", 
 
 
 @pytest.fixture
-def images(make_dataset: Callable[..., fo.Dataset], tmp_path: Path) -> fo.Dataset:
+def images(make_dataset: Callable[..., fo.Dataset], tmp_path: Path) -> Iterator[fo.Dataset]:
     """Three videos of six images each, added in no order; names say nothing of it."""
     dataset, rng = make_dataset(), np.random.default_rng(1)
     for name, ground in LOOKS.items():
@@ -37,7 +38,8 @@ def images(make_dataset: Callable[..., fo.Dataset], tmp_path: Path) -> fo.Datase
             path.parent.mkdir(exist_ok=True)
             Image.fromarray(frames[k]).save(path)
             dataset.add_sample(fo.Sample(filepath=str(path), video=name, frame=k))
-    return dataset
+    yield dataset
+    gc.collect()  # FiftyOne cannot delete a dataset while a sample of it lives whose video is a folder
 
 
 @pytest.fixture

@@ -104,7 +104,9 @@ def test_a_field_of_a_narrower_type(dataset, fit):
 def made_up(frames, width=512):
     rng = np.random.default_rng(0)
     embeddings = rng.normal(size=(frames, width)).astype(np.float16)
-    return SimpleNamespace(embedding=embeddings[0], embeddings=embeddings, metrics={"psnr": 30.0})
+    config = SimpleNamespace(embedding_dim=width)
+    video = {"embedding": embeddings[0], "embeddings": embeddings, "num_frames": frames, "config": config}
+    return SimpleNamespace(**video, metrics={"psnr": 30.0})
 
 
 @pytest.mark.parametrize(("frames", "others", "fits"), [(30_000, 0, False), (12_000, 0, True), (12_000, 5, False)])

@@ -147,7 +147,7 @@ class FitJob(Job):
 
     def _paths(self, target: Target) -> tuple[tuple[str, ...], str | None]:
         complete = self.teacher is None or target.sample_id in self._embedded
-        known = complete and not self.overwrite and target.sample_id not in self._undrawn
+        known = complete and not self.overwrite and target.sample_id not in self._undrawn and self.check != "all"
         return () if target.images else (target.filepath,), target.stored if known else None
 
     def _fields(self) -> set[str]:

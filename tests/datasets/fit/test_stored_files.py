@@ -262,6 +262,7 @@ def test_an_unreadable_file(two, plain, monkeypatch):
             raise PermissionError(13, "Permission denied")
         return real(name, mode, *rest, **more)
 
+    path.chmod(0o600)
     before = path.stat().st_mtime_ns
     monkeypatch.setattr(files, "open", refuse, raising=False)
     assert plain(two).fitted == two.values("id")[:1]
