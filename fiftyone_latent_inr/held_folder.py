@@ -50,7 +50,12 @@ class HeldFolder(os.PathLike[str]):
 
 @contextmanager
 def held(
-    folder: Folder, if_busy: str = "refuse", told: Callable[[str], None] | None = None, what: str = "a fit"
+    folder: Folder,
+    if_busy: str = "refuse",
+    told: Callable[[str], None] | None = None,
+    what: str = "a fit",
+    *,
+    follow: bool = True,
 ) -> Iterator[HeldFolder]:
     """Holds a folder, made where it is missing, for the time of a block; one that is held already stays so after it.
 
@@ -59,15 +64,20 @@ def held(
         if_busy: `refuse` or `wait`, where another run holds it.
         told: takes a line that says for whom is waited.
         what: what runs work there, for the messages.
+        follow: whether it may be a link to a folder: one that the user named may.
 
     Raises:
         BusyError: another run holds the folder; says which, and since when.
-        InputError: it cannot be made or written.
+        InputError: it cannot be made or written, is a link that is not to be followed, or its lock's name is that of
+            somebody's file.
     """
     if isinstance(folder, HeldFolder):
         yield folder
         return
     path = as_path(folder, "folder")
+
+    if not follow and path.is_symlink():
+        raise InputError(f"{path}: it is a link, where a folder of finished groups would be; remove it")
 
     def busy(owner: Owner | None) -> str:
         return f"{path}: {what} is going on here{_by(owner)}"

@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import platform
+import stat
 import subprocess
 import threading
 import time
@@ -35,6 +36,10 @@ BEAT, GRACE = 30.0, 300.0
 # Seconds between two looks at a lock that is waited for.
 _LOOK = 0.5
 _MOST_BYTES = 4096
+# What is beyond these is damage, or meant to be: numbers of processes, and seconds since 1970.
+_MOST_PROCESS, _MOST_SECONDS = 2**31, 4e9
+# Neither does a link lead elsewhere, nor does a pipe wait for its other end.
+_CAREFUL = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 # A file system that knows no locks says so in one of these ways.
 _NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL)
 
@@ -69,9 +74,10 @@ class Owner:
         """The owner of a JSON document, or None where it says nothing of one."""
         try:
             texts = [str(found[name])[:200] for name in ("host", "place", "started")]
-            return cls(texts[0], texts[1], int(found["process"]), texts[2], float(found["since"]))
+            owner = cls(texts[0], texts[1], int(found["process"]), texts[2], float(found["since"]))
         except (KeyError, TypeError, ValueError, OverflowError):
             return None
+        return owner if 0 < owner.process < _MOST_PROCESS and 0 <= owner.since <= _MOST_SECONDS else None
 
     def is_gone(self) -> bool | None:
         """Whether the process has ended; None where that cannot be known from here."""
@@ -117,11 +123,13 @@ def _place() -> str:
 
 def _started(process: int) -> str | None:
     """When a process was started, in whatever form: empty if it is not told, None if there is no such process."""
+    if not 0 < process < _MOST_PROCESS:
+        return None
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return None
-    except (OSError, OverflowError):  # it is another user's
+    except OSError:  # it is another user's
         pass
     try:
         if os.path.exists("/proc/self/stat"):
@@ -161,8 +169,8 @@ def is_there(handle: int, path: str | os.PathLike[str]) -> bool:
 class Lock:
     """A lock that is held; see `take`."""
 
-    def __init__(self, path: Path, handle: int) -> None:
-        self.path, self._handle = path, handle
+    def __init__(self, path: Path, handle: int, content: bytes) -> None:
+        self.path, self._handle, self._content = path, handle, content
         self._beat = Heartbeat(self._renew)
 
     @classmethod
@@ -171,20 +179,25 @@ class Lock:
 
         Raises:
             BusyError: somebody has it.
+            InputError: a file of this name is there that is no lock; it is left as it is.
             OSError: the file cannot be made.
         """
         while True:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | _CAREFUL, 0o666)
             try:
                 locked = lock_file(handle)
                 if locked is None or locked:
                     if not is_there(handle, path):  # given back, and with that removed, since it was opened
                         continue
+                    if _is_strange(handle):
+                        raise InputError(
+                            f"{path}: this is somebody's file, not a lock; move it, or choose another folder"
+                        )
                     if _is_free(handle, alone=bool(locked)):
                         content = json.dumps(asdict(Owner.here())).encode()
                         os.ftruncate(handle, 0)
                         os.pwrite(handle, content, 0)
-                        held, handle = cls(path, handle), -1
+                        held, handle = cls(path, handle, content), -1
                         return held
                 raise BusyError(f"{path}: somebody else has it", _owner(handle))
             finally:
@@ -201,7 +214,7 @@ class Lock:
             return
         self._beat.stop()
         with suppress(OSError):
-            if self.is_intact():
+            if self.is_intact() and os.pread(self._handle, _MOST_BYTES, 0) == self._content:
                 self.path.unlink()
         os.close(self._handle)
         self._handle = -1
@@ -222,10 +235,19 @@ def _is_free(handle: int, *, alone: bool) -> bool:
     return abs(time.time() - state.st_mtime) > GRACE if gone is None else gone
 
 
+def _is_strange(handle: int) -> bool:
+    """Whether an open file is no lock's: it says something, and not who its owner is."""
+    state = os.fstat(handle)
+    if not stat.S_ISREG(state.st_mode) or state.st_size > _MOST_BYTES:
+        return True
+    # a power cut may leave zeros
+    return bool(os.pread(handle, _MOST_BYTES, 0).strip(b"\0")) and _owner(handle) is None
+
+
 def _owner(handle: int) -> Owner | None:
     try:
         return Owner.read(json.loads(os.pread(handle, _MOST_BYTES, 0)))
-    except (OSError, ValueError):  # it is being written
+    except (OSError, ValueError, RecursionError):  # it is being written, or no lock
         return None
 
 
@@ -243,6 +265,7 @@ def holding(
 
     Raises:
         BusyError: somebody else has the lock.
+        InputError: a file of this name is there that is no lock.
         OSError: the file cannot be made.
     """
     said = False
@@ -267,7 +290,7 @@ def holding(
 def is_held(path: Path) -> bool:
     """Whether somebody has the lock of this name."""
     try:
-        handle = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+        handle = os.open(path, os.O_RDWR | _CAREFUL)
     except OSError:
         return False
     try:

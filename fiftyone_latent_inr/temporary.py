@@ -14,7 +14,8 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
-from .owners import BusyError, Lock, is_held, is_there, lock_file
+from .errors import InputError
+from .owners import Lock, is_held, is_there, lock_file
 
 # The machine, and what tells one from another; before it was known, a process of six digits and what followed.
 _NAME = re.compile(r"\.linr-(?:([0-9a-f]{8})-[0-9a-f]{8}|[0-9a-f]{12})\.tmp")
@@ -66,8 +67,8 @@ def remove_leftovers(folder: Path) -> None:
         names = list(entries)
     found = [(entry, known) for entry in names if (known := _NAME.fullmatch(entry.name))]
     for entry in names:
-        if _LOCK.fullmatch(entry.name) and not is_held(Path(entry.path)):
-            with suppress(OSError, BusyError):
+        with suppress(OSError, InputError):  # what is somebody's, or no lock, stays
+            if _LOCK.fullmatch(entry.name) and not is_held(Path(entry.path)):
                 Lock.take(Path(entry.path)).release()
     for entry, known in found:
         with suppress(OSError):

@@ -17,7 +17,10 @@ from pathlib import Path
 import pytest
 
 from fiftyone_latent_inr import owners
+from fiftyone_latent_inr.errors import InputError
+from fiftyone_latent_inr.held_folder import held
 from fiftyone_latent_inr.owners import BusyError, Lock, Owner, holding, is_held
+from fiftyone_latent_inr.temporary import remove_leftovers
 
 HOLDING = """
 import sys
@@ -127,9 +130,9 @@ def test_an_owner_of_another_machine_lives_while_it_gives_signs(path: Path) -> N
     with pytest.raises(BusyError) as refused:
         Lock.take(path)
     assert refused.value.owner == owner
-    for ago, held in ((owners.GRACE - 30, True), (owners.GRACE + 30, False)):
+    for ago, alive in ((owners.GRACE - 30, True), (owners.GRACE + 30, False)):
         os.utime(path, (time.time() - ago, time.time() - ago))
-        assert is_held(path) == held
+        assert is_held(path) == alive
     Lock.take(path).release()
 
 
@@ -142,11 +145,56 @@ def test_signs_of_life_are_given_while_the_lock_is_held(path: Path, monkeypatch:
     assert not [thread for thread in threading.enumerate() if thread.name == "latent-inr-owner"]
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"host": 3}', '{"process": "x"}', "\x00" * 5000])
+@pytest.mark.parametrize("content", ["", "\x00" * 500])
 def test_a_lock_whose_file_says_nothing_is_the_kernels_word(path: Path, content: str) -> None:
     path.write_text(content)
     assert not is_held(path)
     Lock.take(path).release()
+
+
+STRANGE = ["{", "[]", '{"host": 3}', '{"process": "x"}', '{"owner": "me"}', "[" * 4096, "{}" + " " * 9000]
+
+
+@pytest.mark.parametrize("content", STRANGE)
+def test_a_file_that_is_no_lock_is_somebodys(path: Path, content: str) -> None:
+    path.write_text(content)
+    assert not is_held(path)
+    with pytest.raises(InputError, match=r"lock: this is somebody's file, not a lock"):
+        Lock.take(path)
+    with pytest.raises(InputError, match=r"owner.json: this is somebody's"):
+        path.rename(path.with_name("owner.json"))
+        with held(path.parent):
+            pytest.fail("must not be entered")
+    named = path.with_name("owner.json").rename(path.with_name(".linr-0123456789abcdef.lock"))
+    remove_leftovers(path.parent)
+    assert named.read_text() == content
+
+
+def test_a_lock_that_somebody_writes_over_stays(path: Path) -> None:
+    lock = Lock.take(path)
+    path.write_text("mine")
+    lock.release()
+    assert path.read_text() == "mine"
+
+
+def test_a_pipe_is_no_lock(path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(InputError, match="not a lock"):
+        Lock.take(path)
+    assert not is_held(path) and path.is_fifo()
+
+
+ODD = [{"since": since} for since in (1e300, float("nan"), float("inf"), -1e15, 2**62)]
+
+
+@pytest.mark.parametrize("change", [*ODD, {"process": 10**30}, {"process": 0}, {"process": -1}])
+def test_numbers_that_no_owner_has(path: Path, change: dict[str, float]) -> None:
+    document = asdict(Owner.here()) | {"host": "elsewhere", "place": "elsewhere"}
+    assert Owner.read(document) is not None and Owner.read(document | change) is None
+    path.write_text(json.dumps(document | change))
+    assert not is_held(path)
+    if "process" in change:
+        assert replace(Owner.here(), **change).is_gone() is True  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("answers", [True, False])

@@ -86,7 +86,7 @@ def _run(args: argparse.Namespace) -> None:
     remove_finished(args.output)
     try:
         # to the end: another process that came between the fit and its file would begin anew
-        with held(parts_of(args.output), args.if_busy, say) as parts:
+        with held(parts_of(args.output), args.if_busy, say, follow=False) as parts:
             if args.if_busy == "wait":  # what was waited for may have been another video's fit
                 check_latents(args.output, content, args.overwrite)
             try:

@@ -10,8 +10,9 @@ is a few small pictures, so that memory hardly grows with a video's length.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,40 @@ class Plan:
         assert parent is not None
         distances = _distances(prints, self.prints[parent])
         return np.asarray(self.frames[parent][distances.argmin(1)])
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any], counts: list[int], prints: Print, frames: npt.NDArray[np.int64]) -> Plan:
+        """The way back from `to_json` and the arrays, of which each span has so many rows.
+
+        Raises:
+            ValueError: they are not those of one video.
+            KeyError, TypeError: there is something else in their place.
+        """
+        spans, cuts = tuple(Span(*span) for span in document["spans"]), tuple(document["cuts"])
+        shapes = prints.ndim == 2 and frames.shape == (len(prints),) and frames.dtype == np.int64
+        known = shapes and len(counts) == len(spans) > 0 and min(counts) > 0 and sum(counts) == len(frames)
+        if not known or prints.shape[1] != 3 * _PRINT[0] * _PRINT[1] or prints.dtype != np.uint8:
+            raise ValueError("the fingerprints are not those of the spans")
+        ends = np.cumsum(counts)[:-1]
+        plan = cls(spans, cuts, tuple(np.split(prints, ends)), tuple(np.split(frames, ends)))
+        first = 0
+        for index, (span, kept) in enumerate(zip(spans, plan.frames, strict=True)):
+            of_whole = all(type(number) is int for number in (span.first, span.count, span.depth))
+            # the first and the last of a span's frames are among those of which there are fingerprints
+            if not of_whole or span.first != first or (kept[0], kept[-1]) != (0, span.count - 1):
+                raise ValueError("the spans do not follow one another")
+            if (np.diff(kept) <= 0).any():
+                raise ValueError("the frames of the fingerprints do not ascend")
+            parent = span.parent
+            if parent is not None and (type(parent) is not int or not 0 <= parent < index):
+                raise ValueError("a span's parent is not an earlier one")
+            if span.depth != (0 if parent is None else spans[parent].depth + 1):
+                raise ValueError("a span's depth is not one more than its parent's")
+            first += span.count
+        steps = (-1, *cuts, first)
+        if not all(type(cut) is int for cut in cuts) or any(a >= b for a, b in pairwise(steps)):
+            raise ValueError("the cuts do not ascend")
+        return plan
 
     def to_json(self) -> dict[str, Any]:
         """Spans and cuts as JSON-able data; the fingerprints are arrays of their own."""

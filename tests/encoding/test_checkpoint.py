@@ -14,6 +14,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from fiftyone_latent_inr.encoding.checkpoint import (
     Scan,
     discard,
     has_checkpoint,
+    parts_of,
     remove_finished,
 )
 from fiftyone_latent_inr.encoding.plan import plan_groups
@@ -167,22 +169,130 @@ def test_no_byte_of_a_group_may_change(tmp_path: Path) -> None:
         assert checkpoint.group(0) is None, k
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", "3", '"key"', "null", '{"key": 3}', "{}", "\x00\x01", '{"key": "another"}']
-)
-def test_a_plan_of_garbage_counts_as_nothing(text: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["", '{"key": "another", "spans": []}'])
+def test_a_plan_of_nothing_counts_as_nothing(text: str, tmp_path: Path) -> None:
     filled(tmp_path)
     (tmp_path / "plan.json").write_text(text)
     checkpoint = Checkpoint(tmp_path, KEY)
     assert checkpoint.scan() is None and checkpoint.group(0) is None
 
 
-@pytest.mark.parametrize("change", [{"spans": 3}, {"spans": [[1]]}, {"cuts": None}, {"size": [1]}, {"warnings": 0}])
-def test_a_plan_that_makes_no_sense_counts_as_nothing(change: dict[str, object], tmp_path: Path) -> None:
+GARBAGE = ["{", "[]", "3", '"key"', "null", '{"key": 3}', "{}", "\x00\x01", '{"my": "plan"}', "[" * 9000, "a pipe"]
+
+
+@pytest.mark.parametrize("text", GARBAGE)
+def test_a_plan_that_is_none_of_a_checkpoint_is_somebodys(text: str, tmp_path: Path) -> None:
+    (tmp_path / "arrays.npz").write_bytes(b"mine, too")
+    (tmp_path / "group-000000.part").write_bytes(b"mine, too")
+    if text == "a pipe":
+        os.mkfifo(tmp_path / "plan.json")
+    else:
+        (tmp_path / "plan.json").write_text(text)
+    before = [(path.name, path.is_file() and path.read_bytes()) for path in sorted(tmp_path.iterdir())]
+    with pytest.raises(InputError, match=f"^{tmp_path}: somebody's arrays.npz, group-000000.part, plan.json would be"):
+        run(tmp_path)
+    discard(tmp_path)
+    remove_finished(tmp_path.with_name(tmp_path.name.removesuffix(".parts")))
+    assert before == [(path.name, path.is_file() and path.read_bytes()) for path in sorted(tmp_path.iterdir())]
+
+
+def test_a_plan_too_large_is_not_read(tmp_path: Path) -> None:
+    with open(tmp_path / "plan.json", "wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(InputError, match=r"somebody's plan\.json"):
+        Checkpoint(tmp_path, KEY)
+
+
+def changed(folder: Path, **change: object) -> None:
+    """Writes other things in a plan, as earlier versions did: without a digest."""
+    path = folder / "plan.json"
+    document = json.loads(path.read_text()) | change
+    del document["digest"]
+    path.write_text(json.dumps(document))
+
+
+SPANS: list[Any] = [3, [], [[1]], [[0, 6], [7, 9], [16, 5]], [[0, 7], [7, 8], [15, 6]], [[0, 6], [6, 9], [14, 7]]]
+SPANS += [[[0, "6"], [6, 9], [15, 6]], [[0, 6], [6, 9], [15, -6]], [[0, 6, 2, 1], [6, 9], [15, 6]], [[0, 21]]]
+SPANS += [[[0, 6], [6, 9], [15, 6, parent, 1]] for parent in (2, 3, -1, "0", 0.0)] + [[[0, 6], [6, 9], [15, 6, 0, 0]]]
+CUTS = [None, "ab", [9, 3], [3, 3], [-1], [21], [3.0], ["3"]]
+FACTS: list[dict[str, Any]] = [{"size": size} for size in ([1], [0, 8], ["a", 8], [8, 1e9], [1 << 40, 8], [8.5, 8])]
+FACTS += [{"fps": fps} for fps in (float("nan"), float("inf"), "25", 0, -1, None)]
+FACTS += [{"warnings": 0}, {"warnings": "text"}, {"warnings": [3]}, {"pixel_aspect": "x"}]
+
+
+def test_a_plan_that_makes_no_sense_counts_as_nothing(tmp_path: Path) -> None:
+    filled(tmp_path)
+    whole = (tmp_path / "plan.json").read_text()
+    changed(tmp_path)
+    assert Checkpoint(tmp_path, KEY).scan() is not None
+    for change in [*({"spans": spans} for spans in SPANS), *({"cuts": cuts} for cuts in CUTS), *FACTS]:
+        (tmp_path / "plan.json").write_text(whole)
+        changed(tmp_path, **change)
+        assert Checkpoint(tmp_path, KEY).scan() is None, change
+
+
+def test_a_plan_that_was_changed_does_not_say_what_it_said(tmp_path: Path) -> None:
     filled(tmp_path)
     path = tmp_path / "plan.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"fps": 13.5}))
     assert Checkpoint(tmp_path, KEY).scan() is None
+
+
+def test_arrays_that_are_not_those_of_the_plan(tmp_path: Path) -> None:
+    filled(tmp_path)
+    with np.load(tmp_path / "arrays.npz") as file:
+        arrays = dict(file)
+    odd = {"counts": [[5, 9, 7], [-1, 16, 6], [21]], "frames": [arrays["frames"] * 2, arrays["frames"] + 0.0]}
+    odd |= {"prints": [arrays["prints"][:, :7], arrays["prints"] + 0.0], "times": [np.zeros(3), arrays["times"][::-1]]}
+    odd["embeddings"] = [arrays["embeddings"][:5], arrays["embeddings"] * np.float16("nan"), [["a"]] * 21]
+    for name, each in odd.items():
+        for one in each:
+            np.savez(tmp_path / "arrays.npz", **arrays | {name: np.array(one)})
+            assert Checkpoint(tmp_path, KEY).scan() is None, name
+
+
+@pytest.mark.parametrize("shape", ["(1000000000000,)", "(" * 3000, "(-1,)"])
+def test_arrays_that_say_to_be_longer_than_their_file(shape: str, tmp_path: Path) -> None:
+    filled(tmp_path)
+    header = f"{{'descr': '<i8', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    with ZipFile(tmp_path / "arrays.npz") as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    members["counts.npy"] = b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header
+    with ZipFile(tmp_path / "arrays.npz", "w") as file:
+        for name, data in members.items():
+            file.writestr(name, data)
+    assert Checkpoint(tmp_path, KEY).scan() is None
+
+
+def test_arrays_that_are_a_pipe(tmp_path: Path) -> None:
+    filled(tmp_path)
+    (tmp_path / "arrays.npz").unlink()
+    os.mkfifo(tmp_path / "arrays.npz")
+    assert Checkpoint(tmp_path, KEY).scan() is None
+
+
+def test_a_link_in_place_of_a_files_groups_is_not_followed(tmp_path: Path) -> None:
+    file, mine = tmp_path / "x.linr", tmp_path / "mine"
+    filled(mine)
+    parts_of(file).symlink_to(mine)
+    for _ in range(2):
+        remove_finished(file)
+        assert has_checkpoint(mine) and parts_of(file).is_symlink()
+        file.write_bytes(b"finished")
+    with pytest.raises(InputError, match=r"x\.linr\.parts: it is a link"), held(parts_of(file), follow=False):
+        pytest.fail("must not be entered")
+    with held(parts_of(file)) as named:  # as by a user
+        assert Checkpoint(named, KEY).scan() is not None
+
+
+def test_a_folder_of_somebodys_keeps_no_other_from_work(tmp_path: Path) -> None:
+    parts = parts_of(tmp_path / "x.linr")
+    filled(parts)
+    for text in ("[" * 4096, json.dumps({"host": "a", "place": "a", "started": "", "process": 1, "since": 1e300})):
+        (parts / "owner.json").write_text(text)
+        remove_finished(tmp_path / "x.linr")
+        discard(parts)
+        assert (parts / "owner.json").read_text() == text and has_checkpoint(parts)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "a byte", "empty", "text", "gone"])
@@ -276,7 +386,7 @@ def test_a_finished_group_that_somebody_removes_is_named(
 def without_keys(folder: Path) -> None:
     """Makes a checkpoint one of an earlier version, in which only the plan says of what it is."""
     plan = json.loads((folder / "plan.json").read_text())
-    del plan["keyed"]
+    del plan["keyed"], plan["digest"]
     (folder / "plan.json").write_text(json.dumps(plan))
     with np.load(folder / "arrays.npz") as arrays:
         np.savez(folder / "old.npz", **{name: arrays[name] for name in arrays.files if name != "key"})

@@ -118,7 +118,8 @@ class FitJob(Job):
         path = self.folder / file_name(target.name, item.fingerprint, self.settings.digest)
         check_place(path, "the fitted file")
         # groups of a long video that are finished: a run that is stopped goes on with them, if no other one does
-        with held(parts_of(path), "wait" if self.last_round else "refuse", self.reporter.note) as parts:
+        if_busy = "wait" if self.last_round else "refuse"
+        with held(parts_of(path), if_busy, self.reporter.note, follow=False) as parts:
             video = self._adopt(item, path)
             adopted = video is not None
             if video is None:
