@@ -14,6 +14,7 @@ import os
 import re
 import stat
 import struct
+import tokenize
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -52,6 +53,7 @@ _UNREADABLE = (
     SyntaxError,
     BadZipFile,
     struct.error,
+    tokenize.TokenError,
 )
 _OURS = re.compile(rf"{_SCAN}|{_EMBEDDINGS}|group-[0-9]{{6}}\.part|\.linr-[0-9a-f-]+\.tmp")
 
