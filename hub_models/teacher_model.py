@@ -164,7 +164,7 @@ def check(directory: Path) -> None:
     """Refuses what could run foreign code: pickled weights, and tokenizers with options of their own."""
     try:
         text = json.loads((directory / CONFIG).read_text(encoding="utf-8"))["model_cfg"]["text_cfg"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{directory} holds no OpenCLIP model: {CONFIG}: {error}") from error
     allowed = {"clean", "reduction_mask", "strip_sep_token", "language", "tokenizer_mode"}
     if set(text.get("tokenizer_kwargs") or {}) - allowed:

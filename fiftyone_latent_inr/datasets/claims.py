@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -28,8 +29,9 @@ IF_BUSY = ("share", "wait", "refuse")
 
 # Seconds between two looks at what is waited for, and from which on that is said.
 _LOOK, _SAID = 0.2, 3.0
-# Runs of this process that have not ended.
-_live: set[str] = set()
+# Runs of this process that have not ended, and steps that only one run takes at a time: the thread of each.
+_live: dict[str, int] = {}
+_steps: dict[str, int] = {}
 
 
 class Claims:
@@ -58,7 +60,7 @@ class Claims:
         Raises:
             InputError: another run is at work on the field, and is not to be shared with.
         """
-        _live.add(self._token)
+        _live[self._token] = threading.get_ident()
         try:
             self._bury()
             self._register()
@@ -108,16 +110,24 @@ class Claims:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """A block that only one of the runs on this field is in at a time; the others wait. It must not be nested."""
+        """A block that only one of the runs on this field is in at a time; the others wait.
+
+        Raises:
+            InputError: this very thread is in such a block, and would wait for itself.
+        """
         name, since, said = f"{self._prefix}/step", time.monotonic(), False
+        if _steps.get(name) == threading.get_ident():
+            raise InputError(f"{self._busy(self._owner)}, and this call is made from within it; make it when that ends")
         while not self._off and (other := self._claim(name, kind="step")) is not None:
             if not said and time.monotonic() - since > _SAID:
                 self._note(f"waiting for {other}, which is at work on the same field", logging.INFO)
                 said = True
             time.sleep(_LOOK)
+        _steps[name] = threading.get_ident()
         try:
             yield
         finally:
+            del _steps[name]
             self._drop(name)
 
     def told(self) -> str:
@@ -136,6 +146,11 @@ class Claims:
             line = self._busy(_owner(others[0]))
             if self._if_busy == "refuse":
                 raise InputError(f'{line}; wait for it (if_busy="wait"), or share its samples (if_busy="share")')
+            if any(_live.get(other["token"]) == threading.get_ident() for other in others):
+                raise InputError(
+                    f'{line}, and this call is made from within it, so it would wait for ever (if_busy="wait"); '
+                    'make it when that ends, or share its samples (if_busy="share")'
+                )
             if not said:
                 self._note(f"{line}; waiting for its end", logging.INFO)
                 said = True
@@ -195,7 +210,7 @@ class Claims:
 
     def _leave(self) -> bool:
         """Forgets the run; whether the database has taken note of it."""
-        _live.discard(self._token)
+        _live.pop(self._token, None)
         try:
             if not self._off:
                 _collection().delete_many({"token": self._token})

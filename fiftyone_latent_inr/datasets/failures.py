@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import bson
@@ -37,28 +38,37 @@ def last_failures(samples: SampleCollection, key: str) -> tuple[int, str]:
     dataset, field = samples._root_dataset, error_field(key)
     if not is_ours(dataset, key) or not samples.has_field(field):
         return 0, ""
-    count = samples.count(field)
-    return count, brief(samples.exists(field).limit(1).values(field)[0]) if count else ""
+    failed = samples.match_tags(failed_tag(key)).exists(field)  # others may have text of their own in such a field
+    count = len(failed)
+    return count, brief(failed.limit(1).values(field)[0]) if count else ""
 
 
 class FailureMarks:
     """Marks samples as failed or done, a few milliseconds for hundreds at once.
 
     A mark that cannot be written never stops a run: it is kept for the next `flush`, and the run's record has it, too.
+    Text that somebody else has written into the field stays, whatever becomes of the sample.
 
     Args:
         dataset: the dataset.
         key: name of the custom run, after which field and tag are named. The field is declared at the first failure.
+        outcomes: what the run has on record of the samples, by id: it tells reasons of ours from text of others.
     """
 
-    def __init__(self, dataset: fo.Dataset, key: str) -> None:
+    def __init__(self, dataset: fo.Dataset, key: str, outcomes: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         self._dataset, self._key = dataset, key
         self._field, self._tag = error_field(key), failed_tag(key)
         self._marks: dict[str, str | None] = {}
-        self._failed: set[str] = set()
+        self._failed: dict[str, str | None] = {}  # by sample that is marked: the reason that is ours, if there is one
         try:
-            found = dataset._sample_collection.find({"$or": [self._has_reason(), {"tags": self._tag}]}, {"_id": 1})
-            self._failed = {str(document["_id"]) for document in found}
+            query = {"$or": [{self._field: {"$type": "string"}}, {"tags": self._tag}]}
+            for document in dataset._sample_collection.find(query, {self._field: 1, "tags": 1}):
+                sample_id, text = str(document["_id"]), document.get(self._field)
+                known, tagged = (outcomes or {}).get(sample_id, {}), self._tag in (document.get("tags") or ())
+                # a sample that failed while it held another text keeps that one; the tag alone is ours then
+                ours = known.get("reason") == text if known.get("status") == "failed" else tagged
+                if ours or tagged:
+                    self._failed[sample_id] = text if ours and isinstance(text, str) else None
         except PyMongoError as error:
             logger.debug("which samples failed before cannot be read: %s", brief(error))
 
@@ -88,13 +98,19 @@ class FailureMarks:
         written, now = is_ours(self._dataset, self._key), datetime.datetime.now(datetime.timezone.utc)
         ops = []
         for sample_id, reason in marks.items():
-            values = {"last_modified_at": now, **({self._field: reason} if written else {})}
-            tag = {"$pull" if reason is None else "$addToSet": {"tags": self._tag}}
-            ops.append(UpdateOne({"_id": bson.ObjectId(sample_id)}, {"$set": values, **tag}))
+            this = {"_id": bson.ObjectId(sample_id)}
+            if written:
+                replaced = {self._field: {"$in": [None, self._failed.get(sample_id)]}}
+                ops.append(UpdateOne(this | replaced, {"$set": {self._field: reason, "last_modified_at": now}}))
+            tagged = {"tags": self._tag if reason is None else {"$ne": self._tag}}
+            ops.append(UpdateOne(this | tagged, [{"$set": {"tags": self._tags(reason), "last_modified_at": now}}]))
         self._dataset._bulk_write(ops, ids=list(marks))
-        self._failed |= {sample_id for sample_id, reason in marks.items() if reason is not None}
-        self._failed -= {sample_id for sample_id, reason in marks.items() if reason is None}
+        self._failed = {i: text for i, text in {**self._failed, **marks}.items() if marks.get(i, "") is not None}
         self._marks = {i: reason for i, reason in self._marks.items() if marks.get(i, "") != reason}
 
-    def _has_reason(self) -> dict[str, Any]:
-        return {self._field: {"$type": "string"}}
+    def _tags(self, reason: str | None) -> dict[str, Any]:
+        """The tags with ours, or without it, as an expression of the database; what was no list becomes one."""
+        one = {"$cond": [{"$eq": [{"$type": "$tags"}, "string"]}, ["$tags"], []]}
+        others = {"$cond": [{"$isArray": "$tags"}, "$tags", one]}
+        rest = {"$filter": {"input": others, "cond": {"$ne": ["$$this", self._tag]}}}
+        return rest if reason is None else {"$concatArrays": [rest, [self._tag]]}

@@ -34,6 +34,8 @@ T = TypeVar("T")
 
 # Seconds between two records of how far the run is; what became of each sample is recorded at once
 _RECORD_EVERY = 60.0
+# Seconds in which another thread that is declaring a field here tells the database of it, too
+_SCHEMA_AGAIN = 0.3
 
 
 @dataclass(kw_only=True)
@@ -70,7 +72,9 @@ class Job(ABC):
         self.began, self.last_round = time.time(), False
         self.journal = Journal(self.dataset, self.key, runs.METHOD)
         self._unrecorded: Outcomes = {}
-        self._marks = FailureMarks(self.dataset, self.key)
+        outcomes = runs.read_outcomes(self.dataset, self.key)
+        self._marks = FailureMarks(self.dataset, self.key, outcomes)
+        self._looks = Looks(outcomes, self.digest)
         self._prepare()
         status = "failed"
         try:
@@ -154,13 +158,15 @@ class Job(ABC):
     def _config(self) -> dict[str, Any]:
         """The settings, as the custom run records them."""
 
+    def _tell_end(self) -> None:  # noqa: B027 (a hook)
+        """Says what is done after the last sample."""
+
     def _conclude(self, status: str) -> None:  # noqa: B027 (a hook)
         """After the last sample, however the loop ended: `done`, `failed` or `interrupted`."""
 
     def _plan(self, targets: list[Target]) -> list[Item]:
         """Sorts out what is up to date and what cannot be done; returns the rest."""
         work = []
-        self._looks = Looks(runs.read_outcomes(self.dataset, self.key), self.digest)
         for position, target in enumerate(targets):
             if position % 100 == 0:
                 self.reporter.stage(0.0, f"checking files {position}/{len(targets)}")
@@ -268,8 +274,10 @@ class Job(ABC):
         Raises:
             DatasetGoneError: the dataset is not.
         """
-        there = self.journal.fields()
-        missing = sorted(self._fields() & set(self.dataset.get_field_schema()) - there)
+        missing = self._missing()
+        if missing:
+            time.sleep(_SCHEMA_AGAIN)
+            missing = self._missing()
         if missing:
             self.dataset.reload()
             self.reporter.note(
@@ -278,6 +286,11 @@ class Job(ABC):
                 logging.WARNING,
             )
         return self.journal.has_sample(target.sample_id)
+
+    def _missing(self) -> list[str]:
+        """Fields of ours that this process knows of, and the database does not."""
+        known = self._fields() & set(self.dataset.get_field_schema())  # before the database is asked
+        return sorted(known - self.journal.fields())
 
     def _fail(self, target: Target, error: Exception) -> None:
         known = isinstance(error, LatentINRError)
@@ -355,8 +368,11 @@ class Job(ABC):
 
     def _conclude_alone(self, status: str = "done") -> None:
         """Two runs must not build one index at once; the later one has all of both in it."""
-        with self.claims.alone():
-            self._conclude(status)
+        try:
+            self._tell_end()  # to a listener that may do whatever it likes, such as calling for another run
+        finally:  # whatever it raises: what is stored is to be found
+            with self.claims.alone():
+                self._conclude(status)
 
     def _end_record(self, status: str) -> None:
         try:

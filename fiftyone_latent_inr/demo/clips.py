@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,10 +55,12 @@ def _generate(folder: Path) -> list[dict[str, str]]:
     """The manifest's entries; the files are drawn only if one is missing or the recipe has changed."""
     recipe = {"n": NUM_GENERATED, "seed": SEED, "size": list(SIZE), "num_frames": NUM_FRAMES}
     note = folder / "recipe.json"
-    if note.exists() and json.loads(note.read_text(encoding="utf-8")) == recipe:
-        entries: list[dict[str, str]] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["clips"]
-        if all((folder / entry["file"]).exists() for entry in entries):
-            return entries
+    # what cannot be read is not what was written here
+    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+        if json.loads(note.read_text(encoding="utf-8")) == recipe:
+            found: list[dict[str, str]] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["clips"]
+            if all((folder / entry["file"]).exists() for entry in found):
+                return found
     shutil.rmtree(folder, ignore_errors=True)
     entries = write_clips(folder, NUM_GENERATED, SEED, size=SIZE, num_frames=NUM_FRAMES, held_out=True)
     note.write_text(json.dumps(recipe), encoding="utf-8")

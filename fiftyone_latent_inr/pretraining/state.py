@@ -86,7 +86,7 @@ def load_run(run: Pretraining, path: Path) -> dict[str, Any]:
         with safe_open(path, framework="pt") as file:
             facts = json.loads((file.metadata() or {})["run"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is not a dict
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read ({error}); begin anew (resume=False)") from error
     run.load_state_dict(tensors, facts)
     more: dict[str, Any] = facts["more"]

@@ -195,7 +195,7 @@ def _from_directory(directory: Path, name: str | None) -> Source:
             raise ValueError("embed_dim is not a whole number")
     except FileNotFoundError:
         raise InputError(f"{directory}: no teacher there: {_CONFIG} is missing") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: not an OpenCLIP configuration: {error}") from error
     options = config["text_cfg"].get("tokenizer_kwargs") or {}
     strange = sorted(set(options) - _TOKENIZER_OPTIONS) if isinstance(options, dict) else ["tokenizer_kwargs"]

@@ -89,10 +89,36 @@ def test_waiting_for_the_other_to_end(dataset):
     import threading
 
     lines, one = [], claims_of(dataset)
-    one.__enter__()
+    entering = threading.Thread(target=one.__enter__)
+    entering.start()
+    entering.join()
     threading.Timer(1.5, one.__exit__, (None, None, None)).start()
     with claims_of(dataset, "wait", lines):
         assert len(lines) == 1 and lines[0].endswith("; waiting for its end") and str(os.getpid()) in lines[0]
+
+
+def test_a_thread_does_not_wait_for_itself(dataset):
+    with claims_of(dataset) as one:
+        with pytest.raises(InputError, match="from within it, so it would wait for ever"):
+            claims_of(dataset, "wait").__enter__()
+        with one.alone(), pytest.raises(InputError, match="from within it"):
+            claims_of(dataset).__enter__()
+        with one.alone():
+            pass
+    assert documents() == []
+
+
+def test_a_listener_may_call_for_another_run(dataset, fit):
+    """Even at the end of the first, of which it is told before the index is built."""
+    inner, ended = [], []
+
+    def listen(_, label):
+        if label == "indexing" and not ended:
+            ended.append(label)
+            inner.append(fit(dataset.limit(1)))
+
+    assert len(fit(dataset.limit(1), progress=listen).fitted) == 1
+    assert [len(summary.skipped) for summary in inner] == [1]
 
 
 def test_one_at_a_time(dataset):

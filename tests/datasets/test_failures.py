@@ -81,6 +81,49 @@ def test_a_field_of_that_name_and_another_kind_is_left_alone(dataset):
     assert last_failures(dataset, "x2") == (0, "")
 
 
+@pytest.mark.parametrize(("tags", "kept"), [(None, []), ("mine", ["mine"]), (["mine"], ["mine"]), (3, [])])
+def test_tags_that_are_no_list_keep_no_sample_from_its_mark(dataset, tags, kept):
+    odd, other, _ = dataset.values("_id")
+    dataset._sample_collection.update_one({"_id": odd}, {"$set": {"tags": tags}})
+    marks = FailureMarks(dataset, "x2")
+    for sample in odd, other:
+        marks.failed(str(sample), "why")
+    marks.flush()
+    found = list(dataset._sample_collection.find({"x2_error": "why"}))
+    assert [one["tags"] for one in found] == [[*kept, "x2_failed"], ["x2_failed"]]
+    assert last_failures(dataset, "x2") == (2, "why")
+    marks.done(str(odd))
+    marks.flush()
+    assert dataset.first().tags == kept and dataset.first().x2_error is None
+
+
+def test_text_of_others_stays(dataset):
+    """Whether their sample fails, succeeds, or fails and then succeeds in another run."""
+    dataset.add_sample_field("x2_error", fo.StringField)
+    dataset.set_values("x2_error", ["mine", "mine", None])
+    first, second, third = dataset.values("id")
+    marks = FailureMarks(dataset, "x2")
+    marks.done(first)
+    for sample in second, third:
+        marks.failed(sample, "why")
+    marks.flush()
+    assert dataset.values("x2_error") == ["mine", "mine", "why"] and len(dataset.match_tags("x2_failed")) == 2
+    outcomes = {sample: {"status": "failed", "reason": "why"} for sample in (second, third)}
+    marks = FailureMarks(dataset, "x2", outcomes)
+    for sample in first, second, third:
+        marks.done(sample)
+    marks.flush()
+    assert dataset.values("x2_error") == ["mine", "mine", None] and not dataset.match_tags("x2_failed")
+    assert last_failures(dataset, "x2") == (0, "")
+
+
+def test_a_fit_that_succeeds_leaves_the_text_of_others(dataset, fit):
+    dataset.add_sample_field(ERROR, fo.StringField)
+    dataset.set_values(ERROR, ["mine", None, None])
+    assert len(fit(dataset.limit(1), teacher=None).fitted) == 1
+    assert dataset.first()[ERROR] == "mine"
+
+
 def test_marks_wait_for_a_database_that_is_away(dataset, monkeypatch):
     marks, write = FailureMarks(dataset, "x2"), fo.Dataset._bulk_write
 

@@ -67,6 +67,27 @@ def recorded(tmp_path):
     return record
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"size": 5, "bpp": "x", "fps": "x", "quality": "x", "max_frames": [1], "seed": {}, "output_dir": 7},
+        {"size": [1], "bpp": float("nan"), "quality": True, "preset": 3, "teacher": [], "prior_name": 1, "device": 2},
+        {"size": ["\x1b[2J", 1], "preset": "\x1b[2J", "teacher": "\u202e", "output_dir": "\x1b[2J"},
+        {"embeddings_field": 5},
+        {"brain_key": ["x"]},
+    ],
+)
+def test_odd_records_count_as_none(dataset, odd):
+    config = {"embeddings_field": "latent_inr", "brain_key": "latent_inr_index", "seed": 3, "digest": "d"} | odd
+    dataset.register_run("latent_inr", dataset.init_run(method=runs.METHOD, **config))
+    last = last_run(dataset)
+    for line in (last.kept_text(), in_words(config)):
+        assert line.isprintable() and "[1]" not in line and "nan" not in line and "x bits" not in line
+    assert not {"size", "bpp", "fps", "max_frames"} & set(last.kept)
+    assert "quality" not in last.options
+    assert form("fit", dataset)["status"]
+
+
 def test_form_starts_from_the_last_run_and_asks_before_it_replaces(dataset, recorded, tmp_path):
     recorded(dataset, quality=40, size=(24, 24), max_frames=4, seed=3, device="cpu", key="mine")
     properties = form("fit", dataset)

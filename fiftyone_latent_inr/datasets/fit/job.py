@@ -211,13 +211,13 @@ class FitJob(Job):
         if state_of(target.source) != state or content_of(target.source) != source:
             raise InputError(f"{target.filepath}: it has changed since this run began; run it again")
 
+    def _tell_end(self) -> None:
+        self.reporter.stage(1.0, "indexing" if self.teacher is not None else "done")
+
     def _conclude(self, status: str) -> None:
         """Brings the index up to date."""
         try:
-            try:
-                self.reporter.stage(1.0, "indexing" if self.teacher is not None else "done")
-            finally:  # whatever the listener raises: what is stored is to be found
-                self._index()
+            self._index()
         except InputError as error:
             if status == "done":
                 raise

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ import fiftyone as fo
 from ...encoding.choose_prior import NO_PRIOR
 from ...errors import InputError
 from ...priors.find import bundled_priors
+from ...text import one_line
 from .. import runs
 from ..file_names import default_folder
 from ..teachers import DEFAULT_TEACHER, teacher_name
@@ -63,12 +65,14 @@ def last_run(dataset: fo.Dataset) -> LastRun:
 
 def in_words(config: Mapping[str, Any]) -> str:
     """`preset fast · quality 50 · teacher small · size 180x320`: the settings of a run on record."""
+    config = _readable(config)
     parts = [f"preset {config.get('preset')}", f"teacher {config.get('teacher') or 'none'}"]
     if config.get("quality") is not None:
         parts.insert(1, f"quality {config['quality']:g}")
     if (config.get("prior_name") or NO_PRIOR) != _default_prior(config):
         parts.append(f"from {config.get('prior_name') or 'noise'}")
-    return " · ".join(filter(None, [*parts, _kept_text({name: config[name] for name in KEPT if config.get(name)})]))
+    kept = _kept_text({name: config[name] for name in KEPT if config.get(name)})
+    return one_line(" · ".join(filter(None, [*parts, kept])))
 
 
 def _kept_text(kept: Mapping[str, Any]) -> str:
@@ -80,7 +84,40 @@ def _kept_text(kept: Mapping[str, Any]) -> str:
         "bpp": lambda bpp: f"{bpp:g} bits a pixel",
         "output_dir": lambda folder: f"files in {folder}",
     }
-    return " · ".join(words[name](value) if name in words else f"{name} {value}" for name, value in kept.items())
+    return one_line(
+        " · ".join(words[name](value) if name in words else f"{name} {value}" for name, value in kept.items())
+    )
+
+
+def _readable(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The record without what is none of a fit's: others may write to it, and other versions have written it."""
+    return {name: value for name, value in config.items() if name not in _KINDS or _KINDS[name](value)}
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_amount(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value and math.isfinite(value)
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_count, value))
+
+
+_TEXTS = ("preset", "teacher", "prior_name", "prior_revision", "device", "embeddings_field", "brain_key", "output_dir")
+_KINDS: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(_TEXTS, _is_text),
+    **dict.fromkeys(("max_frames", "seed"), _is_count),
+    **dict.fromkeys(("quality", "fps", "bpp"), _is_amount),
+    "size": _is_size,
+    "residual": lambda value: isinstance(value, bool),
+}
 
 
 def _fit_config(dataset: fo.Dataset, key: str) -> dict[str, Any] | None:
@@ -89,7 +126,8 @@ def _fit_config(dataset: fo.Dataset, key: str) -> dict[str, Any] | None:
         config = runs.read_config(dataset, key)
     except Exception:  # FiftyOne raises what it comes upon, such as a class that is not installed here
         return None
-    return config if config and config.get("embeddings_field") and config.get("brain_key") else None
+    config = _readable(config or {})
+    return config if config.get("embeddings_field") and config.get("brain_key") else None
 
 
 def _teacher(config: Mapping[str, Any]) -> str | None:

@@ -55,7 +55,7 @@ def fetched_priors() -> list[str]:
     """`OWNER/NAME@COMMIT` of those that were fetched from the Hub, the latest first; they lie in the Hub's cache."""
     try:
         names = json.loads((priors_dir() / _FETCHED).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return []
     return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 

@@ -101,7 +101,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _read_mark(target: Path) -> dict[str, Any] | None:
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, RecursionError):
         mark = json.loads((target / _MARK).read_text(encoding="utf-8"))
         return mark if isinstance(mark, dict) else None
     return None
