@@ -34,8 +34,6 @@ T = TypeVar("T")
 
 # Seconds between two records of how far the run is; what became of each sample is recorded at once
 _RECORD_EVERY = 60.0
-# Seconds in which another thread that is declaring a field here tells the database of it, too
-_SCHEMA_AGAIN = 0.3
 
 
 @dataclass(kw_only=True)
@@ -274,11 +272,7 @@ class Job(ABC):
         Raises:
             DatasetGoneError: the dataset is not.
         """
-        missing = self._missing()
-        if missing:
-            time.sleep(_SCHEMA_AGAIN)
-            missing = self._missing()
-        if missing:
+        if missing := self.journal.missing(self._fields()):
             self.dataset.reload()
             self.reporter.note(
                 f"field {', '.join(map(repr, missing))} has been deleted, with what it held, and is made anew; run "
@@ -286,11 +280,6 @@ class Job(ABC):
                 logging.WARNING,
             )
         return self.journal.has_sample(target.sample_id)
-
-    def _missing(self) -> list[str]:
-        """Fields of ours that this process knows of, and the database does not."""
-        known = self._fields() & set(self.dataset.get_field_schema())  # before the database is asked
-        return sorted(known - self.journal.fields())
 
     def _fail(self, target: Target, error: Exception) -> None:
         known = isinstance(error, LatentINRError)

@@ -33,6 +33,8 @@ COLLECTION = "latent_inr.journal"
 _RESULTS = b'{"cls": "fiftyone.'
 
 _DAY = 86400.0
+# Seconds in which another thread that declares a field in this process has told the database of it, too
+_SCHEMA_AGAIN = 0.3
 
 # Runs of this process that go on
 _live: set[ObjectId] = set()
@@ -148,6 +150,18 @@ class Journal:
         """
         found = run_store.dataset_document(self.dataset_id, self.name, {"sample_fields.name": 1})
         return {field["name"] for field in found.get("sample_fields") or ()}
+
+    def missing(self, names: set[str]) -> list[str]:
+        """Those of the fields that this process knows of and the database does not: others have deleted them.
+
+        Raises:
+            DatasetGoneError: the dataset is deleted.
+        """
+        known = names & set(self.dataset.get_field_schema())
+        if known <= self.fields():
+            return []
+        time.sleep(_SCHEMA_AGAIN)
+        return sorted(known - self.fields())
 
     def has_sample(self, sample_id: str) -> bool:
         """Whether a sample is still there."""

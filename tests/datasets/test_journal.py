@@ -519,3 +519,15 @@ def test_a_second_run_reads_no_file_that_is_untouched(dataset, fit, monkeypatch)
     assert len(fit(dataset, teacher=None).skipped) == 3
     outcomes = runs.read_outcomes(dataset, KEY)
     assert set(outcomes) == set(dataset.values("id")) and statuses(dataset) == {"adopted"}
+
+
+def test_a_field_that_another_thread_is_declaring_is_not_taken_for_deleted(flat, monkeypatch):
+    job = Toy(flat)
+    lines = []
+    monkeypatch.setattr(job.reporter, "note", lambda line, *_: lines.append(line))
+    flat.add_sample_field(KEY, fo.StringField)
+    fields = journal.Journal.fields
+    answers = [set()]  # the first look is a moment too early
+    monkeypatch.setattr(journal.Journal, "fields", lambda self: answers.pop() if answers else fields(self))
+    job.go(flat.limit(1))
+    assert not answers and not [line for line in lines if "has been deleted" in line]

@@ -72,6 +72,13 @@ def test_a_second_time_nothing_is_written(clips: list[Clip]) -> None:
     assert prepare_clips(clips[0].path.parents[1]) == clips and clips[3].path.exists()
 
 
+@pytest.mark.parametrize("name", ["recipe.json", "manifest.json"])
+def test_notes_that_cannot_be_read_are_written_anew(clips: list[Clip], name: str) -> None:
+    (note,) = clips[0].path.parents[1].rglob(name)
+    note.write_text("[" * 100_000)
+    assert prepare_clips(clips[0].path.parents[1]) == clips and note.read_text() != "[" * 100_000
+
+
 def test_queries_are_on_different_backgrounds(clips: list[Clip]) -> None:
     queries = choose_queries(rows_of(clips))
     assert len(queries) == 3 == len({query.rsplit(" on ", 1)[1] for query in queries})

@@ -80,6 +80,9 @@ def test_a_directory_by_name(source, tmp_path):
     (directory / "open_clip_model.safetensors").rename(directory / "open_clip_pytorch_model.bin")
     with pytest.raises(ValueError, match="only safetensors"):
         foz.load_zoo_model("latent-inr/teacher", directory=str(directory), cache=False)
+    (directory / "open_clip_config.json").write_text("[" * 100_000)
+    with pytest.raises(ValueError, match="holds no OpenCLIP model"):
+        foz.load_zoo_model("latent-inr/teacher", directory=str(directory), cache=False)
 
 
 def test_it_embeds_the_images_of_a_dataset(source, tmp_path, make_dataset):

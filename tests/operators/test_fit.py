@@ -15,6 +15,7 @@ from fiftyone_latent_inr import InputError, reconstruct, to_grouped_dataset
 from fiftyone_latent_inr.datasets import runs
 from fiftyone_latent_inr.datasets.claims import Claims
 from fiftyone_latent_inr.datasets.fields import FieldNames, ensure_fields
+from fiftyone_latent_inr.datasets.fit.last_run import in_words, last_run
 from fiftyone_latent_inr.datasets.fit.settings import Settings
 
 

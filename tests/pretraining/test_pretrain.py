@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from scenes import scene
 
 import fiftyone_latent_inr as linr
@@ -126,6 +126,9 @@ def test_a_stopped_run_goes_on_to_the_same_networks(clips: Path, tmp_path: Path)
     with pytest.raises(InputError, match="other settings"):
         train_networks(TrainingData(named_reels(list_sources(clips))), shape, TINY, folder=tmp_path)
     (tmp_path / STATE_FILE).write_bytes(b"damaged")
+    with pytest.raises(InputError, match="begin anew"):
+        train(tmp_path)
+    save_file({"x": torch.zeros(1)}, tmp_path / STATE_FILE, {"run": "[" * 100_000})
     with pytest.raises(InputError, match="begin anew"):
         train(tmp_path)
     assert torch.equal(train(tmp_path, resume=False)["hypernetwork.trunk"], whole["hypernetwork.trunk"])

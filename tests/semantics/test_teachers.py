@@ -276,7 +276,8 @@ def test_truncated_weights_are_refused(copied, keep):
         load_teacher(copied)
 
 
-def test_a_configuration_that_is_no_json_is_refused(copied):
-    (copied / "open_clip_config.json").write_bytes(b"\xff\xfe{")
+@pytest.mark.parametrize("content", [b"\xff\xfe{", b"[" * 100_000])
+def test_a_configuration_that_is_no_json_is_refused(copied, content):
+    (copied / "open_clip_config.json").write_bytes(content)
     with pytest.raises(InputError, match="not an OpenCLIP configuration"):
         load_teacher(copied)

@@ -147,6 +147,9 @@ def test_what_was_fetched_can_be_chosen_later_without_a_network(prior_folder, hu
     assert (prior.name, prior.revision) == ("owner/name", commit)
     with pytest.raises(PriorUnavailableError):
         resolve_prior("owner/other")
+    (listed,) = (tmp_path / "data").rglob("fetched.json")
+    listed.write_text("[" * 100_000)
+    assert not [name for name in known_priors() if name.startswith("owner/")]
 
 
 @pytest.mark.parametrize(("prior", "preset"), [("none", "fast"), ("none", "balanced"), (None, "balanced")])

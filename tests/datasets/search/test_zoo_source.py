@@ -30,6 +30,15 @@ def test_it_is_copied_once_and_mended(zoo):
     assert [path.name for path in target.parent.iterdir()] == [target.name], "nothing is left beside it"
 
 
+@pytest.mark.parametrize("content", ["", "[]", "[" * 100_000])
+def test_one_whose_mark_cannot_be_read_is_replaced(zoo, content):
+    target = zoo_source.register_zoo_source()
+    mark = target / zoo_source._MARK
+    mark.write_text(content)
+    zoo_source.register_zoo_source()
+    assert json.loads(mark.read_text())["content"]
+
+
 def test_a_newer_one_is_left(zoo):
     target = zoo_source.register_zoo_source()
     mark = target / zoo_source._MARK
