@@ -51,7 +51,7 @@ def _run(args: argparse.Namespace) -> None:
     times, held = play_times(video.num_frames, args.fps_factor, args.frames)
     size, count = scaled_size(video.size, args.scale), len(times) + held
     # when each is shown; one more, as what is drawn ends where its last frame does
-    shown = video.seconds(times[0] + np.arange(count + 1) / args.fps_factor)
+    shown = video.seconds(np.minimum(times[0] + np.arange(count + 1) / args.fps_factor, video.num_frames))
     fps, own = video.fps * args.fps_factor, None
     if video.times is not None:
         fps, own = count / (shown[-1] - shown[0]), shown[:-1] - shown[0]

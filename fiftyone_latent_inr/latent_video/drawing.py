@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -62,9 +63,13 @@ def _cost(stored: Stored, config: ModelConfig, size: tuple[int, int]) -> float:
     """Multiply-adds of a frame, once they are known to be allowed."""
     most = _most(stored)
     cost = frame_cost(config, size, most)
-    what = f"{cost / 1e9:,.0f} billion multiply-adds to draw a frame of {size[0]}x{size[1]}"
+    what = f"{_in_words(cost)} multiply-adds to draw a frame of {size[0]}x{size[1]}"
     stored.limits.check("multiply_adds", cost, what, most)
     return cost
+
+
+def _in_words(cost: float) -> str:
+    return f"{cost / 1e9:,.0f} billion" if cost >= 1e10 else f"{math.ceil(cost):,}"
 
 
 class _Drawing:

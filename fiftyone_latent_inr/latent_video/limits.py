@@ -48,9 +48,24 @@ class Limits:
     def __post_init__(self) -> None:
         for one in fields(self):
             value = getattr(self, one.name)
-            if value != math.inf:
+            if not (isinstance(value, float) and value == math.inf):
                 value = arguments.number(f"Limits: {one.name}", value, 0, above=True)
             object.__setattr__(self, one.name, float(value))
+
+    @classmethod
+    def settle(cls, given: Limits | None) -> Limits:
+        """The limits that are meant; None is the usual ones.
+
+        Raises:
+            InputError: it is neither None nor a `Limits`.
+        """
+        if given is None:
+            return cls()
+        if not isinstance(given, cls):
+            raise InputError(
+                f"limits must be a Limits or None, not {arguments.shown(given)}; Limits.none() is no bound"
+            )
+        return given
 
     @classmethod
     def none(cls) -> Limits:
@@ -108,7 +123,7 @@ def _is_too_large(error: BaseException) -> bool:
 
 
 def _short(number: float) -> str:
-    return f"{number:,.0f}" if number < 1e15 else f"{number:.3g}"
+    return f"{number:.3g}" if number < 100 else f"{number:,.0f}" if number < 1e15 else f"{number:.3g}"
 
 
 def _above(number: float) -> str:

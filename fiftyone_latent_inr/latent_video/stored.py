@@ -74,7 +74,7 @@ class Stored:
 
     Raises:
         BitstreamError: it is damaged or foreign, or asks for more.
-        InputError: the prior given is another one.
+        InputError: the prior given is another one, or `limits` are none.
 
     Attributes:
         header: the JSON header.
@@ -85,7 +85,7 @@ class Stored:
     """
 
     def __init__(self, source: codec.Source, prior: Prior | None = None, limits: Limits | None = None) -> None:
-        self.source, self.limits = source, limits or Limits()
+        self.source, self.limits = source, Limits.settle(limits)
         self.header, entries = codec.parse(source)
         self.prior, self._prior = PriorReference.from_json(self.header.get("prior")), prior
         if prior is not None and self.prior is not None and prior.id != self.prior.id:

@@ -14,6 +14,7 @@ import torch
 
 from .. import arguments, codec
 from ..arrays import FloatArray, Frame
+from ..devices import pick_device
 from ..errors import InputError
 from ..files import as_path, atomic_target
 from ..model import LatentINR
@@ -177,8 +178,12 @@ class LatentVideo:
         """When instants are shown: (N,) frame indices from 0 to T, fractions allowed, to seconds after the first frame.
 
         T is when the last frame ends.
+
+        Raises:
+            InputError: a time is out of range or none.
         """
-        instants, count = np.asarray(times, np.float64), self.num_frames
+        count = self.num_frames
+        instants = _checked_times(times, count)
         if self.times is None:
             return np.asarray(instants / self.fps)
         end = max(count / self.fps, self.times[-1] + min(1e-3, 0.5 / self.fps))
@@ -211,7 +216,7 @@ class LatentVideo:
             BitstreamError: the file is damaged, or asks for more than the limits allow.
         """
         height, width = self._checked_size(size)
-        instants = None if times is None else _checked_times(times, self.num_frames)
+        instants = None if times is None else self._instants(times)
         shape = (self.num_frames if instants is None else len(instants), height, width, 3)
         what = f"{shape[0]:,} frames of {height}x{width} at once, which iter_render gives one by one"
         with guarded(self._source.name, what):
@@ -237,7 +242,7 @@ class LatentVideo:
         motion: bool = False,
     ) -> Iterator[Frame]:
         """Like `render`, one frame (H, W, 3) at a time, so that memory does not grow with their number."""
-        instants = None if times is None else _checked_times(times, self.num_frames)
+        instants = None if times is None else self._instants(times)
         frames = draw_frames(self._stored, self.cuts, instants, self._checked_size(size), device, motion)
         return in_plain_torch(frames)
 
@@ -254,14 +259,24 @@ class LatentVideo:
         with guarded(self._source.name, "a frame"):
             return most_expensive_frame(self._stored, checked)
 
+    def _instants(self, times: Any) -> npt.NDArray[np.float32]:
+        return _checked_times(times, self.num_frames - 1).astype(np.float32)
+
     def _checked_size(self, size: Any) -> tuple[int, int]:
         return self.size if size is None else arguments.side_lengths("size", size)
 
     @plain_torch()
     def model(self, device: torch.device | str = "cpu", group: int = 0) -> LatentINR:
-        """The networks of a group of frames, rebuilt from the stored tensors, on a device."""
+        """The networks of a group of frames, from 0 on, rebuilt from the stored tensors, on a device.
+
+        Raises:
+            InputError: there is no such group, or the device cannot be used.
+            BitstreamError: the file is damaged.
+        """
+        index = arguments.whole("group", group, 0, self.num_groups - 1)
+        chosen = pick_device("cpu" if device is None else device)
         with guarded(self._source.name, "its networks"):
-            return self._stored.model(group).to(device)
+            return self._stored.model(index).to(chosen)
 
     def check(self) -> None:
         """Reads the whole file and compares all checksums, without decoding.
@@ -332,7 +347,7 @@ def _is_stored(file: Path) -> bool:
         return handle.read(len(codec.MAGIC)) in (codec.MAGIC, b"")
 
 
-def _checked_times(times: Any, num_frames: int) -> npt.NDArray[np.float32]:
+def _checked_times(times: Any, last: int) -> npt.NDArray[np.float64]:
     if hasattr(times, "detach") and hasattr(times, "cpu"):  # a tensor, which may need gradients or lie on a card
         times = times.detach().cpu()
     try:
@@ -340,8 +355,6 @@ def _checked_times(times: Any, num_frames: int) -> npt.NDArray[np.float32]:
         instants = instants.astype(np.float64) if instants.dtype.kind in "iufO" else np.zeros(())
     except (TypeError, ValueError, OverflowError):  # ragged, or no numbers
         instants = np.zeros(())
-    if instants.ndim != 1 or not np.all((instants >= 0) & (instants <= num_frames - 1)):
-        raise InputError(
-            f"times must be a list of frame indices from 0 to {num_frames - 1}, not {arguments.shown(times)}"
-        )
-    return instants.astype(np.float32)
+    if instants.ndim != 1 or not np.all((instants >= 0) & (instants <= last)):
+        raise InputError(f"times must be a list of frame indices from 0 to {last}, not {arguments.shown(times)}")
+    return instants

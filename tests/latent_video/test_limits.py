@@ -98,9 +98,30 @@ def test_a_raised_bound_is_raised(tmp_path: Path, capsys: pytest.CaptureFixture[
     with pytest.raises(linr.BitstreamError, match="multiply-adds"):
         video.render([0], device="cpu")
     assert pickle.loads(pickle.dumps(video)).limits == video.limits
-    for wrong in ({"frames": 0}, {"frames": math.nan}, {"multiply_adds": "many"}):
+    for wrong in (
+        {"frames": np.array([1, 2])},
+        {"frames": None},
+        {"frames": 0},
+        {"frames": math.nan},
+        {"multiply_adds": "many"},
+    ):
         with pytest.raises(linr.InputError, match="Limits"):
             linr.Limits(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("limits", [-1, math.nan, 3, "x", True, object(), linr.Limits, 0, False, {}, []], ids=repr)
+def test_limits_are_none_or_limits(limits: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.linr").write_bytes(hostile.PLAIN)
+    for call in (linr.load, lambda _, limits: from_bytes(hostile.PLAIN, limits=limits)):
+        with pytest.raises(linr.InputError, match="limits must be a Limits or None") as refused:
+            call(tmp_path / "a.linr", limits=limits)
+        assert "\n" not in str(refused.value)
+
+
+def test_small_numbers_are_told_as_they_are() -> None:
+    video = from_bytes(hostile.PLAIN, limits=linr.Limits(multiply_adds=0.5, multiply_adds_per_byte=1e-9))
+    with pytest.raises(linr.BitstreamError, match=r"asks for [1-9][\d,]* multiply-adds .* where 0\.5 are allowed"):
+        video.render([0], device="cpu")
 
 
 CHEAP = ("both_sides_16384", "large_gated_network", "large_network_of_patches", "mixed_grids_of_many_frames")

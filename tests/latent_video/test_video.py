@@ -88,6 +88,29 @@ def test_bad_times(video: linr.LatentVideo, times: Any) -> None:
     for call in (video.render, video.iter_render):
         with pytest.raises(linr.InputError, match="times"):
             call(times, device="cpu")
+    if times != [6]:  # when the last frame ends
+        with pytest.raises(linr.InputError, match=r"times.* 0 to 6") as refused:
+            video.seconds(times)
+        assert "\n" not in str(refused.value)
+
+
+def test_seconds_end_with_the_video(video: linr.LatentVideo) -> None:
+    for beyond in ([6.1], [1e300], {}, None):
+        with pytest.raises(linr.InputError, match="times"):
+            video.seconds(beyond)  # type: ignore[arg-type]
+    assert video.seconds(torch.tensor([3])).tolist() == [3 / video.fps] and video.seconds([]).size == 0
+
+
+@pytest.mark.parametrize("group", [5, 1, -1, "x", None, 1.5, True])
+def test_groups_that_are_not_there(video: linr.LatentVideo, group: Any) -> None:
+    with pytest.raises(linr.InputError, match="group must be a whole number from 0 to 0"):
+        video.model(group=group)
+
+
+@pytest.mark.parametrize("device", ["nonsense", object(), ""])
+def test_devices_of_networks(video: linr.LatentVideo, device: Any) -> None:
+    with pytest.raises(linr.InputError, match="device"):
+        video.model(device)
 
 
 @pytest.mark.parametrize("size", [(0, 5), (5,), (10**6, 5), "ab", (None, 2), 0, (), 9, torch.tensor([9, 9])])

@@ -209,7 +209,8 @@ class DrawJob(Job):
         rate, times = video.fps * self.drawing.factor, None
         if video.times is not None:
             drawn, held = self.drawing.times(video.num_frames)
-            times = video.seconds(np.arange(len(drawn) + held) / self.drawing.factor)
+            starts = np.arange(len(drawn) + held) / self.drawing.factor
+            times = video.seconds(np.minimum(starts, video.num_frames))
         options: dict[str, Any] = {"crf": self.drawing.crf, "times": times, "pixel_aspect": video.pixel_aspect}
         try:
             notes = write(item.path, self._frames(video), rate, audio=item.sound, **options)
