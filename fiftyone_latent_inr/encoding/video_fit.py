@@ -130,7 +130,10 @@ class VideoFit:
                 parent = self._digests[span.parent]
             start = Start(reference, step_sizes, torch.from_numpy(plan.nearest(index, frames)))
         elif request.prior is not None:
-            start = prior_start(request.prior.networks, pixels, shape, seed, request.residual)
+            try:
+                start = prior_start(request.prior.networks, pixels, shape, seed, request.residual)
+            except InputError as error:
+                raise InputError(f"prior {request.prior.name}: {error}") from error
         self._under_way[index] = _UnderWay(frames, reference, began, parent)
         return GroupTask(
             pixels,

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ..arrays import FloatArray
+from ..errors import InputError
 from ..model import LatentINR
 from ..progress import FitProgress
 from ..torch_settings import fast_products
@@ -34,6 +35,10 @@ from .task import GroupTask
 _LEAST_SPREAD = 1e-4
 # Steps between two progress events, and between two looks at the loss: reading it waits for the device.
 _REPORT_EVERY = 20
+_DIVERGED = (
+    "the fit's numbers are no longer finite: the prior that it starts from has too large weights, take another, or "
+    "none (prior='none'); or its configuration has too high a learning_rate"
+)
 
 
 @dataclass(frozen=True)
@@ -119,16 +124,25 @@ class OptimiserSteps:
     _mse: float | None = None
 
     def run(self, first: int, last: int, total: int) -> Iterator[int]:
-        """Optimiser steps `first + 1` to `last` of `total`; gives the number of steps done, now and then."""
+        """Optimiser steps `first + 1` to `last` of `total`; gives the number of steps done, now and then.
+
+        Raises:
+            InputError: the numbers are no longer finite.
+        """
         warmup = max(1, round(self.config.warmup * total))
         for step in range(first, last):
             factor = min(1.0, (step + 1) / warmup) * (1 - step / total)
             for group in self.optimiser.param_groups:
                 group["lr"] = self.config.learning_rate * factor
             with fast_products(self.device):
-                self._step(self.learns_between and _is_due(step, self.config.between), factor)
+                try:
+                    self._step(self.learns_between and _is_due(step, self.config.between), factor)
+                except torch.linalg.LinAlgError as error:
+                    raise InputError(_DIVERGED) from error
             if (step + 1) % _REPORT_EVERY == 0 or step + 1 == total:
                 mse = max(self._error.mean().item(), 1e-10)
+                if not math.isfinite(mse):
+                    raise InputError(_DIVERGED)
                 self._mse = mse if self._mse is None else 0.8 * self._mse + 0.2 * mse
                 self.psnr = -10 * math.log10(self._mse)
                 yield step + 1

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from ..arrays import FloatArray
-from ..model import ModelConfig, model_views
+from ..errors import InputError
+from ..model import LatentINR, ModelConfig, model_views
 from ..priors.model_tensors import check_shape, grid_rows, prior_tensors, spread
 from ..priors.networks import PriorNetworks
 from .start import Start, random_model
@@ -27,8 +28,15 @@ _SPREAD = 0.1
 # Of the loudest component: quieter ones are errors of rounding, as T frames' last one is. They would be given steps as
 # short as they are, far too short for what a fit makes of them.
 _LEAST_SCALE = 1e-3
+# Colours are about 0 to 1, those of networks that were never trained a few times as many: gradients of colours that are
+# far beyond are numbers that no step can work with.
+_MAX_COLOUR, _LOOKED_AT = 1e4, 64
 # What is left of random numbers where the prior knows none: enough for copies of a grid to tell themselves apart.
 _QUIET = 0.1
+
+_NO_COLOURS = (
+    "its weights are too large: what it draws of this video are no colours; take another, or none (prior='none')"
+)
 
 
 @dataclass(frozen=True)
@@ -61,14 +69,17 @@ def prior_start(
         residual: whether the fitted field is to be stored as the difference from the prior's.
 
     Raises:
-        InputError: the prior is not for models of this shape.
+        InputError: the prior is not for models of this shape, or draws no colours.
     """
     check_shape(networks, shape)
     count = len(frames)
     latents, grids = networks.encode(frames)
-    views = model_views(random_model(shape, seed))
-    hyper = networks.hypernetwork
-    _narrow(networks, shape, (latents @ hyper.trunk @ hyper.heads).cpu(), hyper.offsets.cpu(), views)
+    model = random_model(shape, seed)
+    views, hyper = model_views(model), networks.hypernetwork
+    modulations = (latents @ hyper.trunk @ hyper.heads).cpu()
+    if not bool(modulations.isfinite().all()):
+        raise InputError(_NO_COLOURS)
+    _narrow(networks, shape, modulations, hyper.offsets.cpu(), views)
     field = prior_tensors(networks, shape)
     for name, value in field.items():
         # columns that the prior does not have keep what they were given
@@ -77,8 +88,18 @@ def prior_start(
     for k, grid in enumerate(grids):
         view = views[f"grids.{k}"].zero_()
         view[list(grid_rows(networks, shape, k))] = grid.flatten(0, 1).cpu()
+    _check_colours(model)
     values = {name: view.numpy().copy() for name, view in views.items()}
     return PriorStart(values, {}, torch.arange(count), field if residual else None)
+
+
+def _check_colours(model: LatentINR) -> None:
+    """Draws a few points of every frame: finite weights may be so large that what they draw is not."""
+    places = torch.linspace(-1, 1, _LOOKED_AT)
+    points = torch.stack([places, places.roll(_LOOKED_AT // 3)], -1)
+    drawn = model.render_patches(model.latents, points)
+    if not bool((drawn.abs() <= _MAX_COLOUR).all()):  # not a number is no less
+        raise InputError(_NO_COLOURS)
 
 
 def _narrow(

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import priors
 import pytest
+import torch
 from huggingface_hub import constants
 from scenes import scene, scenes
 
@@ -22,7 +23,7 @@ import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import PretrainConfig, codec
 from fiftyone_latent_inr.codec.byte_source import MemorySource
 from fiftyone_latent_inr.errors import BitstreamError, InputError
-from fiftyone_latent_inr.fitting import PRESETS, FitConfig
+from fiftyone_latent_inr.fitting import PRESETS, FitConfig, prior_start
 from fiftyone_latent_inr.latent_video.video import from_bytes
 from fiftyone_latent_inr.model import Architecture, Level
 from fiftyone_latent_inr.pretraining.augment import Augmentation
@@ -88,6 +89,31 @@ def test_the_difference_is_smaller_and_draws_the_same(prior: Prior, tmp_path: Pa
     np.testing.assert_array_equal(again.render(), residual.render())
     assert again.prior == PriorReference(prior.id)  # the folder's path is nobody's business
     assert str(tmp_path).encode() not in header_of(residual.data)
+
+
+def of_weights(prior: Prior, weight: float) -> Prior:
+    huge = priors.make(prior.config)
+    huge.name = "someone/huge"
+    with torch.no_grad():
+        for parameter in huge.networks.parameters():
+            parameter.fill_(weight)
+    return huge
+
+
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("weight", [65504.0, 30.0])
+def test_priors_of_huge_weights_are_named(prior: Prior, residual: bool, weight: float) -> None:
+    huge = of_weights(prior, weight)
+    with pytest.raises(InputError, match=r"prior someone/huge: its weights are too large.*prior='none'") as refused:
+        fit(scene(77, 8, 0.4), prior=huge, residual=residual)
+    assert "\n" not in str(refused.value)
+
+
+def test_fits_that_leave_finite_numbers_say_so(prior: Prior, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the look at the start does not see."""
+    monkeypatch.setattr(prior_start, "_check_colours", lambda model: None)
+    with pytest.raises(InputError, match=r"no longer finite: the prior.*learning_rate"):
+        fit(scene(77, 8, 0.4), prior=of_weights(prior, 30.0))
 
 
 def header_of(data: bytes) -> bytes:
