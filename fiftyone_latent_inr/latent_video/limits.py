@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from numbers import Real
 
 from .. import arguments
 from ..devices import is_memory_full
@@ -48,7 +49,7 @@ class Limits:
     def __post_init__(self) -> None:
         for one in fields(self):
             value = getattr(self, one.name)
-            if not (isinstance(value, float) and value == math.inf):
+            if not (isinstance(value, Real) and value == math.inf):
                 value = arguments.number(f"Limits: {one.name}", value, 0, above=True)
             object.__setattr__(self, one.name, float(value))
 
