@@ -38,7 +38,7 @@ from fiftyone_latent_inr.cli import main as cli
 from fiftyone_latent_inr.latent_video.video import LatentVideo, from_bytes
 
 from ..shared.records import show_table, write_record
-from .children import mapped
+from .children import fork, mapped
 from .mutations import BLIND, KNOWING, Mutation, corpus
 from .shapes import reshape
 
@@ -216,7 +216,7 @@ def run(count: int | None, seed: int, minutes: float | None = None) -> dict[str,
 def _batch(files: list[bytes], seed: int, numbers: range) -> Iterator[tuple[int, str, Report | None]]:
     """Reads files in a child; where it dies of one, that is the last."""
     read_end, write_end = os.pipe()
-    child = os.fork()
+    child = fork()
     if not child:
         os.close(read_end)
         _serve(files, seed, numbers, write_end)
