@@ -196,7 +196,11 @@ class Lock:
                     if _is_free(handle, alone=bool(locked)):
                         content = json.dumps(asdict(Owner.here())).encode()
                         os.ftruncate(handle, 0)
-                        os.pwrite(handle, content, 0)
+                        try:
+                            os.pwrite(handle, content, 0)
+                        except OSError:  # a full disk
+                            path.unlink()
+                            raise
                         held, handle = cls(path, handle, content), -1
                         return held
                 raise BusyError(f"{path}: somebody else has it", _owner(handle))

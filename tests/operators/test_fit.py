@@ -88,7 +88,7 @@ def test_odd_records_count_as_none(dataset, odd):
     assert "quality" not in last.options
     properties = form("fit", dataset)  # what cannot be used is named where it is asked for
     said = [getattr(one, "error_message", None) for one in properties.values() if getattr(one, "invalid", False)]
-    assert "status" in properties or said and "\x1b" not in "".join(map(str, said)), said
+    assert "status" in properties or (said and "\x1b" not in "".join(map(str, said))), said
 
 
 def test_form_starts_from_the_last_run_and_asks_before_it_replaces(dataset, recorded, tmp_path):
