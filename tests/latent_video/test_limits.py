@@ -109,7 +109,7 @@ def test_a_raised_bound_is_raised(tmp_path: Path, capsys: pytest.CaptureFixture[
             linr.Limits(**wrong)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("limits", [-1, math.nan, 3, "x", True, object(), linr.Limits, 0, False, {}, []], ids=repr)
+@pytest.mark.parametrize("limits", [-1, math.nan, 3, "x", True, len, linr.Limits, 0, False, {}, []], ids=repr)
 def test_limits_are_none_or_limits(limits: Any, tmp_path: Path) -> None:
     (tmp_path / "a.linr").write_bytes(hostile.PLAIN)
     for call in (linr.load, lambda _, limits: from_bytes(hostile.PLAIN, limits=limits)):
