@@ -155,9 +155,7 @@ class OwnTeacher:
         return np.full((len(frames), 8), 8**-0.5, np.float32) if self.given is None else self.given
 
 
-@pytest.mark.parametrize(
-    "fact", [{"name": len}, {"id": b"x"}, {"id": "x" * 9999}, {"embedding_dim": 8.0}], ids=str
-)
+@pytest.mark.parametrize("fact", [{"name": len}, {"id": b"x"}, {"id": "x" * 9999}, {"embedding_dim": 8.0}], ids=str)
 def test_a_teacher_of_the_users_own_says_what_a_file_can_hold(fact: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="the teacher's "):
         linr.fit(FRAMES, preset="fast", prior="none", teacher=OwnTeacher(**fact), device="cpu", progress=False)

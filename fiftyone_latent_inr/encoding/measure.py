@@ -13,13 +13,13 @@ from ..errors import InputError
 from ..files import require_file
 from ..frames import metrics
 from ..frames.aspect import stretch
+from ..latent_video.limits import Limits, guarded
 from ..latent_video.video import LatentVideo, load
 from ..model import LatentINR
 from ..rendering.draw import draw
 from ..torch_settings import plain_torch
 
 if TYPE_CHECKING:
-    from ..latent_video.limits import Limits
     from ..priors.prior import Prior
     from ..video.decode import VideoInfo
 
@@ -86,10 +86,11 @@ def compare(
     similarities: list[float] = []
     source = probe(original)
     drawn = video.iter_render(device=device)
-    for frame in iter_frames(original, size=video.size, max_frames=video.num_frames):
-        true, rebuilt = frame[None], next(drawn)[None]
-        psnrs.append(metrics.psnr(true, rebuilt))
-        similarities.append(metrics.ms_ssim(true, rebuilt))
+    with guarded(os.fspath(stored), "frames of this size beside the original's"):
+        for frame in iter_frames(original, size=video.size, max_frames=video.num_frames):
+            true, rebuilt = frame[None], next(drawn)[None]
+            psnrs.append(metrics.psnr(true, rebuilt))
+            similarities.append(metrics.ms_ssim(true, rebuilt))
     if len(psnrs) < video.num_frames:
         raise InputError(
             f"{os.fspath(original)} has {len(psnrs)} frames but {os.fspath(stored)} holds "

@@ -29,6 +29,7 @@ WINDOW_SIGMA = 1.5
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 _CHUNK_BYTES = 1 << 24
+_MOST_NUMBERS = 27_000_000  # of the frames that are compared at once: one of 4K
 
 
 def psnr_per_frame(a: Frames, b: Frames) -> npt.NDArray[np.float64]:
@@ -98,7 +99,13 @@ def ms_ssim(a: Frames, b: Frames) -> float:
         weights = weights / weights.sum()
         window = _window(min(WINDOW, side - 1 + side % 2))
         for x, y in _chunks(a, b):
-            total += float(_ms_ssim_of_planes(_planes(x), _planes(y), window, weights).mean()) * len(x)
+            one, other = _planes(x), _planes(y)
+            step = len(one) if one.numel() <= _MOST_NUMBERS else 1  # of large frames a channel at a time
+            parts = [
+                _ms_ssim_of_planes(one[k : k + step], other[k : k + step], window, weights)
+                for k in range(0, len(one), step)
+            ]
+            total += float(torch.cat(parts).mean()) * len(x)
     return total / len(a)
 
 
@@ -127,9 +134,14 @@ def _chunks(a: Frames, b: Frames) -> Iterator[tuple[Frames, Frames]]:
 
 def _squared_errors(a: Frames, b: Frames) -> npt.NDArray[np.float64]:
     """Summed over each frame, exactly: float64 holds integers up to 2 ** 53."""
-    difference = (a.astype(np.int16) - b).reshape(len(a), -1).astype(np.float32)
-    # A square is at most 65025, exact in float32; their sum is taken in float64.
-    return np.asarray(np.square(difference).sum(axis=1, dtype=np.float64))
+    total = np.zeros(len(a))
+    rows = max(1, _CHUNK_BYTES // (4 * math.prod(a.shape[2:])))
+    for top in range(0, a.shape[1], rows):  # of frames of any size few rows at a time
+        part = slice(top, top + rows)
+        difference = (a[:, part].astype(np.int16) - b[:, part]).reshape(len(a), -1).astype(np.float32)
+        # A square is at most 65025, exact in float32; their sum is taken in float64.
+        total += np.square(difference).sum(axis=1, dtype=np.float64)
+    return total
 
 
 def _planes(frames: Frames) -> torch.Tensor:

@@ -54,7 +54,8 @@ def frame_cost(config: ModelConfig, size: tuple[int, int], most: float) -> float
         points += math.prod(large) * (1 if config.patch == 1 else _POINT / cost)
     predicted = sum(config.heads.values())
     once = config.latent_dim * config.trunk_width + config.bottleneck * predicted + frame_numbers(config, base[0])
-    return points * cost + config.rank * once
+    bent = 2 * config.planes * base[0] * config.warp_rows * config.warp_cols  # what warps are at its rows
+    return points * cost + config.rank * once + bent
 
 
 def frame_numbers(config: ModelConfig, height: int) -> int:
