@@ -117,10 +117,10 @@ def test_long_videos_find_room(dataset, frames, others, fits):
         sample["theirs"] = np.random.default_rng(1).integers(0, 256, others << 20, np.uint8)
         sample.save()
     fields.ensure_fields(dataset, names)
-    assert fields.store(dataset, sample.id, names, made_up(frames), "/x.linr") is fits
+    assert fields.store(dataset, sample.id, names, made_up(frames), __file__) is fits
     sample.reload()
     assert (sample.latent_inr_frames is not None) is fits
-    assert sample.latent_inr.shape == (512,) and sample.latent_inr_path == "/x.linr" and sample.latent_inr_psnr == 30
+    assert sample.latent_inr.shape == (512,) and sample.latent_inr_path == __file__ and sample.latent_inr_psnr == 30
     sample["label"] = "more"
     sample.save()
 
@@ -129,7 +129,7 @@ def test_a_long_video_once_more_drops_what_was_there(dataset):
     names, sample_id = fields.FieldNames.of("latent_inr"), dataset.first().id
     fields.ensure_fields(dataset, names)
     for frames in (20, 30_000, 20):
-        fits = fields.store(dataset, sample_id, names, made_up(frames), "/x.linr")
+        fits = fields.store(dataset, sample_id, names, made_up(frames), __file__)
         assert fits is (frames == 20) and (dataset[sample_id].latent_inr_frames is not None) is fits
 
 
