@@ -134,7 +134,7 @@ def mixed_grids_of_many_frames() -> bytes:
 
 @_case
 def warps_of_many_points() -> bytes:
-    model = {"height": 16_384, "width": 64, "planes": 8, "warp_rows": 256, "warp_cols": 256}
+    model = {"height": 8192, "width": 64, "planes": 8, "warp_rows": 256, "warp_cols": 256}
     return of_zeros(changed(PLAIN, {**model, "bottleneck": 1, "num_frames": 50})).whole()
 
 

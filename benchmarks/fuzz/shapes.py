@@ -46,6 +46,8 @@ def reshape(data: bytes, rng: Rng, files: list[bytes]) -> bytes:
     config = _configuration(rng)
     parts.document["models"] = [config.to_json()]
     groups = _to(rng, 1000) if rng.random() < 0.3 else 1
+    # of semantic latents, which are one section, this process has to make no more than one may hold
+    groups = max(1, min(groups, 15_000_000 // max(1, config.num_frames * config.semantic_dim)))
     parts = of_zeros(parts, groups)
     if rng.random() < 0.4:  # a noise that is read for as long as it lasts
         noise = rng.bytes(4 * int(rng.choice([0, 4, 256, 4096, 250_000], p=[0.2, 0.3, 0.3, 0.15, 0.05])))
@@ -72,7 +74,8 @@ def _configuration(rng: Rng) -> ModelConfig:
             config = ModelConfig.from_json(_document(rng))
         except ValueError:
             continue
-        if group_work(config) <= work_allowed(0) or rng.random() < 0.02:
+        numbers = config.num_frames * config.semantic_dim + (config.semantic_dim + 1) * config.embedding_dim
+        if max(numbers, group_work(config)) <= work_allowed(0) or (numbers < 1e8 and rng.random() < 0.02):
             return config
 
 
