@@ -42,7 +42,7 @@ app: setup ## open the App on the demo dataset, with this checkout as its plugin
 	  FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS=true $(BIN)/latent-inr demo --output $(DEMO_DIR) --app
 
 test: setup ## run the tests (all but `slow` and `gpu`), file by file in $(JOBS) processes
-	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile -m "not slow and not gpu" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "not slow and not gpu" $(PYTEST_ARGS)
 
 test-all: setup ## run every test that this machine can run
 	@$(BIN)/python -m pytest -q $(PYTEST_ARGS)
@@ -57,7 +57,7 @@ e2e: setup ## drive the real App in headless Chromium
 	@$(BIN)/python -m pytest -q -m e2e $(PYTEST_ARGS)
 
 coverage: setup ## the tests of `make test`, and which lines none of them ran: to look at, no gate
-	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile -m "not slow and not gpu" --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "not slow and not gpu" --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
 
 lint: setup ## ruff, mypy and the spell checker
 	@$(BIN)/ruff check .

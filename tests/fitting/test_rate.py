@@ -115,6 +115,7 @@ def test_the_rate_saves_bytes_against_plain_rounding() -> None:
     assert len(stored(with_rate)) < 0.8 * len(to_bytes(plain.model, bits=8, fps=25, preset="fast"))
 
 
+@pytest.mark.slow
 def test_a_number_of_bits_per_pixel_is_reached() -> None:
     config = replace(QUICK, steps=1200)
     pixels = 6 * 24 * 32

@@ -132,6 +132,7 @@ def test_embeddings_of_a_dataset_and_of_clips(model, prior, dataset, clips):
         assert vector @ pool(prior.embed_frames(part)) > 0.999
 
 
+@pytest.mark.slow
 @FFMPEG
 def test_a_new_process_that_imports_only_fiftyone_finds_by_text(source, make_dataset, clips, tmp_path):
     dataset = make_dataset(clips.values(), name="found without a fit")

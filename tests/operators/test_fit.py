@@ -33,7 +33,7 @@ def test_form_says_what_the_small_teacher_knows(dataset, name):
         assert "teacher_knows" not in form(name, dataset, teacher=teacher)
 
 
-def test_form_counts_what_is_fitted(dataset, fit):
+def test_form_counts_what_is_fitted(dataset, fit, short_fits):
     fit(dataset.limit(2), config=None, preset="fast", max_frames=None)
     assert "3 videos · 2 already fitted · about" in status(form("fit", dataset, preset="fast", teacher="small"))
     again = form("fit", dataset.limit(2), preset="fast", teacher="small")

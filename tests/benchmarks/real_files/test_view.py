@@ -1,8 +1,11 @@
 """A small view of files as people have them: fitted or failed in a line, drawn, and nothing twice."""
 
+import pytest
+
 from benchmarks.real_files import view
 
 
+@pytest.mark.slow
 def test_a_small_view(tmp_path):
     record = view.in_a_process(tmp_path, 12)
     assert not record["wrong"]

@@ -92,6 +92,7 @@ def test_the_crop_is_where_the_square_moves() -> None:
     assert index == 1 and top <= 100 and top + 64 >= 140 and left <= 200 and left + 96 >= 260
 
 
+@pytest.mark.slow
 def test_a_machine_without_pyav_opencv_and_fiftyone(clip: Clip, tmp_path: Path) -> None:
     """`--crop` on a GPU machine: the fits and what needs no OpenCV, and no word of a record."""
     absent = "av cv2 fiftyone open_clip torchmetrics"

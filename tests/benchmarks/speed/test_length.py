@@ -22,6 +22,7 @@ def test_commands_are_measured(tmp_path: Path) -> None:
         speed_length.run_measured([sys.executable, "-c", "import sys; print('out of luck'); sys.exit(3)"])
 
 
+@pytest.mark.slow
 def test_the_real_command_encodes(tmp_path: Path) -> None:
     whole = speed_length.command(Path("a.mp4"), Path("b.linr"), "fast", 400, "cpu", 1.0)
     assert whole[1:3] == ["-m", "fiftyone_latent_inr"] and whole[-2:] == ["--frames", "400"]

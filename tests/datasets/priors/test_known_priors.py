@@ -103,7 +103,7 @@ def test_what_does_not_go_together_is_known_before_anything_is_fitted(dataset, f
     assert not fits and not dataset.list_runs()
 
 
-def test_forms_check_without_loading(dataset, fit, fits, prior_folder, hub):
+def test_forms_check_without_loading(dataset, fit, fits, prior_folder, hub, short_fits):
     fast, best = PRESETS["fast"].architecture, PRESETS["best"].architecture
     check_prior(str(prior_folder), fast, "small")
     check_prior(str(prior_folder), fast, None)
