@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from .. import arguments
 from . import types as arg
-from .options import add_shared, require_video
+from .options import PRESETS, add_shared, require_video
 from .output import show
 from .overwriting import add_overwrite, check_prior
 
@@ -43,6 +44,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
+    arguments.choice("preset", args.preset, PRESETS)
     for source in args.sources:
         if not source.is_dir():
             require_video(source)

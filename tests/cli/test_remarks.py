@@ -37,22 +37,32 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("command", ["encode", "decode", "info", "compare", "pretrain"])
+@pytest.mark.parametrize("command", ["encode", "decode", "info", "compare", "pretrain", "preset"])
 def test_a_missing_file_is_said_before_anything_is_loaded(command: str, tmp_path: Path) -> None:
+    """And a preset that there is not."""
     names = {
         "encode": ["nope.mp4", "x.linr"],
         "compare": ["nope.mp4", "nope.linr"],
         "info": ["nope.linr"],
         "pretrain": ["nope.mp4", "--out", "x"],
+        "preset": ["nope.mp4", "x.linr", "--preset", "quick"],
     }
+    missing = "there is no such file; check the spelling"
+    said = "unknown preset 'quick'; choose one of" if command == "preset" else missing
     code = (
         "import sys\nfrom fiftyone_latent_inr.cli.main import main\nstatus = main(sys.argv[1:])\n"
         "print(status, sorted({'torch', 'open_clip', 'fiftyone'} & set(sys.modules)))"
     )
-    arguments = [sys.executable, "-c", code, command, *names.get(command, ["nope.linr", "x.mp4"])]
+    arguments = [
+        sys.executable,
+        "-c",
+        code,
+        command.replace("preset", "encode"),
+        *names.get(command, ["nope.linr", "x.mp4"]),
+    ]
     done = subprocess.run(arguments, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout == "2 []\n" and done.stderr.count("\n") == 1
-    assert "there is no such file; check the spelling" in done.stderr
+    assert said in done.stderr
 
 
 @pytest.mark.parametrize(
