@@ -7,10 +7,12 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
+from weakref import proxy
 
 import av
 import numpy as np
@@ -114,7 +116,8 @@ class ImageReader:
         self._cut: list[str] = []
         self._stacks: list[str] = []
         self._resized = False
-        self._colours = Colours(self.file, self._frames_again)
+        # by a proxy: in a cycle it would keep its decoder, with its threads, until garbage is collected
+        self._colours = Colours(self.file, partial(type(self)._frames_again, proxy(self)))
 
     def __enter__(self) -> ImageReader:
         return self

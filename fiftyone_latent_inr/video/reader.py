@@ -7,8 +7,10 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
+from functools import partial
 from types import TracebackType
 from typing import Any
+from weakref import proxy
 
 import av
 
@@ -71,7 +73,8 @@ class VideoReader:
             raise
         # AVI has no alpha: four bytes a pixel are colours and one that is not used
         opaque = self.container.format.name == "avi" and self._codec_name() == "rawvideo"
-        self._colours = Colours(self.file, self._frames_again, opaque)
+        # by a proxy: in a cycle it would keep its decoder, with its threads, until garbage is collected
+        self._colours = Colours(self.file, partial(type(self)._frames_again, proxy(self)), opaque)
         if self.stream.metadata.get("alpha_mode") == "1":  # WebM keeps it beside the stream
             self._notes[_ALPHA_BESIDE] = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import av
 import media
 import numpy as np
 import pytest
+from PIL import Image
 
 from fiftyone_latent_inr import video
 from fiftyone_latent_inr.errors import InputError
@@ -305,3 +307,22 @@ def test_frames_from_a_later_time(tmp_path: Path) -> None:
     assert [round(float(frame.mean())) for frame in found] == pytest.approx([70, 71, 72], abs=1.5)
     with VideoReader(path) as reader, pytest.raises(InputError):
         list(reader.frames(start=60.0))
+
+
+def test_a_decoder_goes_with_its_reader(tmp_path: Path) -> None:
+    """Its threads are gone before a process is forked: there, freeing it would wait for them for ever."""
+    path, kinds = tmp_path / "clip.mp4", ("VideoCodecContext", "VideoReader", "ImageReader")
+    video.write(path, np.zeros((3, 16, 16, 3), np.uint8), 10.0)
+    images = tmp_path / "images"
+    images.mkdir()
+    for k in range(3):
+        Image.new("RGB", (16, 16)).save(images / f"{k}.png")
+    gc.collect()
+    gc.disable()
+    try:
+        for source in (path, images):
+            assert len(list(video.iter_frames(source))) == 3
+            video.probe(source)
+        assert [type(one).__name__ for one in gc.get_objects() if type(one).__name__ in kinds] == []
+    finally:
+        gc.enable()
