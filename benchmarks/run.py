@@ -13,7 +13,17 @@ import argparse
 import subprocess
 import sys
 
-BENCHMARKS = ("fit_quality", "search", "small_teacher", "rate", "rate_distortion", "space_time", "speed", "prior")
+BENCHMARKS = (
+    "fit_quality",
+    "search",
+    "small_teacher",
+    "rate",
+    "rate_distortion",
+    "space_time",
+    "speed",
+    "prior",
+    "instant",
+)
 OPTIONS = {"speed": ("--device", "cpu", "--only", "fit", "decode", "frame")}
 
 

@@ -14,6 +14,7 @@ DEFAULT, NONE = "default", "none"
 FIT_NAME = "latent_inr"
 
 _PRESETS = {
+    "instant": "Searchable in the time it takes to read it, a rough picture",
     "fast": "Minutes on a CPU for a short clip",
     "balanced": "Better pictures, a few times longer",
     "best": "As good as it gets, for a GPU",

@@ -19,7 +19,7 @@ NAN, INF = float("nan"), float("inf")
 NO_NUMBER: list[Any] = ["100", True, NAN, INF, [1], 1j, object(), np.ones(2), b"1"]
 OPTIONAL = {"bpp", "max_bpp"}
 FIT: dict[str, list[Any]] = {
-    "steps": [0, -1, 100.0, 10**12],
+    "steps": [-1, 100.0, 10**12],
     "steps_growth": [-0.1, 3],
     "max_frames_per_step": [0, 2.5],
     "points_per_step": [-1, 0],

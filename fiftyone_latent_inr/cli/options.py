@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..video.images import ImageSequence
 
 # Presets of `fitting`, whose import would load torch; `tests/cli/test_options.py` holds the two together.
-PRESETS = ("fast", "balanced", "best", "paper")
+PRESETS = ("instant", "fast", "balanced", "best", "paper")
 _SHARED: dict[str, dict[str, Any]] = {
     "--device": {
         "metavar": "D",

@@ -63,16 +63,19 @@ class Quantised:
     step_sizes: FloatArray
 
 
-def encode(layouts: Sequence[Layout], tensors: Sequence[Quantised], version: int = VERSION) -> bytes:
+def encode(
+    layouts: Sequence[Layout], tensors: Sequence[Quantised], version: int = VERSION, quick: bool = False
+) -> bytes:
     """Codes a section.
 
     Args:
         layouts: kind and shape of each tensor.
         tensors: their codes, and step sizes as `round_step_sizes` leaves them.
         version: version of the format; files are written in the latest, older ones serve to test that they are read.
+        quick: do not try several ways to code a grid, which takes most of the time and saves a few percent.
     """
     coder = Encoder(version)
-    _run(coder, layouts, tensors)
+    _run(coder, layouts, tensors, quick=quick)
     return coder.data()
 
 
@@ -101,7 +104,11 @@ def decode(
 
 
 def _run(
-    coder: Coder, layouts: Sequence[Layout], tensors: Sequence[Quantised] | None, wanted_tensors: int | None = None
+    coder: Coder,
+    layouts: Sequence[Layout],
+    tensors: Sequence[Quantised] | None,
+    wanted_tensors: int | None = None,
+    quick: bool = False,
 ) -> list[Quantised]:
     """Codes a section with any coder; without tensors it is decoded, in part if so many are wanted."""
     known = [None if tensors is None else tensors[k].codes for k in range(len(layouts))]
@@ -122,7 +129,7 @@ def _run(
             plan = sequences.code_plan(coder, own.levels, plans[k])
             codes[k] = sequences.code(coder, own.levels, layout.shape[0], plan, known[k])
         elif layout.kind == "grid":
-            codes[k] = grids.code(coder, own.levels, layout.shape[1:], known[k])
+            codes[k] = grids.code(coder, own.levels, layout.shape[1:], known[k], quick)
     return [Quantised(c, own.step_sizes()) for c, own in list(zip(codes, sides, strict=True))[:wanted_tensors]]
 
 

@@ -7,6 +7,9 @@ import math
 from ..devices import pick_device
 from ..fitting import FitConfig, resolve
 
+# Of `instant`, on any device: looking for motion, and everything else. The teacher's time is not in it.
+_SECONDS_OF_FRAME, _SECONDS_OF_PIXEL = 0.01, 4e-7
+
 
 def estimate_seconds(
     preset: str,
@@ -27,6 +30,8 @@ def estimate_seconds(
         config: settings to use instead of the preset's.
     """
     settings = resolve(preset, config)
+    if settings.at_once:
+        return _SECONDS_OF_FRAME * num_frames + _SECONDS_OF_PIXEL * num_frames * height * width
     groups = 1 if num_frames <= settings.group_frames * 9 // 4 else num_frames / settings.group_frames
     steps = groups * settings.steps_for(math.ceil(num_frames / groups), height, width)
     on_gpu = pick_device(device).type != "cpu"

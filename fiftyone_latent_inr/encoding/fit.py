@@ -65,7 +65,9 @@ def fit(  # noqa: PLR0913
 
     Args:
         source: path of a video, or of a folder of numbered images, or its frames, uint8 (T, H, W, 3) RGB.
-        preset: `fast`, `balanced` or `best`; `paper` is the network of the Latent-INR paper, to compare with.
+        preset: `fast`, `balanced` or `best`; `instant` takes no optimiser step and hardly longer than reading the video
+            and showing every fourth frame to the teacher; `paper` is the network of the Latent-INR paper, to compare
+            with.
         config: settings to use instead of the preset's.
         quality: 0 to 100; 50 is the preset as it is, ten more halve the weight of the bytes.
         bpp: bits per pixel that the file should take (8 * bytes / (T * H * W)), instead of a quality.
@@ -89,7 +91,7 @@ def fit(  # noqa: PLR0913
         if_busy: what to do while another fit is going on in that folder: `refuse`, or `wait` until it has ended.
 
     Returns:
-        The fitted video. Its metrics are measured on what is stored.
+        The fitted video. Its metrics are measured on what is stored; with `instant` PSNR alone, on every fourth frame.
 
     Raises:
         InputError: a bad video or argument; a prior that cannot be had or is for something else; a checkpoint's folder
@@ -167,12 +169,12 @@ def _fit(
             footage.check_unchanged()
         else:
             tell(report, ["going on with a fit that was stopped", *found.warnings])
-        if frames is not None:
+        if frames is not None and len(found.plan.spans) == 1:
             return _fit_group(request, found, frames, report, began)
         checkpoint.keep_scan(found)
         video = VideoFit(request, found, checkpoint=checkpoint, report=report)
         videos = [video, *(video.at(aim) for aim in request.aims[1:])]
-        return [_fit_groups(footage, one, report) for one in videos]
+        return [_fit_groups(footage, one, report, frames) for one in videos]
 
 
 def _fit_group(
@@ -189,10 +191,12 @@ def _fit_group(
     return [one.finish() for one in videos]
 
 
-def _fit_groups(footage: Footage, video: VideoFit, report: ProgressCallback) -> LatentVideo:
-    """Fits a video of several groups, one after the other; no more than one is in memory."""
+def _fit_groups(
+    footage: Footage, video: VideoFit, report: ProgressCallback, frames: npt.NDArray[np.uint8] | None = None
+) -> LatentVideo:
+    """Fits a video of several groups, one after the other; no more than one is in memory, unless all frames are."""
     request, scan, config = video.request, video.scan, video.config
-    steps = [config.steps_for(span.count, *scan.size, warm=span.parent is not None) for span in scan.plan.spans]
+    steps = [config.steps_for(span.count, *scan.size, warm=span.parent is not None) or 1 for span in scan.plan.spans]
     total, done = sum(steps), 0
 
     def heard(event: FitProgress) -> None:
@@ -201,10 +205,12 @@ def _fit_groups(footage: Footage, video: VideoFit, report: ProgressCallback) -> 
         left = event.seconds / event.step * (total - step) if event.step else None
         report(replace(event, step=step, total_steps=total, seconds_left=left))
 
-    for index, frames in enumerate(footage.groups([span.count for span in scan.plan.spans], scan.size)):
+    counts = [span.count for span in scan.plan.spans]
+    groups = footage.groups(counts, scan.size) if frames is None else np.split(frames, np.cumsum(counts)[:-1])
+    for index, own in enumerate(groups):
         if not video.is_kept(index):
             footage.check_unchanged()  # groups are read at different times, and hours after the first look
-            (fitted,) = _fitted(partial(video.prepare, index, frames), [config], request.device, heard)
+            (fitted,) = _fitted(partial(video.prepare, index, own), [config], request.device, heard)
             video.keep(index, fitted)
         done += steps[index]
     return video.finish()

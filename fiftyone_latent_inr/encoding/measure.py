@@ -28,6 +28,17 @@ if TYPE_CHECKING:
 _FAR = 3.0
 
 
+def glimpse(model: LatentINR, frames: npt.NDArray[np.uint8], cuts: Sequence[int], stride: int) -> float:
+    """PSNR in dB of one in so many frames as a model draws it, as the sum over all; arguments as those of `measure`."""
+    count, height, width, _ = frames.shape
+    chosen = np.arange((count - 1) % stride // 2, count, stride)
+    drawn = draw(model, chosen.astype(np.float32), height, width, cuts)
+    pairs = zip(chosen, drawn, strict=True)
+    pairs = zip(chosen, drawn, strict=True)
+    values = [metrics.psnr(frames[k : k + 1], one[None]) for k, one in pairs]
+    return float(count * np.mean(values))
+
+
 def measure(model: LatentINR, frames: npt.NDArray[np.uint8], cuts: Sequence[int] = ()) -> tuple[float, float]:
     """PSNR in dB and MS-SSIM of each frame as a model draws it, summed over the frames.
 

@@ -163,6 +163,11 @@ class GroupPlanner:
         self._prints: list[Print] = []
         self._frames: list[npt.NDArray[np.int64]] = []
 
+    @property
+    def cuts(self) -> Sequence[int]:
+        """Frames that start a new scene, of those for which it is certain, ascending."""
+        return self._cuts
+
     def add(self, frame: Frame) -> None:
         """Takes the next frame, uint8 (H, W, 3)."""
         self._cuts.extend(self._finder.add(frame))

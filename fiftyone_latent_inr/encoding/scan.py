@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from ..frames.aspect import SQUARE
 from ..progress import FitProgress, ProgressCallback, tell
 from ..video.footage import Footage
 from ..video.timing import Times
+from .glances import Glances
 from .plan import GroupPlanner, Plan, most_frames
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 # Frames that are shown to the teacher at a time, and between two progress events.
 _TOGETHER = 32
+# Bytes of a video's frames that are kept for a fit without steps, which takes hardly longer than reading them again.
+_MOST_KEPT = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,19 @@ def scan(
         report: takes progress.
 
     Returns:
-        What was found, and the frames (T, H, W, 3) where they are one group.
+        What was found, and the frames (T, H, W, 3) where they are one group; of a fit without steps those of any
+        video that fits in memory.
 
     Raises:
         InputError: there is no frame, or the file cannot be read.
     """
+    return (_scan_once if settings.at_once else _scan_all)(footage, settings, teacher, report)
+
+
+def _scan_all(
+    footage: Footage, settings: FitConfig, teacher: Teacher | None, report: ProgressCallback
+) -> tuple[Scan, npt.NDArray[np.uint8] | None]:
+    """`scan` for a fit of steps: all frames are shown to the teacher, and those of one group kept."""
     expected = footage.expected
     planner: GroupPlanner | None = None
     most = 1
@@ -106,6 +118,36 @@ def scan(
     ask([*(held or ()), *waiting])
     found = np.concatenate(embeddings) if embeddings else None
     return Scan(plan, size, footage.fps, footage.warnings, found, footage.times, footage.pixel_aspect), None
+
+
+def _scan_once(
+    footage: Footage, settings: FitConfig, teacher: Teacher | None, report: ProgressCallback
+) -> tuple[Scan, npt.NDArray[np.uint8] | None]:
+    """`scan` for a fit without steps, of which reading and embedding would be most: few frames are shown, all kept."""
+    expected, size = footage.expected, (0, 0)
+    planner: GroupPlanner | None = None
+    held: list[npt.NDArray[np.uint8]] | None = []
+    glances = None if teacher is None else Glances(partial(_embedded, teacher))
+    for count, frame in enumerate(footage.frames(), 1):
+        if planner is None:
+            size = frame.shape[0], frame.shape[1]
+            planner = _planner(settings, size)
+        planner.add(frame)
+        if glances is not None:
+            glances.add(count - 1, frame, planner.cuts)
+        if held is not None:
+            held.append(frame)
+            if count > planner.most and count * frame.nbytes > _MOST_KEPT:
+                held = None
+        if count % _TOGETHER == 0:
+            report(FitProgress("scan", count, max(expected or 0, count)))
+    if planner is None:
+        raise InputError(f"{footage.name}: there are no frames in it")
+    plan = planner.finish()
+    tell(report, [*footage.warnings, *footage.notes])
+    found = None if glances is None else glances.finish(plan.cuts)
+    facts = Scan(plan, size, footage.fps, footage.warnings, found, footage.times, footage.pixel_aspect)
+    return facts, None if held is None else np.stack(held)
 
 
 def _embedded(teacher: Teacher, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.floating[Any]]:

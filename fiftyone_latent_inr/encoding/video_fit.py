@@ -32,11 +32,12 @@ from ..latent_video.sections import decode_group, encode_group, quantised_semant
 from ..latent_video.stored import to_model
 from ..latent_video.video import LatentVideo, from_bytes
 from ..latent_video.write import put_together
-from ..model import LatentINR, ModelConfig
+from ..model import LatentINR, ModelConfig, model_views
 from ..priors.model_tensors import prior_tensors
 from ..progress import FitProgress, ProgressCallback, silent
 from .checkpoint import Checkpoint, FinishedGroup
-from .measure import measure
+from .glances import STRIDE
+from .measure import glimpse, measure
 from .plan import Span
 from .request import FitRequest
 from .scan import Scan
@@ -90,8 +91,14 @@ class VideoFit:
         self._spans, targets = scan.plan.spans, scan.embeddings
         # one shape for all groups, so that any may start from any; a group's own length only adds latents
         length = self._spans[0].count if self._is_one_group else self.config.group_frames
+        architecture = self.config.architecture
+        if self.config.at_once:
+            # its groups are short: a head that all share may know more of the teacher's space, if no more than was seen
+            length = length if self._is_one_group else max(length, architecture.reference_frames)
+            most = max(1, scan.plan.num_frames // STRIDE)
+            architecture = replace(architecture, semantic_dim=min(architecture.semantic_dim, most))
         width = 0 if targets is None else targets.shape[1]
-        self._shape = self.config.architecture.for_video(length, *scan.size, width)
+        self._shape = architecture.for_video(length, *scan.size, width)
         self._of_prior: Tensors | None = None
         if request.reference is not None:
             self._of_prior = prior_tensors(request.reference.networks, self._shape)
@@ -157,17 +164,24 @@ class VideoFit:
         group, span = self._under_way[index], self._spans[index]
         seconds = (time.monotonic() if ended is None else ended) - group.began
         config, cuts, bits = self._shape_of(span), self._cuts(span), self.config.bits
-        data = encode_group(fitted.model, fitted.step_sizes, bits, group.reference)
-        tensors, _ = decode_group(config, data, group.reference)
+        data = encode_group(fitted.model, fitted.step_sizes, bits, group.reference, self.config.at_once)
+        if self.config.at_once:  # it is rounded, and to decode it takes as long as to find it
+            tensors = {name: view.numpy() for name, view in model_views(fitted.model).items()}
+        else:
+            tensors, _ = decode_group(config, data, group.reference)
         codes = np.zeros((span.count, 0), np.int16)
         if self.scan.embeddings is not None:
             if self._head is None:
                 self._head = Head.learned(quantised_semantic(fitted.model, fitted.step_sizes, bits))
             codes = self._head.latents(fitted.model).codes
             tensors |= self._head.tensors(codes)
-        psnr, similarity = self._measured(to_model(config, tensors), group.frames, cuts)
-        sums = {"psnr": psnr, "ms_ssim": similarity}
-        if fitted.step_sizes is None:  # numbers were rounded after the fit only
+        stored = to_model(config, tensors)
+        if self.config.at_once:
+            sums = {"psnr": glimpse(stored, group.frames, cuts, STRIDE)}
+        else:
+            psnr, similarity = self._measured(stored, group.frames, cuts)
+            sums = {"psnr": psnr, "ms_ssim": similarity}
+        if fitted.step_sizes is None and not self.config.at_once:  # numbers were rounded after the fit only
             sums["psnr_unquantised"] = self._measured(fitted.model, group.frames, cuts)[0]
         self._checkpoint.keep_group(index, FinishedGroup(data, codes, {**sums, "seconds": seconds}, group.parent))
         del self._under_way[index]
@@ -218,7 +232,7 @@ class VideoFit:
 
     def _size(self, reference: Tensors | None, model: LatentINR, step_sizes: Mapping[str, FloatArray]) -> int:
         """Bytes of a group in the file; of an only one, those of the file."""
-        data = encode_group(model, step_sizes, self.config.bits, reference)
+        data = encode_group(model, step_sizes, self.config.bits, reference, self.config.at_once)
         if self._is_one_group:
             semantic = None if self.scan.embeddings is None else quantised_semantic(model, step_sizes, self.config.bits)
             group = model.config, data, self._parent(self._spans[0])

@@ -61,6 +61,11 @@ def fit_together(
         raise InputError("only groups of frames of one shape can be fitted together")
     if len(tasks) == 1:
         return (yield from fit_frames(tasks[0], config, device=device))
+    if config.at_once:
+        fitted: list[Fitted] = []
+        for task in tasks:
+            fitted += yield from fit_frames(task, config)
+        return fitted
     total = max(task.steps(config) for task in tasks)
     shared = round(config.rate_start * total)
     began = time.monotonic()

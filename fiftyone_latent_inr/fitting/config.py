@@ -29,7 +29,7 @@ _COUNT = arguments.Range(1, 10**9, whole=True)
 _BPP = arguments.Range(0, MAX_BPP, above=True, optional=True)
 # of the fields that are numbers
 _RANGES = {
-    "steps": _COUNT,
+    "steps": arguments.Range(0, 10**9, whole=True),
     "steps_growth": arguments.Range(0, 2),
     "max_frames_per_step": _COUNT,
     "points_per_step": _COUNT,
@@ -73,7 +73,8 @@ class FitConfig:
     Attributes:
         preset: the preset this came from; a label only.
         architecture: the model's shape before it meets a video.
-        steps: optimiser steps at `REFERENCE_PIXELS`; `steps_for` scales them.
+        steps: optimiser steps at `REFERENCE_PIXELS`; `steps_for` scales them. 0 for none: all is found in closed form
+            (`instant`), for architectures like that of the preset `instant`.
         steps_growth: power of the pixel count that steps grow with.
         max_frames_per_step: frames drawn from in each step (all of them in short videos).
         points_per_step: pixels sampled in each step, over all of its frames.
@@ -135,7 +136,12 @@ class FitConfig:
         """Optimiser steps for T frames of H x W pixels, of a group that starts from an earlier one if `warm`."""
         ratio = num_frames * height * width / REFERENCE_PIXELS
         scale: float = min(max(ratio, 1 / 16), 64) ** self.steps_growth
-        return max(1, round(self.steps * scale * (self.warm_steps if warm else 1)))
+        return 0 if self.at_once else max(1, round(self.steps * scale * (self.warm_steps if warm else 1)))
+
+    @property
+    def at_once(self) -> bool:
+        """Whether there are no optimiser steps."""
+        return self.steps == 0
 
     @property
     def rate(self) -> Rate:

@@ -23,6 +23,7 @@ from ..progress import FitProgress
 from ..torch_settings import fast_products
 from .batch_rate import RateOfOne
 from .config import FitConfig, Rate
+from .instant import fit_at_once
 from .objective import Loss, Objective, compile_mode, generator_on, looked_up
 from .rate import RateTerm
 from .sampling import MotionSampler, PixelSampler
@@ -75,8 +76,11 @@ def fit_frames(
     Returns:
         The fitted models, one a rate, on `device`.
     """
-    state = GroupFit(task.on(device), config, device)
     aims = [config.rate] if rates is None else list(rates)
+    if config.at_once:
+        yield FitProgress("fit", 0, 1)
+        return [Fitted(model, step_sizes, None) for model, step_sizes in fit_at_once(task, aims)]
+    state = GroupFit(task.on(device), config, device)
     total = task.steps(config)
     shared = round(config.rate_start * total)
     work = shared + len(aims) * (total - shared)

@@ -1,4 +1,4 @@
-"""The presets by name, as data: `fast`, `balanced`, `best`, and `paper` to compare with."""
+"""The presets by name, as data: `instant`, `fast`, `balanced`, `best`, and `paper` to compare with."""
 
 from __future__ import annotations
 
@@ -12,6 +12,17 @@ def _levels(*rows: tuple[float, int, int]) -> tuple[Level, ...]:
     return tuple(Level(*row) for row in rows)
 
 
+# Grids of luma and chroma, which a key frame can be written into, and a field that adds them up: all that `instant`
+# finds without an optimiser.
+_FLAT = Architecture(
+    levels=_levels((8, 3, 1), (4, 3, 1), (2, 3, 1), (1, 1, 1)),
+    latent_dim=12,
+    bottleneck=12,
+    hidden=3,
+    layers=2,
+    warp_rows=9,
+    warp_cols=16,
+)
 # With the rate in the loss a number that does not help is rounded to zero and costs next to nothing: many planes and a
 # whole pyramid of few channels beat few of many (`benchmarks/notes.md`). What they cost is time.
 _SMALL = Architecture(planes=2, levels=_levels((16, 8, 2), (8, 4, 1), (4, 4, 1), (2, 1, 1), (1, 1, 1)))
@@ -33,6 +44,9 @@ _PAPER = Architecture(
 )
 
 PRESETS: dict[str, FitConfig] = {
+    "instant": FitConfig(
+        "instant", _FLAT, steps=0, rate_weight=3e-4, max_bpp=0.31, between=0, group_frames=8, max_depth=0
+    ),
     "fast": FitConfig("fast", _SMALL, steps=2000, rate_weight=3e-4, prior="fast-prior"),
     "balanced": FitConfig("balanced", _BASE, steps=4000),
     "best": FitConfig("best", _FINE, steps=4000, rate_weight=3e-5, max_bpp=1.8, between=0.4),

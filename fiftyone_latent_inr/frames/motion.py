@@ -29,6 +29,8 @@ _MOST_ACCELERATION = 1.5
 # Where a gap moves the picture by less than about this, in pixels, it is not moved at all: moved pictures are
 # resampled, and four frames mixed as they are know more of what lies below a pixel.
 _STILL = 0.8
+# Longest side of the pictures in which a rough flow is looked for, and the shortest one: DIS needs a few patches.
+_ROUGH_SIDE, _LEAST_VIEW = 320, 32
 
 
 def optical_flow(frames: Frames, gaps: Sequence[int]) -> npt.NDArray[np.float16]:
@@ -64,6 +66,33 @@ def optical_flow(frames: Frames, gaps: Sequence[int]) -> npt.NDArray[np.float16]
         for one, flow in zip(out, (finder.calc(before, after, None), -finder.calc(after, before, None)), strict=True):
             one[...] = cv2.resize(flow * scale, half[::-1], interpolation=cv2.INTER_AREA).transpose(2, 0, 1)
     return flows
+
+
+def flow_view(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """A frame, uint8 (H, W, 3), as `flow_to` looks at it: grey, (h, w), large ones smaller."""
+    import cv2
+
+    grey = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
+    height, width = grey.shape
+    part = min(1.0, _ROUGH_SIDE / max(height, width))
+    size = max(round(part * height), _LEAST_VIEW), max(round(part * width), _LEAST_VIEW)
+    if size == (height, width):
+        return grey
+    return np.asarray(cv2.resize(grey, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def flow_to(view: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Where the points of a frame lie in another one, by DIS at its fastest; both as `flow_view` gives them.
+
+    Returns:
+        float32 (2, h, w), as (x, y) in half frame sizes: what is at p in the frame is at p + motion in the other one.
+    """
+    import cv2
+
+    finder: Any = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)  # type: ignore[attr-defined]
+    height, width = view.shape
+    flow = finder.calc(view, other, None) * np.array([2 / width, 2 / height], np.float32)
+    return np.ascontiguousarray(flow.transpose(2, 0, 1))
 
 
 class Motion:

@@ -40,7 +40,11 @@ _FREE_BYTES = 1 << 20
 
 
 def encode_group(
-    model: LatentINR, step_sizes: StepSizes | None, bits: int, parent: Mapping[str, FloatArray] | None = None
+    model: LatentINR,
+    step_sizes: StepSizes | None,
+    bits: int,
+    parent: Mapping[str, FloatArray] | None = None,
+    quick: bool = False,
 ) -> bytes:
     """The section of one group of frames.
 
@@ -50,6 +54,7 @@ def encode_group(
         bits: bits of a stored number, where no step sizes are given.
         parent: the stored tensors of the group that it is stored as the difference from; or a prior's, which has
             those of the field.
+        quick: as in `codec.encode`.
     """
     config = model.config
     quantised = {}
@@ -59,7 +64,7 @@ def encode_group(
         if parent is not None and is_shared(spec.name) and spec.name in parent:
             values = values - parent[spec.name]
         quantised[spec.name] = _quantise(spec, values, step_sizes, bits)
-    return _padded(_encode(group_specs(config), quantised), group_work(config))
+    return _padded(_encode(group_specs(config), quantised, quick), group_work(config))
 
 
 def decode_group(
@@ -139,8 +144,8 @@ def _layouts(specs: Sequence[TensorSpec]) -> list[codec.Layout]:
     return [codec.Layout(spec.kind, spec.shape) for spec in specs]
 
 
-def _encode(specs: Sequence[TensorSpec], tensors: Mapping[str, codec.Quantised]) -> bytes:
-    return codec.encode(_layouts(specs), [tensors[spec.name] for spec in specs])
+def _encode(specs: Sequence[TensorSpec], tensors: Mapping[str, codec.Quantised], quick: bool = False) -> bytes:
+    return codec.encode(_layouts(specs), [tensors[spec.name] for spec in specs], quick=quick)
 
 
 def decode_section(

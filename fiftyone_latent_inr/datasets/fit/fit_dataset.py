@@ -129,7 +129,7 @@ def fit_dataset(  # noqa: PLR0913
     Args:
         samples: a dataset or any view of videos; or a view of images that are frames, grouped by video:
             `images.group_by("video", order_by="frame")`. What is fitted of a group is stored on its first sample.
-        preset: name of the settings: `fast`, `balanced`, `best` or `paper`.
+        preset: name of the settings: `instant`, `fast`, `balanced`, `best` or `paper`.
         teacher: model whose space the embeddings are in: `small`, `ARCH/PRETRAINED` of OpenCLIP, a directory, or a
             `Teacher`; `"default"` is `semantics.teachers.DEFAULT_TEACHER`. None fits without alignment: no embeddings
             and no index.
