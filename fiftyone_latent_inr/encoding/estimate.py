@@ -8,7 +8,7 @@ from ..devices import pick_device
 from ..fitting import FitConfig, resolve
 
 # Of `instant`, on any device: looking for motion, and everything else. The teacher's time is not in it.
-_SECONDS_OF_FRAME, _SECONDS_OF_PIXEL = 0.01, 4e-7
+_SECONDS_OF_FRAME, _SECONDS_OF_PIXEL = 0.018, 2.3e-7
 
 
 def estimate_seconds(

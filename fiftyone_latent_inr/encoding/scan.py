@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # Frames that are shown to the teacher at a time, and between two progress events.
 _TOGETHER = 32
 # Bytes of a video's frames that are kept for a fit without steps, which takes hardly longer than reading them again.
-_MOST_KEPT = 256 << 20
+_MOST_KEPT = 128 << 20
 
 
 @dataclass(frozen=True)
