@@ -22,6 +22,7 @@ _NAMES = {
     "datasets.drawings.grouped": ("to_grouped_dataset",),
     "datasets.fit.fit_dataset": ("fit_dataset",),
     "datasets.priors.pretrain": ("pretrain",),
+    "datasets.refine.refine": ("refine",),
     "encoding.fit": ("fit", "fit_rates"),
     "encoding.many": ("fit_many",),
     "errors": ("BitstreamError", "InputError", "PriorUnavailableError", "TeacherUnavailableError"),
@@ -43,6 +44,7 @@ if TYPE_CHECKING:  # the same for type checkers, which run nothing
     from .datasets.drawings.grouped import to_grouped_dataset as to_grouped_dataset
     from .datasets.fit.fit_dataset import fit_dataset as fit_dataset
     from .datasets.priors.pretrain import pretrain as pretrain
+    from .datasets.refine.refine import refine as refine
     from .encoding.fit import fit as fit
     from .encoding.fit import fit_rates as fit_rates
     from .encoding.many import fit_many as fit_many

@@ -22,8 +22,9 @@ FLOORS = (
 MOST_LINES, MOST_ROOMS = 400, 30
 MOST_ARGUMENTS, MOST_BY_FAR, MOST_LONG_LISTS = 8, 10, 12
 # Public calls of the contract, whose arguments are keyword-only and said once, and kernels that a compiler reads.
-# `linr.pretrain` stands for files and for datasets.
+# `linr.pretrain` and `linr.refine` stand for files and for datasets.
 CONTRACT = {"fit", "fit_rates", "fit_many", "fit_dataset", "pretrain", "pretrain_dataset"}
+CONTRACT |= {"refine_video", "refine_dataset"}
 KERNELS = {"rendering.triton_kernel"}
 
 

@@ -121,7 +121,7 @@ def _size(args: argparse.Namespace) -> tuple[int, int] | None:
     return args.size[0], max(1, round(width * args.size[0] / height))
 
 
-def _remarks(event: FitProgress) -> None:
+def remarks(event: FitProgress) -> None:
     """Says what is odd about the video, or about what was asked for, without a bar."""
     if event.message and event.step:
         say(event.message)
@@ -143,7 +143,7 @@ def _fit_file(args: argparse.Namespace, parts: HeldFolder, notes: dict[str, Any]
         fps=args.fps,
         device=args.device,
         seed=args.seed,
-        progress=_remarks if args.quiet else True,
+        progress=remarks if args.quiet else True,
         metadata=notes,
         checkpoint=parts,
     )

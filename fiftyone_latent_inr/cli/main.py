@@ -20,7 +20,7 @@ from ..errors import LatentINRError
 from ..files import reason
 from ..text import log_line
 from ..version import __version__
-from . import compare, decode, demo, encode, info, install_plugin, pretrain, search
+from . import compare, decode, demo, encode, info, install_plugin, pretrain, refine, search
 from .output import PROG, drop_stdout, open_streams, say
 
 
@@ -84,6 +84,6 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog=PROG, description="Videos as latents and hypernetworks: store them small, find them by text.")
     parser.add_argument("--version", action="version", version=f"{PROG} {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
-    for command in (encode, decode, info, compare, pretrain, search, demo, install_plugin):
+    for command in (encode, refine, decode, info, compare, pretrain, search, demo, install_plugin):
         command.add(commands)
     return parser

@@ -148,17 +148,30 @@ def store(
     sample[names.embedding] = None if embedding is None else unit_norm(embedding)
     with np.errstate(under="ignore"):  # which a host program may have made an error
         sample[names.frames] = None if frames is None else np.asarray(frames, np.float16)
+    _set_figures(sample, names, video, path, source_bytes)
+    fits = fits and (frames is None or document_bytes(sample) <= MOST_BYTES)
+    if not fits:
+        sample[names.frames] = None
+    save(sample)
+    return fits
+
+
+def store_figures(
+    dataset: fo.Dataset, sample_id: str, names: FieldNames, video: Any, path: str, source_bytes: int | None = None
+) -> None:
+    """Writes what a file is worth, where its embeddings are those that the sample has; arguments as for `store`."""
+    sample = dataset[sample_id]
+    _set_figures(sample, names, video, path, source_bytes)
+    save(sample)
+
+
+def _set_figures(sample: fo.Sample, names: FieldNames, video: Any, path: str, source_bytes: int | None) -> None:
     sample[names.path] = path
     sample[names.psnr] = _number(video.metrics.get("psnr"))
     sample[names.ms_ssim] = _number(video.metrics.get("ms_ssim"))
     sample[names.bpp] = _number(video.metrics.get("bpp"))
     size = os.stat(path).st_size
     sample[names.bytes], sample[names.ratio] = size, size / source_bytes if source_bytes else None
-    fits = fits and (frames is None or document_bytes(sample) <= MOST_BYTES)
-    if not fits:
-        sample[names.frames] = None
-    save(sample)
-    return fits
 
 
 def _number(value: Any) -> float | None:

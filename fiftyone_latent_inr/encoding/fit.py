@@ -174,7 +174,7 @@ def _fit(
         checkpoint.keep_scan(found)
         video = VideoFit(request, found, checkpoint=checkpoint, report=report)
         videos = [video, *(video.at(aim) for aim in request.aims[1:])]
-        return [_fit_groups(footage, one, report, frames) for one in videos]
+        return [fit_groups(footage, one, report, frames) for one in videos]
 
 
 def _fit_group(
@@ -191,10 +191,10 @@ def _fit_group(
     return [one.finish() for one in videos]
 
 
-def _fit_groups(
+def fit_groups(
     footage: Footage, video: VideoFit, report: ProgressCallback, frames: npt.NDArray[np.uint8] | None = None
 ) -> LatentVideo:
-    """Fits a video of several groups, one after the other; no more than one is in memory, unless all frames are."""
+    """Fits the groups that are not finished yet, one after the other; but one is in memory, unless all frames are."""
     request, scan, config = video.request, video.scan, video.config
     steps = [config.steps_for(span.count, *scan.size, warm=span.parent is not None) or 1 for span in scan.plan.spans]
     total, done = sum(steps), 0
@@ -210,7 +210,7 @@ def _fit_groups(
     for index, own in enumerate(groups):
         if not video.is_kept(index):
             footage.check_unchanged()  # groups are read at different times, and hours after the first look
-            (fitted,) = _fitted(partial(video.prepare, index, own), [config], request.device, heard)
+            (fitted,) = _fitted(partial(video.prepare, index, own), [video.aim_of(index)], request.device, heard)
             video.keep(index, fitted)
         done += steps[index]
     return video.finish()

@@ -254,6 +254,12 @@ def plan_groups(frames: Sequence[Frame] | npt.NDArray[np.uint8], usual: int, **o
     return planner.finish()
 
 
+def no_prints(spans: Sequence[Span]) -> tuple[tuple[Print, ...], tuple[npt.NDArray[np.int64], ...]]:
+    """Fingerprints, and of which frames they are, of spans whose frames nobody has looked at."""
+    frames = tuple(np.unique([0, span.count - 1]).astype(np.int64) for span in spans)
+    return tuple(np.zeros((len(one), 3 * _PRINT[0] * _PRINT[1]), np.uint8) for one in frames), frames
+
+
 def most_frames(height: int, width: int) -> int:
     """Frames of H x W that a group may have before it takes too much memory."""
     return max(2, _MOST_PIXELS // (height * width))

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from threading import Lock
+from typing import Any
 
 import numpy as np
 import torch
@@ -110,6 +111,7 @@ class VideoFit:
         self._decoded: OrderedDict[int, tuple[Tensors, Tensors]] = OrderedDict()
         self._digests: dict[int, str] = {}
         self._lock = Lock()
+        self._before: Mapping[str, float] = {}  # metrics of an earlier fit that still hold, and its seconds
 
     def at(self, aim: FitConfig) -> VideoFit:
         """The same fit as far as it has come, to be stored at another aim; what is finished is kept in memory."""
@@ -117,6 +119,10 @@ class VideoFit:
         other.config, other._checkpoint = aim, Checkpoint()
         other._under_way, other._decoded, other._digests = dict(self._under_way), OrderedDict(), {}
         return other
+
+    def aim_of(self, index: int) -> FitConfig:
+        """What a group is fitted with."""
+        return self.config
 
     def ready(self) -> list[int]:
         """The groups that start from no other."""
@@ -141,7 +147,7 @@ class VideoFit:
                 start = prior_start(request.prior.networks, pixels, shape, seed, request.residual)
             except InputError as error:
                 raise InputError(f"prior {request.prior.name}: {error}") from error
-        self._under_way[index] = _UnderWay(frames, reference, began, parent)
+        self._begin(index, frames, reference, began, parent)
         return GroupTask(
             pixels,
             shape,
@@ -152,6 +158,9 @@ class VideoFit:
             start,
             partial(self._size, reference),
         )
+
+    def _begin(self, index: int, frames: Frames, reference: Tensors | None, began: float, parent: str) -> None:
+        self._under_way[index] = _UnderWay(frames, reference, began, parent)
 
     def keep(self, index: int, fitted: Fitted, ended: float | None = None) -> list[int]:
         """Stores a fitted group, measures what is stored, and gives the groups that may start now.
@@ -170,9 +179,9 @@ class VideoFit:
         else:
             tensors, _ = decode_group(config, data, group.reference)
         codes = np.zeros((span.count, 0), np.int16)
-        if self.scan.embeddings is not None:
-            if self._head is None:
-                self._head = Head.learned(quantised_semantic(fitted.model, fitted.step_sizes, bits))
+        if self._head is None and self.scan.embeddings is not None:
+            self._head = Head.learned(quantised_semantic(fitted.model, fitted.step_sizes, bits))
+        if self._head is not None:
             codes = self._head.latents(fitted.model).codes
             tensors |= self._head.tensors(codes)
         stored = to_model(config, tensors)
@@ -211,15 +220,20 @@ class VideoFit:
         metrics = {name: value / count for name, value in sums.items()}
         semantic = None if self._head is None else self._head.stored(np.concatenate([one.semantic for one in done]))
         notes = self.request.notes(self.scan, self.config)
-        whole = partial(put_together, groups, semantic, metadata=notes, **self.request.facts(self.scan))
+        whole = partial(put_together, groups, semantic, metadata=notes, **self._facts())
         stored = partial(from_bytes, prior=self.request.reference, limits=Limits.none())
-        if semantic is not None and count > 1:
+        if self.scan.embeddings is not None and count > 1:
             metrics["alignment"] = self._alignment(stored(whole()))
-        return stored(whole(metrics={**metrics, "seconds": seconds}))
+        seconds += self._before.get("seconds", 0)
+        return stored(whole(metrics={**self._before, **metrics, "seconds": seconds}))
 
     def share(self, index: int) -> float:
         """How much of the video's work a group is."""
         return self._spans[index].count / self.scan.plan.num_frames
+
+    def _facts(self) -> dict[str, Any]:
+        """What the header says of the video whatever the fit ends with."""
+        return self.request.facts(self.scan)
 
     def _measured(self, model: LatentINR, frames: Frames, cuts: Sequence[int]) -> tuple[float, float]:
         """What a model is worth: on the device, or on the CPU where the device has no room left for it."""
@@ -236,7 +250,7 @@ class VideoFit:
         if self._is_one_group:
             semantic = None if self.scan.embeddings is None else quantised_semantic(model, step_sizes, self.config.bits)
             group = model.config, data, self._parent(self._spans[0])
-            return len(put_together([group], semantic, **self.request.facts(self.scan))) + _METRICS_BYTES
+            return len(put_together([group], semantic, **self._facts())) + _METRICS_BYTES
         size = len(data) + _HEADER_BYTES // len(self._spans)
         if self._head is not None:
             latents = self._head.latents(model)

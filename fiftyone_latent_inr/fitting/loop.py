@@ -188,6 +188,8 @@ class GroupFit(OptimiserSteps):
             self.between = MotionSampler(task.motion, *size, generator, task.shape.patch)
             self.learns_between = True
         self._error = torch.zeros((), device=device)
+        semantic = None if task.start is None else task.start.semantic
+        self._held = None if semantic is None else torch.from_numpy(semantic).to(device)
         self._learned: list[Tensor] = [one for one in self.model.parameters() if one.requires_grad]
         self.optimiser = SOAP(self._learned, lr=config.learning_rate)
 
@@ -213,6 +215,11 @@ class GroupFit(OptimiserSteps):
             first_step_sizes=self.task.first_step_sizes,
             fixed=self.task.fixed,
         )
+
+    def _step(self, between: bool, factor: float) -> None:
+        super()._step(between, factor)
+        if self._held is not None:  # they are columns of the dictionary, which is learned as a whole
+            self.model.latents.data[:, : self._held.shape[1]].copy_(self._held)
 
     def _backward(self, between: bool) -> None:
         """Gradients of one step, on frames or on what lies between them."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -48,7 +47,11 @@ class PriorStart(Start):
     """
 
     residual: Mapping[str, FloatArray] | None = None
-    warm: ClassVar[bool] = False
+
+    @property
+    def warm(self) -> bool:
+        """A prior is fitted to no video."""
+        return False
 
     def references(self) -> dict[str, FloatArray] | None:
         """What residuals are taken against."""

@@ -165,6 +165,32 @@ class Stored:
 
         return self._keep(index, decode)
 
+    def step_sizes(self, index: int) -> dict[str, FloatArray]:
+        """Quantisation step sizes of a group's own tensors by name, flat: for a fit that goes on from it."""
+        group, entry = self.groups[index], self.groups[index].entry
+        with guarded(self.source.name, "its stored numbers"):
+            return decode_group(group.config, self._read(entry), None, entry.version, entry.name)[1]
+
+    def quantised_semantic(self) -> dict[str, codec.Quantised]:
+        """Semantic latents and head exactly as they are stored, by name; empty without a teacher."""
+        entry = self._semantic
+        if entry is None:
+            return {}
+        specs = semantic_specs(self.groups[0].config, self.num_frames)
+        with guarded(self.source.name, "its embeddings"):
+            tensors, steps = decode_section(specs, self._read(entry), entry.name, entry.version)
+        return {s.name: codec.Quantised(*codec.quantise(tensors[s.name], steps[s.name], s.axis)) for s in specs}
+
+    def reference_prior(self) -> Prior | None:
+        """The prior that its groups are the difference from; None where they stand alone.
+
+        Raises:
+            InputError: it is not on this machine.
+        """
+        if self.prior is not None and self._prior is None:
+            self._of_prior(self.groups[0].config)
+        return self._prior if self.prior is not None else None
+
     def free_latents(self, index: int) -> FloatArray:
         """A group's own latents (T, D - S), of no parent; nothing else of the group is decoded."""
         group = self.groups[index]

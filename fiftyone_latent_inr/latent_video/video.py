@@ -95,6 +95,11 @@ class LatentVideo:
         return self._stored.limits
 
     @property
+    def stored(self) -> Stored:
+        """What the file holds of models, for a fit that goes on from it."""
+        return self._stored
+
+    @property
     def num_frames(self) -> int:
         """T."""
         return self._stored.num_frames
