@@ -15,6 +15,7 @@ from .interpolate import Interpolate
 from .pretrain import Pretrain
 from .publish_prior import PublishPrior
 from .reconstruct import Reconstruct
+from .refine import Refine
 from .refresh import RefreshIndex
 from .super_resolve import SuperResolve
 
@@ -26,6 +27,6 @@ def register(plugin: Any) -> None:
         plugin: a `fiftyone.plugins.context.PluginContext`.
     """
     WorkOperator.plugin_version = plugin.plugin_definition.version
-    fits = (FitLatentINR, Reconstruct, SuperResolve, Interpolate, RefreshIndex)
+    fits = (FitLatentINR, Refine, Reconstruct, SuperResolve, Interpolate, RefreshIndex)
     for operator in (*fits, Pretrain, GetPrior, PublishPrior):
         plugin.register(operator)

@@ -12,7 +12,7 @@ def test_the_link_registers_exactly_the_listed_operators():
     assert foo.get_operator(URI + "fit").config.label == "Fit Latent-INR"
     ours = [op for op in foo.list_operators() if op.uri.startswith("@latent-inr/")]
     drawing, priors = {"reconstruct", "super_resolve", "interpolate"}, {"pretrain", "get_prior", "publish_prior"}
-    assert {op.name for op in ours if not op.config.unlisted} == {"fit"} | drawing | priors
+    assert {op.name for op in ours if not op.config.unlisted} == {"fit", "refine"} | drawing | priors
     assert {op.name for op in ours if op.config.unlisted} == {"refresh"} and URI + "fit" in {op.uri for op in ours}
 
 

@@ -97,7 +97,7 @@ def test_an_installed_package_says_what_it_needs_itself(package, monkeypatch, tm
 
 @pytest.mark.parametrize(
     "name",
-    ["fit", "reconstruct", "super_resolve", "interpolate", "pretrain", "get_prior", "publish_prior"],
+    ["fit", "refine", "reconstruct", "super_resolve", "interpolate", "pretrain", "get_prior", "publish_prior"],
 )
 def test_each_form_says_what_is_missing_and_how_to_install_it(dataset, monkeypatch, tmp_path, name):
     """As where a plugin was downloaded, and what it needs was not installed."""

@@ -121,7 +121,7 @@ def refine_dataset(  # noqa: PLR0913
     pick_training_device(device)
     names, reporter = FieldNames.of(embeddings_field), Reporter(progress)
     check_fields(dataset, names)
-    key = f"{names.embedding}_refined"
+    key = run_key(names)
     record = {**options, "config": None if config is None else config.digest()}
     digest = digest_of(record)
     with Claims(dataset, key, "refinement", if_busy, reporter.note) as claims:
@@ -156,6 +156,11 @@ def refine_dataset(  # noqa: PLR0913
     return summary
 
 
+def run_key(names: FieldNames) -> str:
+    """Key of the custom run that records the refinements of a fit's files."""
+    return f"{names.embedding}_refined"
+
+
 def in_order(targets: list[Target], dataset: fo.Dataset, names: FieldNames, order: str) -> list[Target]:
     """The targets in the order that is asked for, see `refine_dataset`; those that are equal in it stay as they come.
 
@@ -165,6 +170,8 @@ def in_order(targets: list[Target], dataset: fo.Dataset, names: FieldNames, orde
     if order == VIEW:
         return targets
     videos = all_videos(dataset)
+    if order == WORST and not dataset.has_field(names.psnr):  # somebody has deleted it: none is known to be worse
+        return targets
     if order == WORST:
         return _sorted(targets, dict(zip(*videos.values(["id", names.psnr]), strict=True)), order, least_first=True)
     if isinstance(order, str) and dataset.has_field(order):
