@@ -9,7 +9,6 @@ import math
 import os
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -183,8 +182,8 @@ def _refined(
     footage = Footage(source, old.size, old.num_frames)
     _check_source(old, footage)
     prior = old.stored.reference_prior()
-    count = int(_refinements(old)) + 1
-    with reporting(progress, began) as report, plain_torch(), one_thread(asked.device), ExitStack():
+    count = _refinements(old) + 1
+    with reporting(progress, began) as report, plain_torch(), one_thread(asked.device):
         report(FitProgress("decode", 0, 1, message=f"going on from a stored video on {describe_device(asked.device)}"))
         note = {"times": count, "preset": settings.preset, "config": settings.digest(), "seed": asked.seed}
         notes = {**old.metadata, **asked.metadata, "refined": note}
