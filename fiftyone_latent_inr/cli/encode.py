@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import arguments
 from ..datasets.words import of_source
 from ..errors import InputError
 from ..files import check_target
@@ -67,6 +66,8 @@ def add(commands: Any) -> None:
 
 def _run(args: argparse.Namespace) -> None:
     # Before anything is loaded: is there such a preset, a video, and can its result be stored?
+    from .. import arguments
+
     arguments.choice("preset", args.preset, PRESETS)
     from ..video.images import bytes_of, content_of
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .. import arguments
 from . import types as arg
 from .options import PRESETS, add_shared, require_video
 from .output import show
@@ -44,6 +43,8 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
+    from .. import arguments
+
     arguments.choice("preset", args.preset, PRESETS)
     for source in args.sources:
         if not source.is_dir():
