@@ -21,6 +21,7 @@ from pymongo.errors import ConnectionFailure, DuplicateKeyError, OperationFailur
 
 from ..errors import InputError
 from ..owners import GRACE, Heartbeat, Owner
+from .patience import refusals_told
 from .run_store import database
 from .words import brief, video_count
 
@@ -83,10 +84,11 @@ class Claims:
 
         Raises:
             InputError: another run works there with other settings.
+            StorageError: the database does not take it.
         """
         if self._off:
             return
-        with self.alone():
+        with refusals_told(), self.alone():
             for other in self._others():
                 if other.get("digest") not in (None, digest):
                     raise InputError(

@@ -14,6 +14,7 @@ from pymongo import UpdateOne
 from pymongo.errors import PyMongoError
 
 from ..text import brief
+from .writing import declare
 
 logger = logging.getLogger(__name__)
 
@@ -93,8 +94,8 @@ class FailureMarks:
             )
 
     def _write(self, marks: dict[str, str | None]) -> None:
-        if any(marks.values()) and self._field not in self._dataset.get_field_schema():
-            self._dataset.add_sample_field(self._field, fo.StringField, description="Why the last try failed")
+        if any(marks.values()):
+            declare(self._dataset, self._field, fo.StringField, description="Why the last try failed")
         written, now = is_ours(self._dataset, self._key), datetime.datetime.now(datetime.timezone.utc)
         ops = []
         for sample_id, reason in marks.items():

@@ -16,7 +16,7 @@ from bson import ObjectId
 from ..arrays import unit_norm
 from ..errors import InputError
 from .failures import error_field
-from .writing import MOST_BYTES, document_bytes, save
+from .writing import MOST_BYTES, declare, document_bytes, save
 
 # Names fields, index, runs and folder unless it is told otherwise; it stands in users' datasets, and never changes.
 FIT_NAME = "latent_inr"
@@ -117,10 +117,8 @@ def check_fields(dataset: fo.Dataset, names: FieldNames) -> None:
 
 def ensure_fields(dataset: fo.Dataset, names: FieldNames) -> None:
     """Declares the fields that are not there yet."""
-    schema = dataset.get_field_schema()
     for name, kind in names.types().items():
-        if name not in schema:
-            dataset.add_sample_field(name, kind)
+        declare(dataset, name, kind)
 
 
 def store(

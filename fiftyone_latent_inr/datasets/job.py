@@ -21,7 +21,7 @@ from .claims import Claims
 from .failures import FailureMarks
 from .journal import Journal
 from .looks import Looks
-from .patience import DatabaseAwayError, patiently, refusals_told
+from .patience import DatabaseAwayError, no_room, patiently, refusals_told
 from .progress import Reporter
 from .run_store import DatasetGoneError, Outcomes
 from .samples import Target
@@ -172,6 +172,8 @@ class Job(ABC):
                 sure = self._looks.is_known(target.sample_id, *self._paths(target))
                 item = None if sure else self._examine(target)
             except Exception as error:
+                if (fatal := self._fatal(target, error)) is not None:
+                    raise fatal from error
                 self._fail(target, error)
                 continue
             if item is None:
@@ -244,9 +246,10 @@ class Job(ABC):
     def _fatal(self, target: Target, error: Exception) -> StorageError | None:
         """What ends the run, where nothing can be stored any more: the next one would fail so after minutes of work."""
         full = None if isinstance(error, LatentINRError) else full_disk(error)
-        if full is None and not isinstance(error, StorageError):
+        said = no_room(error) if full is None else f"{full.filename or target.name}: {reason(full)}"
+        if not said and not isinstance(error, StorageError):
             return None
-        said = str(error) if full is None else f"{full.filename or target.name}: {reason(full)}"
+        said = said or str(error)
         kept = f"what was {self.VERB} before is kept, and the same call goes on from there"
         if self.tally.lost():
             kept = f"with what was {self.VERB} before; the same call does it again"

@@ -127,14 +127,15 @@ class Journal:
     def close(self) -> None:
         """Removes what was noted for the case that this process is killed; what the database forbids waits.
 
-        So does what a run has noted that is being interrupted: the server may still do a write whose answer was not
-        waited for. The next run looks for what came of it.
+        So does what a run has noted that is being interrupted, or that the database has refused something: the server
+        may still do a write whose answer was not waited for, or has done only the first of two. The next run looks for
+        what came of it.
         """
         if self.begun is None:
             return
         stopping = sys.exc_info()[1]
         try:
-            if stopping is None or isinstance(stopping, Exception):
+            if stopping is None or (isinstance(stopping, Exception) and not _is_of_database(stopping)):
                 _forget(self.begun)
         except PyMongoError as error:  # the next run does it
             logger.debug("the journal of run %r was not closed: %s", self.key, brief(error))
@@ -249,6 +250,13 @@ def _is_alive(entry: dict[str, Any]) -> bool:
         return entry["_id"] in _live
     gone = owner.is_gone()
     return time.time() - entry.get("seen", owner.since) < _DAY if gone is None else not gone
+
+
+def _is_of_database(error: BaseException | None) -> bool:
+    """Whether the database has refused something, whatever the error was wrapped in."""
+    while error is not None and not isinstance(error, PyMongoError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _is_this(owner: Owner) -> bool:

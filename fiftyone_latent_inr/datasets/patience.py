@@ -8,15 +8,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from pymongo.errors import ConnectionFailure, PyMongoError
+from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
-from ..errors import InputError
+from ..errors import InputError, StorageError
 from .words import brief, duration
 
 T = TypeVar("T")
 
 # Seconds that a database may be away: long enough for a server to be started anew and to look through its journal
 LIMIT = 600.0
+# MongoDB's OutOfDiskSpace, and what systems say
+_OUT_OF_DISK, _NO_ROOM = 14031, "no space left on device"
 # Seconds between two tries, at first and at most
 _FIRST, _MOST = 0.25, 5.0
 
@@ -34,17 +36,26 @@ def is_away(error: BaseException | None) -> bool:
     return False
 
 
+def no_room(error: BaseException | None) -> str:
+    """Says in a line that the database has no room for a document; empty if that is not why a step failed."""
+    while error is not None:
+        if isinstance(error, OperationFailure) and (error.code == _OUT_OF_DISK or _NO_ROOM in str(error).lower()):
+            return f"the disk of FiftyOne's database is full ({brief(error)})"
+        error = error.__cause__
+    return ""
+
+
 @contextmanager
 def refusals_told() -> Iterator[None]:
     """Says in a line what the database does not take, such as a document for which its disk has no room.
 
     Raises:
-        InputError: instead of an error of the database's client.
+        StorageError: instead of an error of the database's client.
     """
     try:
         yield
     except PyMongoError as error:
-        raise InputError(
+        raise StorageError(
             f"FiftyOne's database refuses what is to be stored ({brief(error)}); mend this, and run this again: what "
             "is finished is on disk, and taken up"
         ) from error

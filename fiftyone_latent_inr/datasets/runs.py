@@ -62,10 +62,10 @@ def read_outcomes(dataset: fo.Dataset, key: str) -> Outcomes:
 
 
 def write(dataset: fo.Dataset, key: str, config: dict[str, Any], outcomes: Outcomes) -> None:
-    """Records a run at once, in place of what was recorded under the key."""
+    """Records a run at once, in place of what was recorded under the key; it is `running` until all of it is there."""
     journal = Journal(dataset, key, METHOD, anew=True)
     try:
-        journal.begin(config)
+        journal.begin({**config, "status": "running"})
         journal.add(outcomes)
         journal.end(config)
     finally:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import bson
 import fiftyone as fo
@@ -45,6 +47,36 @@ def check_free(dataset: fo.Dataset, names: Iterable[str]) -> None:
             )
 
 
+def declare(dataset: fo.Dataset, name: str, kind: type[fo.Field], **options: Any) -> None:
+    """Declares a field, if it is not there yet.
+
+    Args:
+        dataset: the dataset.
+        name: the field's name.
+        kind: its type.
+        **options: arguments of `add_sample_field` besides.
+
+    Raises:
+        Exception: FiftyOne's or its database's; the field is not declared then, and may be declared later.
+    """
+    if name in dataset.get_field_schema():
+        return
+    try:
+        dataset.add_sample_field(name, kind, **options)
+    except BaseException:
+        _take_back(dataset, name)
+        raise
+
+
+def _take_back(dataset: fo.Dataset, name: str) -> None:
+    """Makes this process forget a field that the database has not; FiftyOne tells its own classes of it first."""
+    samples = dataset._sample_doc_cls
+    with suppress(PyMongoError):  # away: what it lacks is looked for before the next sample is written
+        dataset._doc.reload("sample_fields")
+        if name in samples._fields and all(field.name != name for field in dataset._doc.sample_fields):
+            samples._undeclare_field(name)
+
+
 def try_fields(one: SampleCollection, types: dict[str, type[fo.Field]]) -> None:
     """Declares the fields that are not there yet, and writes once more what a sample holds in them.
 
@@ -59,8 +91,7 @@ def try_fields(one: SampleCollection, types: dict[str, type[fo.Field]]) -> None:
     check_free(dataset, types)
     for name, kind in types.items():
         try:
-            if name not in dataset.get_field_schema():
-                dataset.add_sample_field(name, kind)
+            declare(dataset, name, kind)
             one.set_values(name, one.values(name))
         except (ValueError, OSError, PyMongoError) as error:
             raise InputError(

@@ -35,6 +35,8 @@ CARD = "README.md"
 FORMAT = 2
 MAX_CONFIG_BYTES = 1 << 20
 _MAX_HEADER_BYTES = 1 << 20
+# What the names of any prior's tensors begin with
+_PARTS = {"hypernetwork", "field", "grid_encoder", "latent_encoder"}
 _BYTES = {"F32": 4, "F16": 2, "BF16": 2}
 # Weights in these can run code when they are read.
 _PICKLED = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
@@ -164,23 +166,15 @@ def check_header(path: Path, shapes: Mapping[str, tuple[int, ...]], origin: str 
         InputError: it holds others, or is no such file; the message names the first difference.
     """
     try:
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            length = int.from_bytes(file.read(8), "little")
-            if size < 8 or length > min(size - 8, _MAX_HEADER_BYTES):
-                raise ValueError("not a safetensors file")
-            header = json.loads(file.read(length).decode(), object_pairs_hook=_once)
+        header, begin, size = _read_header(path)
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{origin}: damaged: {_line(error)}") from error
-    if not isinstance(header, dict):
-        raise InputError(f"{origin}: damaged: its header is malformed")
-    header.pop("__metadata__", None)
     strange, lacking = sorted(set(header) - set(shapes)), sorted(set(shapes) - set(header))
     if strange:
         raise InputError(f"{origin}: holds {strange[0][:80]!r}, which its configuration knows nothing of")
     if lacking:
         raise InputError(f"{origin}: lacks {lacking[0]!r}")
-    total = 8 + length
+    total = begin
     for name, shape in shapes.items():
         entry = header[name]
         dtype, stored = (entry.get("dtype"), entry.get("shape")) if isinstance(entry, dict) else (None, None)
@@ -191,6 +185,25 @@ def check_header(path: Path, shapes: Mapping[str, tuple[int, ...]], origin: str 
         total += _BYTES[dtype] * math.prod(shape)
     if total != size:
         raise InputError(f"{origin}: damaged: {size:,} bytes where its header asks for {total:,}")
+
+
+def _read_header(path: Path) -> tuple[dict[str, Any], int, int]:
+    """What a safetensors file says of each tensor, the byte at which they begin, and the file's bytes.
+
+    Raises:
+        ValueError: it is no such file, or a strange one.
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        length = int.from_bytes(file.read(8), "little")
+        if size < 8 or length > min(size - 8, _MAX_HEADER_BYTES):
+            raise ValueError("not a safetensors file")
+        header = json.loads(file.read(length).decode(), object_pairs_hook=_once)
+    if not isinstance(header, dict):
+        raise ValueError("its header is malformed")
+    header.pop("__metadata__", None)
+    return header, 8 + length, size
 
 
 def check_folder(folder: Path) -> None:
@@ -204,9 +217,12 @@ def check_folder(folder: Path) -> None:
     if not found.exists():
         return
     try:
-        with open(config, "rb") as file:
-            content = json.loads(file.read(MAX_CONFIG_BYTES + 1))
-        ours = isinstance(content, dict) and content.get("library") == LIBRARY
+        if found is weights:  # of a prior whose writing was cut off before its configuration, too
+            ours = {name.partition(".")[0] for name in _read_header(weights)[0]} >= _PARTS
+        else:
+            with open(config, "rb") as file:
+                content = json.loads(file.read(MAX_CONFIG_BYTES + 1))
+            ours = isinstance(content, dict) and content.get("library") == LIBRARY
     except (OSError, ValueError, RecursionError):
         ours = False
     if not ours:

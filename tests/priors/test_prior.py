@@ -16,6 +16,7 @@ import numpy as np
 import priors
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr.errors import InputError
@@ -93,6 +94,18 @@ def test_saving_again_keeps_a_card_that_somebody_wrote(saved: Path) -> None:
     readme.write_text("mine")
     priors.make().save_pretrained(saved)
     assert readme.read_text() == "mine"
+
+
+def test_saving_goes_on_where_it_was_cut_off(saved: Path, tmp_path: Path) -> None:
+    """The weights come first; those of another model stay, though they are named in part like a prior's."""
+    (saved / "config.json").unlink()
+    priors.make(seed=1).save_pretrained(saved)
+    assert load_prior(saved).id == priors.make(seed=1).id
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    save_file({"field.weight": torch.zeros(2), "encoder.weight": torch.zeros(2)}, theirs / "model.safetensors")
+    with pytest.raises(InputError, match="is there and is no Latent-INR prior's"):
+        priors.make().save_pretrained(theirs)
 
 
 def test_saving_leaves_links_that_lead_out(tmp_path: Path) -> None:

@@ -145,7 +145,9 @@ class DrawJob(Job):
         try:
             found = writable_folder(folder)
         except InputError as error:
-            raise InputError(f"{error}; pass another output_dir") from error
+            # of a folder for all the others fail there, too
+            kind = InputError if self.folder is None else type(error)
+            raise kind(f"{error}; pass another output_dir") from error
         check_disk(found)
         self._writable.add(found)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fiftyone as fo
 
 from ...errors import InputError
+from ..writing import declare
 from .drawing import SUFFIX
 
 
@@ -24,12 +25,15 @@ def check_media_field(dataset: fo.Dataset, field: str) -> None:
 
 def ensure_media_field(dataset: fo.Dataset, field: str) -> None:
     """Declares the field, and lists it among those that the App offers; does nothing where both are done."""
-    if field not in dataset.get_field_schema():
-        dataset.add_sample_field(field, fo.StringField)
-    offered = dataset.app_config.media_fields
+    declare(dataset, field, fo.StringField)
+    offered = list(dataset.app_config.media_fields)
     if field not in offered or "filepath" not in offered:
         dataset.app_config.media_fields = list(dict.fromkeys(["filepath", *offered, field]))
-        dataset.save()
+        try:
+            dataset.save()
+        except BaseException:  # else it would seem to be done
+            dataset.app_config.media_fields = offered
+            raise
 
 
 def drawn_fields(dataset: fo.Dataset, embeddings_field: str) -> list[str]:

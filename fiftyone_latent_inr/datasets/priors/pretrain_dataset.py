@@ -8,12 +8,14 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
+from pymongo.errors import PyMongoError
 
 from ...devices import free_memory
 from ...errors import InputError
@@ -26,6 +28,7 @@ from ...progress import FitProgress, ListenerError, lets_listener_raise
 from ...video.images import content_of
 from .. import runs
 from ..fields import FIT_NAME
+from ..journal import sweep
 from ..originals import require_originals
 from ..patience import patiently, refusals_told
 from ..progress import Reporter
@@ -165,14 +168,19 @@ class PretrainRun:
     def finished(self) -> Prior | None:
         """The prior that an earlier run of the same videos and settings has left, or None."""
         record = runs.read_config(self.dataset, self.key)
-        if not record or record.get("digest") != self.digest or record.get("status") != "done":
+        if not record or record.get("digest") != self.digest or record.get("prior") is None:
             return None
         try:
             prior = load_prior(self.folder)
         except InputError:
             return None
-        if prior.id != record.get("prior"):
+        if prior.id != record["prior"]:
             return None
+        with suppress(InputError, OSError, PyMongoError), held(self.folder, what="a pretraining"):
+            if record.get("status") != "done":  # the end of the record was cut off
+                self.prior, self.started = prior, time.monotonic() - float(record.get("seconds") or 0)
+                self._record_end("done")
+            sweep()  # what else is left of a run that was killed then; the lock of its folder is, too
         self.reporter.note(f"{self.folder}: pretrained already on these videos with these settings")
         self.reporter.stage(1.0, "up to date")
         return prior

@@ -1,15 +1,19 @@
 """Pretraining on the videos of a dataset: what is made, recorded, and done only once."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import fiftyone as fo
+import full_database
 import numpy as np
 import pytest
+from fiftyone.core.odm import get_db_conn
 
 import fiftyone_latent_inr as linr
 from fiftyone_latent_inr import InputError
-from fiftyone_latent_inr.datasets import runs
+from fiftyone_latent_inr.datasets import journal, runs
+from fiftyone_latent_inr.owners import Owner
 from fiftyone_latent_inr.pretraining.trainer import PretrainConfig
 
 TINY = PretrainConfig(
@@ -83,6 +87,22 @@ def test_done_again_nothing_is_trained(dataset, monkeypatch):
                 pretrain(dataset, **other)
     pretrain(dataset, seed=1)
     assert record(dataset)[0]["seed"] == 1
+
+
+def test_a_record_that_was_cut_off_is_completed(dataset, monkeypatch, home):
+    from fiftyone_latent_inr.datasets.priors import pretrain_dataset as module
+
+    options = {"config": replace(TINY, steps=1), "teacher": None, "name": "cut"}
+    with monkeypatch.context() as patch:  # what became of the videos is written, and the file of it is not
+        full_database.fill(patch, journal.COLLECTION, "insert_many", 3)
+        first = pretrain(dataset, **options)
+    assert record(dataset)[0]["status"] == "running"
+    (home / "cut" / "owner.json").write_text(json.dumps(asdict(replace(Owner.here(), process=2**30))))
+    monkeypatch.setattr(module, "pretrain", pytest.fail)
+    assert pretrain(dataset, **options).id == first.id
+    config, outcomes = record(dataset)
+    assert config["status"] == "done" and {one["status"] for one in outcomes.values()} <= {"used", "unused"}
+    assert not get_db_conn()[journal.COLLECTION].count_documents({}) and not (home / "cut" / "owner.json").exists()
 
 
 def test_a_stopped_run_is_recorded_and_goes_on(dataset, home):
