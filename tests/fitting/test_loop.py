@@ -82,7 +82,7 @@ def test_steps_grow_with_the_video_within_bounds() -> None:
 
 
 def test_unknown_presets_and_bad_settings_are_refused() -> None:
-    with pytest.raises(InputError, match="unknown preset 'quick'; choose one of fast, balanced, best"):
+    with pytest.raises(InputError, match="unknown preset 'quick'; choose one of instant, fast, balanced, best"):
         resolve("quick")
     with pytest.raises(InputError, match="FitConfig"):
         resolve("fast", {"steps": 3})  # type: ignore[arg-type]

@@ -29,7 +29,7 @@ def test_a_stub_whose_package_is_gone_says_so(stub: Path, caplog: pytest.LogCapt
     with caplog.at_level(logging.WARNING):
         ours = [operator for operator in foo.list_operators() if operator.uri.startswith(URI)]
     drawing, priors = {"reconstruct", "super_resolve", "interpolate"}, {"pretrain", "get_prior", "publish_prior"}
-    assert {operator.name for operator in ours} == {"fit"} | drawing | priors
+    assert {operator.name for operator in ours} == {"fit", "refine"} | drawing | priors
     assert "`pip install .` in a checkout" in caplog.text and "Failed to register" not in caplog.text
     for operator in ours:
         shown = form(operator.name)["package"]
