@@ -86,6 +86,6 @@ def test_unknown_presets_and_bad_settings_are_refused() -> None:
         resolve("quick")
     with pytest.raises(InputError, match="FitConfig"):
         resolve("fast", {"steps": 3})  # type: ignore[arg-type]
-    for change in ({"steps": 0}, {"bits": 3}, {"learning_rate": 0.0}, {"points_per_step": -1}):
+    for change in ({"steps": -1}, {"bits": 3}, {"learning_rate": 0.0}, {"points_per_step": -1}):
         with pytest.raises(InputError, match=next(iter(change))):
             replace(PRESETS["fast"], **change)
