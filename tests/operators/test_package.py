@@ -143,7 +143,7 @@ def test_downloaded_plugin_brings_its_package(repository, tmp_path):
         "module = p.load()\n"
         "from fiftyone_latent_inr import InputError\n"
         "print(module.__file__)\n"
-        "assert real('operators') is None\n"
+        "assert real('operators') is None, (real('operators'), sys.path, sys.meta_path)\n"
     )
     out = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path / "operators", check=False
