@@ -1,6 +1,7 @@
 """Plugin and package of different versions, and what they need: said, and stopped where it cannot go together."""
 
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -146,7 +147,12 @@ def test_downloaded_plugin_brings_its_package(repository, tmp_path):
         "assert real('operators') is None, (real('operators'), sys.path, sys.meta_path)\n"
     )
     out = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path / "operators", check=False
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path / "operators",
+        check=False,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
     )
     assert out.returncode == 0, out.stderr
     assert out.stdout.strip() == str(tmp_path / "fiftyone_latent_inr" / "__init__.py")
