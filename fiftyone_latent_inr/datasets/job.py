@@ -249,11 +249,10 @@ class Job(ABC):
         said = no_room(error) if full is None else f"{full.filename or target.name}: {reason(full)}"
         if not said and not isinstance(error, StorageError):
             return None
-        said = said or str(error)
         kept = f"what was {self.VERB} before is kept, and the same call goes on from there"
         if self.tally.lost():
             kept = f"with what was {self.VERB} before; the same call does it again"
-        return StorageError(f"{said}; {kept}")
+        return StorageError(f"{said or error}; {kept}")
 
     def _store(self, item: Item, made: Result, seconds: float) -> bool:
         """Writes sample and record, and both again if the database was away; whether the sample is still there.
