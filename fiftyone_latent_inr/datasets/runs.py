@@ -61,6 +61,14 @@ def read_outcomes(dataset: fo.Dataset, key: str) -> Outcomes:
     return outcomes
 
 
+def is_unsettled(dataset: fo.Dataset, key: str) -> bool:
+    """Whether the record of a run was cut off: it does not say that it is done, or not yet in the run's results."""
+    document = run_store.find(dataset._doc.id, key)
+    if document is None:
+        return False
+    return (document.get("config") or {}).get("status") != "done" or bool(pages_of(document["_id"]))
+
+
 def write(dataset: fo.Dataset, key: str, config: dict[str, Any], outcomes: Outcomes) -> None:
     """Records a run at once, in place of what was recorded under the key; it is `running` until all of it is there."""
     journal = Journal(dataset, key, METHOD, anew=True)

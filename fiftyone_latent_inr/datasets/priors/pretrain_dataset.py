@@ -177,7 +177,7 @@ class PretrainRun:
         if prior.id != record["prior"]:
             return None
         with suppress(InputError, OSError, PyMongoError), held(self.folder, what="a pretraining"):
-            if record.get("status") != "done":  # the end of the record was cut off
+            if runs.is_unsettled(self.dataset, self.key):
                 self.prior, self.started = prior, time.monotonic() - float(record.get("seconds") or 0)
                 self._record_end("done")
             sweep()  # what else is left of a run that was killed then; the lock of its folder is, too
