@@ -11,14 +11,13 @@ from ..datasets.words import of_source
 from ..errors import InputError
 from ..files import check_target
 from . import types as arg
-from .options import PRESETS, add_shared, require_video
-from .output import figures, say, show
+from .options import PRESETS, add_shared, check_preset, require_video
+from .output import figures, remarks, say, show
 from .overwriting import add_overwrite, check_latents, is_stored
 
 if TYPE_CHECKING:
     from ..held_folder import HeldFolder
     from ..latent_video.video import LatentVideo
-    from ..progress import FitProgress
 
 
 def add(commands: Any) -> None:
@@ -52,13 +51,7 @@ def add(commands: Any) -> None:
         action="store_true",
         help="store the residual against the prior, without which the file cannot be read",
     )
-    p.add_argument("--seed", type=arg.seed, default=0, metavar="S", help="same seed, same file on CPUs (default: 0)")
-    p.add_argument(
-        "--if-busy",
-        choices=("refuse", "wait"),
-        default="refuse",
-        help="what to do while another process fits the same OUT.linr (default: refuse)",
-    )
+    add_shared(p, "--seed", "--if-busy")
     add_overwrite(p)
     add_shared(p, "--device", "--quiet")
     p.set_defaults(run=_run)
@@ -66,9 +59,7 @@ def add(commands: Any) -> None:
 
 def _run(args: argparse.Namespace) -> None:
     # Before anything is loaded: is there such a preset, a video, and can its result be stored?
-    from .. import arguments
-
-    arguments.choice("preset", args.preset, PRESETS)
+    check_preset(args.preset)
     from ..video.images import bytes_of, content_of
 
     images = require_video(args.input)
@@ -120,12 +111,6 @@ def _size(args: argparse.Namespace) -> tuple[int, int] | None:
 
     height, width = next(iter_frames(args.input, max_frames=1)).shape[:2]
     return args.size[0], max(1, round(width * args.size[0] / height))
-
-
-def remarks(event: FitProgress) -> None:
-    """Says what is odd about the video, or about what was asked for, without a bar."""
-    if event.message and event.step:
-        say(event.message)
 
 
 def _fit_file(args: argparse.Namespace, parts: HeldFolder, notes: dict[str, Any]) -> LatentVideo:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..files import require_file
+from . import types as arg
 
 if TYPE_CHECKING:
     from ..latent_video.limits import Limits
@@ -20,6 +21,11 @@ _SHARED: dict[str, dict[str, Any]] = {
         "metavar": "D",
         "help": "cpu, cuda, cuda:1; mps to draw on (default: cuda if there is one, else cpu)",
     },
+    "--if-busy": {
+        "choices": ("refuse", "wait"),
+        "default": "refuse",
+        "help": "what to do while another process is at work on the same .linr file (default: refuse)",
+    },
     "--json": {"action": "store_true", "help": "one JSON object instead of lines"},
     "--no-limits": {
         "action": "store_true",
@@ -27,6 +33,12 @@ _SHARED: dict[str, dict[str, Any]] = {
     },
     "--prior": {"metavar": "REPO_OR_DIR", "help": "reference prior of a video that is stored as a residual"},
     "--quiet": {"action": "store_true", "help": "no progress bar"},
+    "--seed": {
+        "type": arg.seed,
+        "default": 0,
+        "metavar": "S",
+        "help": "same seed, same result on CPUs (default: 0)",
+    },
     "--teacher": {"metavar": "NAME", "help": "small, ARCH/PRETRAINED of OpenCLIP, or a directory"},
 }
 
@@ -35,6 +47,18 @@ def add_shared(parser: argparse.ArgumentParser, *names: str) -> None:
     """Adds options that several commands have, in this order."""
     for name in names:
         parser.add_argument(name, **_SHARED[name])
+
+
+def check_preset(name: str | None) -> None:
+    """Refuses a preset that there is not, before torch is loaded; None is the command's own choice.
+
+    Raises:
+        InputError: names those that there are.
+    """
+    from .. import arguments
+
+    if name is not None:
+        arguments.choice("preset", name, PRESETS)
 
 
 def require_latents(path: Path) -> Path:

@@ -7,9 +7,12 @@ import math
 import os
 import sys
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..text import json_text, log_line, one_line
+
+if TYPE_CHECKING:
+    from ..progress import FitProgress
 
 PROG = "latent-inr"
 
@@ -39,6 +42,12 @@ def say(message: str) -> None:
     """Prints a note to stderr, under the program's name, on one line."""
     with suppress(OSError):  # stderr may be full or gone, too
         print(f"{PROG}: {one_line(message)}", file=sys.stderr)
+
+
+def remarks(event: FitProgress) -> None:
+    """Says what is odd about the video, or about what was asked for, without a bar."""
+    if event.message and event.step:
+        say(event.message)
 
 
 def show(line: str) -> None:

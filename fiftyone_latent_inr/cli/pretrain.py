@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from . import types as arg
-from .options import PRESETS, add_shared, require_video
+from .options import add_shared, check_preset, require_video
 from .output import show
 from .overwriting import add_overwrite, check_prior
 
@@ -37,15 +37,12 @@ def add(commands: Any) -> None:
         help="go on with what is in DIR, or begin anew (default: go on)",
     )
     add_overwrite(p)
-    p.add_argument("--seed", type=arg.seed, default=0, metavar="S", help="default: 0")
-    add_shared(p, "--device", "--quiet")
+    add_shared(p, "--seed", "--device", "--quiet")
     p.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> None:
-    from .. import arguments
-
-    arguments.choice("preset", args.preset, PRESETS)
+    check_preset(args.preset)
     for source in args.sources:
         if not source.is_dir():
             require_video(source)

@@ -9,8 +9,8 @@ from typing import Any
 from ..errors import InputError
 from ..owners import BusyError
 from . import types as arg
-from .options import PRESETS, add_shared, require_latents, require_video
-from .output import figures, show
+from .options import PRESETS, add_shared, check_preset, require_latents, require_video
+from .output import figures, remarks, show
 
 
 def add(commands: Any) -> None:
@@ -28,25 +28,19 @@ def add(commands: Any) -> None:
     p.add_argument("--preset", help=named)
     p.add_argument("--minutes", type=arg.positive, metavar="M", help="time to spend, in place of the preset's steps")
     p.add_argument("--quality", type=arg.quality, metavar="Q", help="0 to 100: better pictures or fewer bytes")
-    p.add_argument("--seed", type=arg.seed, default=0, metavar="S", help="same seed, same file on CPUs (default: 0)")
-    p.add_argument(
-        "--if-busy",
-        choices=("refuse", "wait"),
-        default="refuse",
-        help="what to do while another process is at work on FILE.linr (default: refuse)",
-    )
+    add_shared(p, "--seed", "--if-busy")
     add_shared(p, "--device", "--quiet")
     p.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> None:
-    # Before anything is loaded: are both there?
+    # Before anything is loaded: are they there?
+    check_preset(args.preset)
     path = require_latents(args.file)
     if args.source is not None:
         require_video(args.source)
     from ..encoding.refine import refine_video
     from ..latent_video.video import load
-    from .encode import remarks
 
     before = load(path).metrics
     try:

@@ -33,9 +33,7 @@ def glimpse(model: LatentINR, frames: npt.NDArray[np.uint8], cuts: Sequence[int]
     count, height, width, _ = frames.shape
     chosen = np.arange((count - 1) % stride // 2, count, stride)
     drawn = draw(model, chosen.astype(np.float32), height, width, cuts)
-    pairs = zip(chosen, drawn, strict=True)
-    pairs = zip(chosen, drawn, strict=True)
-    values = [metrics.psnr(frames[k : k + 1], one[None]) for k, one in pairs]
+    values = [metrics.psnr(frames[k : k + 1], one[None]) for k, one in zip(chosen, drawn, strict=True)]
     return float(count * np.mean(values))
 
 

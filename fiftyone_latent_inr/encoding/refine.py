@@ -31,8 +31,6 @@ from .fit import fit_groups
 from .refinement import Refinement, fits_architecture, psnr_of
 from .request import FitRequest
 
-# A file of the key's preset is gone on from with this one's steps and rate: they share their networks.
-_GOES_ON = {"instant": "fast"}
 # In dB: what is stored is no further from its own source than it was when it was fitted, whatever the machine.
 _SAME = 1.0
 # Steps of a trial of which the second half is timed, and the share of the minutes that is planned with.
@@ -66,8 +64,8 @@ def refine_video(  # noqa: PLR0913
             is left as it is.
         source: the video that it was fitted to, as for `fit`. None for the file beside `video` that its header names.
         preset: name of the preset whose steps and weight of the bytes are taken; its networks must be those of the
-            file. None for the file's own preset (of an `instant` file `fast`); unless a quality is asked for, too, the
-            file's own bytes are then aimed at.
+            file, which no other preset's are of one that was made without steps (`instant`). None for the file's own;
+            unless a quality is asked for, too, the file's own bytes are then aimed at.
         minutes: wall time to spend, above 0, in place of the preset's steps; how many steps that is is told by a short
             trial. The result then hangs on the machine's speed.
         quality: 0 to 100, as in `fit`.
@@ -145,19 +143,23 @@ class _Asked:
         Raises:
             InputError: the file's networks are others.
         """
-        own = _GOES_ON.get(video.preset, video.preset)
-        if self.preset is None and self.config is None and own not in PRESETS:
+        of_file = self.preset is None and self.config is None
+        if of_file and video.preset not in PRESETS:
             raise InputError(f"{_name(video)} names no preset that there is; say which, preset=... or config=...")
-        settings = resolve(
-            own if self.preset is None and self.config is None else self.preset, self.config, self.quality
-        )
+        settings = resolve(video.preset if of_file else self.preset, self.config, self.quality)
+        if settings.at_once:
+            raise InputError(
+                f"{_name(video)}: {settings.preset!r} takes no steps, so there is nothing to go on with; fit the video "
+                "anew, with preset='fast' or a dearer one"
+            )
         if not fits_architecture(video, settings):
+            own = PRESETS.get(video.preset)
+            again = "" if own is None or own.at_once else f"refine it with its own preset ({own.preset}), or "
             raise InputError(
                 f"{_name(video)} has other networks than {settings.preset!r} makes, which a fit cannot go on with; "
-                f"refine it with the preset it was fitted with ({video.preset or 'not on record'}), or fit it anew"
+                f"{again}fit it anew"
             )
-        as_it_is = self.preset is None and self.config is None and self.quality is None and own == video.preset
-        return settings, as_it_is
+        return settings, of_file and self.quality is None
 
 
 def is_better(new: LatentVideo, old_psnr: float, old_bytes: float) -> bool:

@@ -105,19 +105,15 @@ def _scan_all(
             ask(waiting)
         if count % _TOGETHER == 0:
             report(FitProgress("scan", count, max(expected or 0, count)))
-    if planner is None:
-        raise InputError(f"{footage.name}: there are no frames in it")
-    plan = planner.finish()
-    tell(report, [*footage.warnings, *footage.notes])
+    plan = _plan_of(planner, footage, report)
     if held is not None and len(plan.spans) == 1:
         frames, targets = np.stack(held), None
         if teacher is not None:
             report(FitProgress("embed", 0, 1))
             targets = _embedded(teacher, frames)
-        return Scan(plan, size, footage.fps, footage.warnings, targets, footage.times, footage.pixel_aspect), frames
+        return _found(footage, plan, size, targets), frames
     ask([*(held or ()), *waiting])
-    found = np.concatenate(embeddings) if embeddings else None
-    return Scan(plan, size, footage.fps, footage.warnings, found, footage.times, footage.pixel_aspect), None
+    return _found(footage, plan, size, np.concatenate(embeddings) if embeddings else None), None
 
 
 def _scan_once(
@@ -141,13 +137,22 @@ def _scan_once(
                 held = None
         if count % _TOGETHER == 0:
             report(FitProgress("scan", count, max(expected or 0, count)))
+    plan = _plan_of(planner, footage, report)
+    found = None if glances is None else glances.finish(plan.cuts)
+    return _found(footage, plan, size, found), None if held is None else np.stack(held)
+
+
+def _plan_of(planner: GroupPlanner | None, footage: Footage, report: ProgressCallback) -> Plan:
+    """The plan of all frames, once they were seen; what was odd about them is told."""
     if planner is None:
         raise InputError(f"{footage.name}: there are no frames in it")
     plan = planner.finish()
     tell(report, [*footage.warnings, *footage.notes])
-    found = None if glances is None else glances.finish(plan.cuts)
-    facts = Scan(plan, size, footage.fps, footage.warnings, found, footage.times, footage.pixel_aspect)
-    return facts, None if held is None else np.stack(held)
+    return plan
+
+
+def _found(footage: Footage, plan: Plan, size: tuple[int, int], embeddings: npt.NDArray[Any] | None) -> Scan:
+    return Scan(plan, size, footage.fps, footage.warnings, embeddings, footage.times, footage.pixel_aspect)
 
 
 def _embedded(teacher: Teacher, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.floating[Any]]:

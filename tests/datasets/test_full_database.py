@@ -16,9 +16,9 @@ KEY = "latent_inr"
 
 
 @pytest.fixture
-def flat(make_dataset):
+def flat(make_dataset, tmp_path):
     """Two samples, whose files nobody reads."""
-    return make_dataset([f"/nowhere/{k}.mp4" for k in range(2)])
+    return make_dataset([tmp_path / f"{k}.mp4" for k in range(2)])
 
 
 def stored_fields(dataset):

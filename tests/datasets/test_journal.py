@@ -89,9 +89,9 @@ class Toy(jobs.Job):
 
 
 @pytest.fixture
-def flat(make_dataset):
+def flat(make_dataset, tmp_path):
     """Four samples, whose files nobody reads."""
-    dataset = make_dataset([f"/nowhere/{k}.mp4" for k in range(4)])
+    dataset = make_dataset([tmp_path / f"{k}.mp4" for k in range(4)])
     yield dataset
     db = foo.get_db_conn()
     for name in (journal.COLLECTION, "fs.files", "fs.chunks"):
@@ -167,10 +167,10 @@ def test_a_kill_after_any_write_loses_and_leaves_nothing(flat, killed):
     assert after > 15  # it was killed everywhere, and not once
 
 
-def test_a_first_run_that_is_killed_leaves_nothing_either(make_dataset, flat, killed):
+def test_a_first_run_that_is_killed_leaves_nothing_either(make_dataset, flat, killed, tmp_path):
     after, came = 1, True
     while came:
-        dataset = make_dataset(["/nowhere/a.mp4", "/nowhere/b.mp4"])
+        dataset = make_dataset([tmp_path / "a.mp4", tmp_path / "b.mp4"])
         came = killed(Toy(dataset), after)
         dataset.reload()
         Toy(dataset).go()

@@ -223,3 +223,12 @@ def test_killed_at_any_time_the_file_is_whole(frames: np.ndarray, begun: linr.La
     assert path.read_bytes() == begun.data
     assert refine_video(path, source=frames, config=MORE, **QUIET).metrics["psnr"] > 0
     assert linr.load(path).metrics["psnr"] > begun.metrics["psnr"]
+
+
+def test_what_was_made_without_steps_is_fitted_anew(frames: np.ndarray) -> None:
+    """No dead end: neither message names a preset that would not do."""
+    made = linr.fit(frames, preset="instant", **QUIET)
+    with pytest.raises(linr.InputError, match=r"'instant' takes no steps.*fit the video anew, with preset='fast'"):
+        refine_video(made, source=frames, **QUIET)
+    with pytest.raises(linr.InputError, match=r"other networks than 'fast' makes.*; fit it anew"):
+        refine_video(made, source=frames, preset="fast", **QUIET)

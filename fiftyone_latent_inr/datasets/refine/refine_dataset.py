@@ -147,8 +147,9 @@ def refine_dataset(  # noqa: PLR0913
             record=record,
         )
         tally = job.run(fitted)
-    better = [sample for sample in tally.made if sample in set(job.better)]
-    kept = [sample for sample in tally.made if sample not in set(better)]
+    improved = set(job.better)
+    better = [sample for sample in tally.made if sample in improved]
+    kept = [sample for sample in tally.made if sample not in improved]
     unfitted = [target.sample_id for target in targets if not target.stored]
     more = tally.elsewhere, tally.seconds, failed_tag(key)
     summary = RefineSummary(better, kept, [*tally.skipped, *tally.adopted], tally.failed, unfitted, *more)
